@@ -1,0 +1,63 @@
+/** Levels by the names of Microsoft's connected registry; `None` silences everything. */
+export const logLevels = ['Debug', 'Information', 'Warning', 'Error', 'None'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** Facts beside the sentence. Never a secret: callers pass fingerprints. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Log {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+// `iotedge logs` and support bundles filter on a leading syslog level, as edgeAgent's own modules print it.
+const lines = {
+  Debug: ['<7>', 'DBG'],
+  Information: ['<6>', 'INF'],
+  Warning: ['<4>', 'WRN'],
+  Error: ['<3>', 'ERR']
+} as const
+
+/** A log whose level can be changed while it runs (the twin's `logLevel`). */
+export class LineLog implements Log {
+  level: LogLevel = 'Information'
+  readonly #write: (line: string) => void
+
+  constructor(write: (line: string) => void = (line) => void process.stdout.write(line)) {
+    this.#write = write
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#line('Debug', message, fields)
+  }
+  info(message: string, fields?: LogFields): void {
+    this.#line('Information', message, fields)
+  }
+  warn(message: string, fields?: LogFields): void {
+    this.#line('Warning', message, fields)
+  }
+  error(message: string, fields?: LogFields): void {
+    this.#line('Error', message, fields)
+  }
+
+  #line(level: keyof typeof lines, message: string, fields: LogFields = {}): void {
+    if (logLevels.indexOf(level) < logLevels.indexOf(this.level)) return
+    const [priority, name] = lines[level]
+    const time = new Date().toISOString().replace('T', ' ').replace('Z', ' +00:00')
+    const rest = Object.entries(fields)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => ` ${key}=${quote(String(value))}`)
+    this.#write(`${priority} ${time} [${name}] ${oneLine(message)}${rest.join('')}\n`)
+  }
+}
+
+/** Keeps a value on its line, so that nothing a client sends can forge a log entry. */
+function oneLine(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f]/g, ' ')
+}
+
+function quote(value: string): string {
+  return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(oneLine(value))
+}

@@ -1,0 +1,101 @@
+import { isDigest, type Digest } from './digest.ts'
+import { OciError } from './errors.ts'
+import { isIndexMediaType, mediaTypes } from './media-types.ts'
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md */
+export interface Descriptor {
+  readonly mediaType: string
+  readonly digest: Digest
+  readonly size: number
+  readonly artifactType?: string
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly platform?: { readonly os?: string; readonly architecture?: string; readonly variant?: string }
+  readonly urls?: readonly string[]
+}
+
+/** What a registry needs to know of a manifest's bytes; the bytes themselves stay as they were pushed. */
+export interface ManifestContents {
+  readonly mediaType: string
+  /** Child manifests, for an index. */
+  readonly manifests: readonly Descriptor[]
+  /** Config and layers that a registry is expected to hold (those with `urls` are fetched from elsewhere). */
+  readonly blobs: readonly Descriptor[]
+  readonly subject?: Descriptor
+  readonly artifactType?: string
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+/**
+ * Reads what a manifest refers to.
+ *
+ * @param bytes the manifest exactly as pushed or fetched
+ * @param contentType the Content-Type it came with; the document's own `mediaType` must agree when it has one
+ * @throws {OciError} `MANIFEST_INVALID` with what is wrong
+ * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
+ */
+export function readManifest(bytes: Uint8Array, contentType?: string): ManifestContents {
+  const document = parseObject(bytes)
+  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase()
+  const mediaType = typeof document['mediaType'] === 'string' ? document['mediaType'] : (type ?? guess(document))
+  if (type !== undefined && type !== mediaType && type !== 'application/json' && type !== 'application/octet-stream')
+    throw invalid(`Content-Type ${type} differs from the manifest's mediaType ${mediaType}`)
+  if (document['schemaVersion'] !== 2) throw invalid('schemaVersion must be 2')
+  const index = isIndexMediaType(mediaType)
+  const config = document['config'] === undefined ? [] : [descriptor(document['config'], 'config')]
+  const layers = descriptors(document['layers'], 'layers').filter((layer) => !isForeign(layer))
+  const artifactType = typeof document['artifactType'] === 'string' ? document['artifactType'] : config[0]?.mediaType
+  return {
+    mediaType,
+    manifests: index ? descriptors(document['manifests'], 'manifests') : [],
+    blobs: index ? [] : [...config, ...layers],
+    ...(document['subject'] ? { subject: descriptor(document['subject'], 'subject') } : {}),
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(isRecord(document['annotations'])
+      ? { annotations: document['annotations'] as Readonly<Record<string, string>> }
+      : {})
+  }
+}
+
+/** Non-distributable layers stay where their `urls` say; registries need not hold them (image-spec, layer.md). */
+function isForeign(layer: Descriptor): boolean {
+  return (layer.urls?.length ?? 0) > 0 && /nondistributable|\.foreign\./.test(layer.mediaType)
+}
+
+function guess(document: Record<string, unknown>): string {
+  return Array.isArray(document['manifests']) ? mediaTypes.ociIndex : mediaTypes.ociManifest
+}
+
+function descriptors(value: unknown, where: string): Descriptor[] {
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value)) throw invalid(`${where} must be an array`)
+  return value.map((entry, position) => descriptor(entry, `${where}[${position}]`))
+}
+
+function descriptor(value: unknown, where: string): Descriptor {
+  if (!isRecord(value)) throw invalid(`${where} must be an object`)
+  const { mediaType, digest, size } = value
+  if (typeof mediaType !== 'string') throw invalid(`${where}.mediaType must be a string`)
+  if (typeof digest !== 'string' || !isDigest(digest)) throw invalid(`${where}.digest must be a digest`)
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    throw invalid(`${where}.size must be a whole number of bytes`)
+  return value as unknown as Descriptor
+}
+
+function parseObject(bytes: Uint8Array): Record<string, unknown> {
+  let document: unknown
+  try {
+    document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (cause) {
+    throw invalid('not JSON', cause)
+  }
+  if (!isRecord(document)) throw invalid('must be a JSON object')
+  return document
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function invalid(message: string, cause?: unknown): OciError {
+  return new OciError('MANIFEST_INVALID', `manifest invalid: ${message}`, { cause })
+}

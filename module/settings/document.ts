@@ -1,0 +1,107 @@
+import { z } from 'zod'
+import { logLevels } from '../log/log.ts'
+import { parseImageFilter } from './image-filter.ts'
+import { isPasswordHash } from './password-hash.ts'
+import { mostActionsPerScopeMap, readScopeMap } from './scope-map.ts'
+
+/** The version of this document that the module and the generator of this release speak. */
+export const settingsSchemaVersion = '1.0'
+
+/** Keys that a layered deployment may add to; never a repository, tag or digest (twin keys take no dots). */
+export const settingsNamePattern = /^[a-z0-9][a-z0-9_-]{0,49}$/
+const settingsName = z.string().regex(settingsNamePattern)
+
+const imageSet = z.strictObject({
+  repositories: z
+    .array(
+      z.string().refine((text) => parseImageFilter(text) !== undefined, {
+        error: 'must be repository, repository:tag or repository:glob*'
+      })
+    )
+    .min(1)
+    .describe('Repositories to hold: `name` (every tag), `name:tag`, or `name:glob*`'),
+  priority: z.int().min(0).max(1000).default(100).describe('Lower numbers come first')
+})
+
+const scopeMap = z.strictObject({
+  actions: z
+    .array(z.string())
+    .max(mostActionsPerScopeMap)
+    .superRefine((actions, context) => {
+      for (const { index, reason } of readScopeMap(actions).problems)
+        context.addIssue({ code: 'custom', path: [index], message: reason })
+    })
+    .describe("ACR's grammar: repositories/<name>/content/read and so on; a trailing /* covers what is below")
+})
+
+const password = z.strictObject({
+  hash: z.string().refine(isPasswordHash, { error: 'must be a password hash that `causeway` made' }),
+  expiry: z.iso.datetime({ offset: true }).optional()
+})
+
+const clientToken = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-zA-Z0-9-]{5,50}$/)
+    .optional()
+    .describe("The token's name in ACR, where it differs from its key here (upper-case letters)"),
+  scopeMap: settingsName.describe('A key of scopeMaps'),
+  status: z.enum(['enabled', 'disabled']).default('enabled'),
+  passwords: z
+    .strictObject({ password1: password.optional(), password2: password.optional() })
+    .refine((slots) => slots.password1 ?? slots.password2, { error: 'needs password1, password2 or both' })
+})
+
+const parent = z.strictObject({
+  endpoint: z
+    .string()
+    .regex(/^[^\s/]+$/)
+    .describe('host[:port] of the parent; $IOTEDGE_PARENTHOSTNAME is filled in on the device'),
+  protocol: z.enum(['https', 'http']).default('https'),
+  tokenName: z.string().min(1),
+  password: z.string().min(1)
+})
+
+/** The desired-property document, and the settings file of a module without IoT Edge. */
+export const settingsSchema = z
+  .strictObject({
+    schemaVersion: z
+      .string()
+      .regex(/^1\.\d+$/, { error: `this module reads schema version ${settingsSchemaVersion}; update one of the two` }),
+    mode: z.enum(['ReadOnly', 'ReadWrite']).default('ReadOnly'),
+    logLevel: z.enum(logLevels).default('Information'),
+    parent: parent.optional().describe('Overrides ACR_REGISTRY_CONNECTION_STRING'),
+    imageSets: z.record(settingsName, imageSet).default({}),
+    scopeMaps: z.record(settingsName, scopeMap).default({}),
+    tokens: z.record(settingsName, clientToken).default({}),
+    sync: z
+      .strictObject({
+        intervalMinutes: z.number().min(1).max(10080).default(15).describe('Minutes between two looks at the parent')
+      })
+      .prefault({}),
+    status: z
+      .strictObject({
+        progressSeconds: z
+          .number()
+          .min(1)
+          .max(86400)
+          .default(900)
+          .describe('Seconds between two reports of mere progress; changes of state are reported at once')
+      })
+      .prefault({})
+  })
+  .superRefine((settings, context) => {
+    for (const [name, token] of Object.entries(settings.tokens))
+      if (!Object.hasOwn(settings.scopeMaps, token.scopeMap))
+        context.addIssue({
+          code: 'custom',
+          path: ['tokens', name, 'scopeMap'],
+          message: `there is no scope map ${token.scopeMap} in scopeMaps`
+        })
+  })
+
+/** Settings with every default filled in. */
+export type Settings = z.output<typeof settingsSchema>
+/** Settings as a person or the generator writes them. */
+export type SettingsInput = z.input<typeof settingsSchema>
+export type ClientTokenSettings = Settings['tokens'][string]

@@ -1,0 +1,65 @@
+import { parseConnectionString, type ConnectionString } from './connection-string.ts'
+import { SettingsError } from './errors.ts'
+
+/** What the module reads from its environment, once, at start. */
+export interface Environment {
+  /** Where settings come from: the module twin, or a file where there is no IoT Edge. */
+  readonly source:
+    { readonly kind: 'twin'; readonly deviceId: string } | { readonly kind: 'file'; readonly path: string }
+  readonly connection?: ConnectionString
+  readonly parentHostName?: string
+  /** The module's own folder; Microsoft's files beside it are never touched. */
+  readonly dataFolder: string
+  readonly listen: { readonly host: string; readonly port: number }
+}
+
+/** Microsoft's module keeps its data here, so a device's bind mount can be taken over as it is. */
+const defaultData = '/var/acr/data'
+/** The port that published deployment manifests and the API proxy's route expect. */
+const defaultListen = '0.0.0.0:8080'
+
+/**
+ * Reads the environment that IoT Edge, a container engine or a person gives.
+ *
+ * @throws {SettingsError} `ENVIRONMENT_INVALID` or `CONNECTION_STRING_INVALID`, saying which variable and what it takes
+ */
+export function readEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
+  const connectionString = nonEmpty(variables['ACR_REGISTRY_CONNECTION_STRING'])
+  const parentHostName = nonEmpty(variables['IOTEDGE_PARENTHOSTNAME'])
+  const gateway = nonEmpty(variables['ACR_PARENT_GATEWAY_ENDPOINT'])
+  const parsed = connectionString === undefined ? undefined : parseConnectionString(connectionString)
+  const connection =
+    parsed === undefined || gateway === undefined ? parsed : { ...parsed, parentGatewayEndpoint: gateway }
+  return {
+    source: readSource(variables),
+    ...(connection === undefined ? {} : { connection }),
+    ...(parentHostName === undefined ? {} : { parentHostName }),
+    dataFolder: `${(nonEmpty(variables['CAUSEWAY_DATA']) ?? defaultData).replace(/\/+$/, '')}/causeway`,
+    listen: readListen(nonEmpty(variables['CAUSEWAY_LISTEN']) ?? defaultListen)
+  }
+}
+
+function readSource(variables: Readonly<Record<string, string | undefined>>): Environment['source'] {
+  const path = nonEmpty(variables['CAUSEWAY_SETTINGS'])
+  if (path !== undefined) return { kind: 'file', path }
+  const deviceId = nonEmpty(variables['IOTEDGE_DEVICEID'])
+  if (deviceId === undefined)
+    throw new SettingsError(
+      'ENVIRONMENT_INVALID',
+      'neither IoT Edge nor a settings file: run this as an IoT Edge module, or set CAUSEWAY_SETTINGS to a settings file'
+    )
+  return { kind: 'twin', deviceId }
+}
+
+function readListen(text: string): Environment['listen'] {
+  const [, bracketed, plain, port] = /^(?:\[([0-9a-f:]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text) ?? []
+  const host = bracketed ?? plain
+  if (host === undefined || Number(port) > 65535)
+    throw new SettingsError('ENVIRONMENT_INVALID', `CAUSEWAY_LISTEN must be host:port, such as ${defaultListen}`)
+  return { host, port: Number(port) }
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  const trimmed = text?.trim()
+  return trimmed === '' ? undefined : trimmed
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod'
+
+/** Where an image stands. `ready` means that every byte is here and verified. */
+export const imageStates = ['failed', 'pending', 'syncing', 'ready'] as const
+export type ImageState = (typeof imageStates)[number]
+
+/** Microsoft's names, so that dashboards made for its connected registry go on working. */
+export const connectionStates = ['Online', 'Offline', 'Syncing', 'Unhealthy'] as const
+export type ConnectionState = (typeof connectionStates)[number]
+
+const problem = z.object({ path: z.string(), reason: z.string() })
+
+const image = z.object({
+  image: z.string().describe('repository:tag'),
+  state: z.enum(imageStates),
+  digest: z.string().optional(),
+  bytesDone: z.number().optional(),
+  bytesTotal: z.number().optional(),
+  reason: z.string().optional()
+})
+
+/**
+ * What the module reports of itself in its twin. Keys only ever come: a reader of an older release leaves out what it does
+ * not know, and one of a newer release finds optional what older modules do not say.
+ */
+export const reportedSchema = z.object({
+  schemaVersion: z.string(),
+  runtime: z.object({ version: z.string(), startedAt: z.string() }),
+  lastDesiredVersion: z.number().optional().describe('$version of the desired properties that were looked at last'),
+  lastDesiredStatus: z
+    .object({
+      code: z.number().describe('200 applied, 400 refused, 417 no settings'),
+      description: z.string(),
+      errors: z.array(problem).default([]),
+      warnings: z.array(problem).default([])
+    })
+    .optional(),
+  appliedVersion: z.number().optional().describe('$version of the settings in force'),
+  connectionState: z.enum(connectionStates),
+  statusDetails: z
+    .array(z.object({ type: z.string(), code: z.string(), description: z.string(), timestamp: z.string() }))
+    .default([]),
+  sync: z
+    .object({
+      trigger: z.enum(['InitialSync', 'Schedule', 'ManualResync', 'SettingsChange', 'Recovery']),
+      state: z.enum(['Syncing', 'Succeeded', 'Failed']),
+      startedAt: z.string(),
+      endedAt: z.string().optional(),
+      succeededAt: z.string().optional().describe('the last pass that brought everything')
+    })
+    .optional(),
+  progress: z
+    .object({
+      imagesReady: z.number(),
+      imagesTotal: z.number(),
+      bytesDone: z.number(),
+      bytesTotal: z.number()
+    })
+    .optional(),
+  images: z.array(image).default([]).describe('the worst first; as many as fit'),
+  imagesOmitted: z.number().default(0)
+})
+
+export type Reported = z.output<typeof reportedSchema>
+export type ReportedInput = z.input<typeof reportedSchema>
+export type ReportedImage = z.output<typeof image>
+export type StatusDetail = Reported['statusDetails'][number]
