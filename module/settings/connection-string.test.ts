@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { formatConnectionString, parseConnectionString } from './connection-string.ts'
+import { SettingsError } from './errors.ts'
+
+const text =
+  'ConnectedRegistryName=plant;SyncTokenName=plant-sync-token;SyncTokenPassword=a=b+c/d==;' +
+  'ParentGatewayEndpoint=mycontainerregistry001.westus2.data.azurecr.io;ParentEndpointProtocol=https'
+
+describe('connection string', () => {
+  it("reads az's five fields, and a password that holds =", () => {
+    const connection = parseConnectionString(text)
+    assert.equal(connection.syncTokenPassword, 'a=b+c/d==')
+    assert.equal(connection.syncTokenName, 'plant-sync-token')
+    assert.equal(formatConnectionString(connection), text)
+  })
+
+  it('takes https where the protocol is not given', () => {
+    assert.equal(parseConnectionString(text.replace(/;ParentEndpointProtocol.*/, '')).parentEndpointProtocol, 'https')
+  })
+
+  for (const [what, bad] of [
+    ['a missing field', text.replace(/SyncTokenName=[^;]*;/, '')],
+    ['an empty field', text.replace(/SyncTokenName=[^;]*;/, 'SyncTokenName=;')],
+    ['a field twice', `${text};SyncTokenName=x`],
+    ['an unknown field', `${text};Oops=x`],
+    ['another protocol', text.replace('=https', '=ftp')],
+    ['plain text', 'hello']
+  ] as const)
+    it(`refuses ${what} without showing a value`, () => {
+      assert.throws(
+        () => parseConnectionString(bad),
+        (error) =>
+          error instanceof SettingsError &&
+          error.code === 'CONNECTION_STRING_INVALID' &&
+          !error.message.includes('a=b+c')
+      )
+    })
+})

@@ -1,0 +1,35 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import { readIfPresent, writeDurably } from './durable-file.ts'
+
+const schema = z.object({ version: z.number(), document: z.record(z.string(), z.unknown()) })
+
+/** Settings that were accepted once, as they were given, with the version they came as. */
+export type LastGood = z.output<typeof schema>
+
+/**
+ * Where the last accepted settings are kept, so that a device that starts without its hub serves and syncs as before.
+ * The document may hold the parent's password: the file is 0600, and nothing of it is logged.
+ */
+export class LastGoodFile {
+  readonly #path: string
+
+  constructor(dataFolder: string) {
+    this.#path = join(dataFolder, 'settings.json')
+  }
+
+  /** What was saved last; undefined where nothing was, or where the file cannot be understood. */
+  async load(): Promise<LastGood | undefined> {
+    const text = await readIfPresent(this.#path)
+    if (text === undefined) return undefined
+    try {
+      return schema.safeParse(JSON.parse(text)).data
+    } catch {
+      return undefined
+    }
+  }
+
+  async save(settings: LastGood): Promise<void> {
+    await writeDurably(this.#path, JSON.stringify(settings))
+  }
+}
