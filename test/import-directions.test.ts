@@ -54,7 +54,7 @@ function arrows(): Arrow[] {
     ts
       .preProcessFile(readFileSync(join(root, file), 'utf8'), true, true)
       .importedFiles.map(({ fileName }) => fileName)
-      .filter((name) => name.startsWith('.'))
+      .filter((name) => name.startsWith('.') && name.endsWith('.ts'))
       .map((name) => ({ file, imported: normalize(join(dirname(file), name)) }))
   )
 }

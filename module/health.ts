@@ -1,0 +1,18 @@
+import type { Handler } from './registry/server.ts'
+import type { Status } from './status/status.ts'
+
+/**
+ * Answers `/healthz` (restart or mend this module when it is not 200) and `/readyz` (send it pulls when it is 200), for
+ * container engines and load balancers. Without credentials, and so without names of images.
+ */
+export function answerHealth(status: Pick<Status, 'healthz'>): Handler {
+  return (request, response) => {
+    const path = request.url?.split('?', 1)[0]
+    if (path !== '/healthz' && path !== '/readyz') return false
+    const { ok, body } = status.healthz()
+    request.resume()
+    response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`)
+    return true
+  }
+}

@@ -1,0 +1,223 @@
+import { parseChallenges } from './challenge.ts'
+import { ParentError } from './errors.ts'
+import { ask, discard, readAll, type Answer } from './exchange.ts'
+import type { Outbound } from './outbound.ts'
+import { refusal } from './refusal.ts'
+
+export interface Credentials {
+  readonly tokenName: string
+  readonly password: string
+}
+
+/** What a proof is needed for: `base` is `/v2/` itself, `tags` a repository's list, `pull` its content. */
+export type Purpose =
+  | { readonly kind: 'base' }
+  | { readonly kind: 'tags'; readonly repository: string }
+  | { readonly kind: 'pull'; readonly repository: string }
+
+/** A bearer token asked for once, by what the challenge said. */
+interface Grant {
+  readonly realm: URL
+  readonly service: string | undefined
+  readonly scope: string
+}
+
+interface BearerToken {
+  readonly value: string
+  /** On the monotonic clock, in milliseconds: gateways without a battery jump in time when they find a time server. */
+  readonly until: number
+}
+
+/** The proofs that one request has spent; a second refusal of the same one is an answer, not a reason to go on. */
+export type Spent = Set<string>
+
+/** For a token that does not say how long it lives: what clients of the distribution spec assume at the least. */
+const shortLifeSeconds = 60
+
+/**
+ * Proves to the parent who asks: Basic, or bearer tokens that it fetches, keeps while they live, and renews.
+ *
+ * @see https://distribution.github.io/distribution/spec/auth/token/
+ */
+export class Authorizer {
+  readonly #outbound: Outbound
+  readonly #origin: URL
+  readonly #credentials: Credentials | undefined
+  readonly #userAgent: string
+  readonly #grants = new Map<string, Grant>()
+  readonly #tokens = new Map<string, BearerToken>()
+  readonly #underWay = new Map<string, Promise<BearerToken>>()
+  #latest: Grant | undefined
+  #basic = false
+
+  constructor(outbound: Outbound, origin: URL, credentials: Credentials | undefined, userAgent: string) {
+    this.#outbound = outbound
+    this.#origin = origin
+    this.#credentials = credentials
+    this.#userAgent = userAgent
+  }
+
+  /** The `Authorization` to begin with, or undefined where the parent has asked for none so far. */
+  async begin(purpose: Purpose, spent: Spent, signal?: AbortSignal): Promise<string | undefined> {
+    if (this.#basic) return this.#basicHeader(spent)
+    const grant = this.#grants.get(keyOf(purpose)) ?? this.#guess(purpose)
+    if (grant === undefined) return undefined
+    const held = this.#tokens.get(idOf(grant))
+    if (held !== undefined && held.until > performance.now()) return `Bearer ${held.value}`
+    spent.add(idOf(grant))
+    return `Bearer ${(await this.#fetchOnce(grant, signal)).value}`
+  }
+
+  /**
+   * The `Authorization` for a second try after a 401.
+   *
+   * @throws {ParentError} `PARENT_UNAUTHORIZED` where the credentials are refused, `PARENT_DENIED` where they are known and do
+   *   not reach this far
+   */
+  async respond(
+    answer: Answer,
+    purpose: Purpose,
+    subject: string,
+    spent: Spent,
+    signal?: AbortSignal
+  ): Promise<string> {
+    const challenges = parseChallenges(answer.headers['www-authenticate'])
+    const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && 'realm' in parameters)
+    if (bearer !== undefined) {
+      const grant = {
+        realm: this.#realm(bearer.parameters['realm'] ?? ''),
+        service: bearer.parameters['service'],
+        scope: bearer.parameters['scope'] ?? ''
+      }
+      this.#latest = grant
+      this.#basic = false
+      this.#grants.set(keyOf(purpose), grant)
+      if (spent.has(idOf(grant))) throw await refusal(answer, subject, this.#credentials?.tokenName)
+      await discard(answer)
+      spent.add(idOf(grant))
+      this.#tokens.delete(idOf(grant))
+      return `Bearer ${(await this.#fetchOnce(grant, signal)).value}`
+    }
+    await discard(answer)
+    if (!challenges.some(({ scheme }) => scheme === 'basic'))
+      throw new ParentError(
+        'PARENT_PROTOCOL',
+        `${this.#origin.host} answers 401 and names no way to prove who asks: check that the endpoint is a registry`
+      )
+    if (spent.has('basic')) throw this.#unauthorized(this.#origin.host)
+    this.#basic = true
+    return this.#basicHeader(spent)
+  }
+
+  /** ACR's challenge for content is always the repository's pull scope: asking for it at once saves a round trip each. */
+  #guess(purpose: Purpose): Grant | undefined {
+    if (purpose.kind !== 'pull' || this.#latest === undefined) return undefined
+    return { ...this.#latest, scope: `repository:${purpose.repository}:pull` }
+  }
+
+  #basicHeader(spent: Spent): string {
+    if (this.#credentials === undefined) throw this.#unauthorized(this.#origin.host)
+    spent.add('basic')
+    const { tokenName, password } = this.#credentials
+    return `Basic ${Buffer.from(`${tokenName}:${password}`).toString('base64')}`
+  }
+
+  /** The password goes to https, or to the very host that is spoken to in the clear anyway; never from https down to http. */
+  #realm(text: string): URL {
+    const realm = URL.parse(text, this.#origin.href)
+    const sameInTheClear = this.#origin.protocol === 'http:' && realm?.hostname === this.#origin.hostname
+    if (realm !== null && (realm.protocol === 'https:' || (realm.protocol === 'http:' && sameInTheClear))) return realm
+    throw new ParentError(
+      'PARENT_PROTOCOL',
+      `${this.#origin.host} names a token endpoint that would get the password in the clear (${realm?.host ?? 'no address'}): nothing was sent there; check the parent's endpoint and protocol`
+    )
+  }
+
+  async #fetchOnce(grant: Grant, signal: AbortSignal | undefined): Promise<BearerToken> {
+    const id = idOf(grant)
+    const underWay = this.#underWay.get(id) ?? this.#fetch(grant).finally(() => void this.#underWay.delete(id))
+    this.#underWay.set(id, underWay)
+    const token = await unlessAborted(underWay, signal)
+    this.#tokens.set(id, token)
+    return token
+  }
+
+  async #fetch(grant: Grant): Promise<BearerToken> {
+    const url = new URL(grant.realm)
+    if (grant.service !== undefined) url.searchParams.set('service', grant.service)
+    for (const scope of grant.scope.split(' ').filter((text) => text !== '')) url.searchParams.append('scope', scope)
+    const asked = performance.now()
+    const answer = await ask(this.#outbound, {
+      method: 'GET',
+      url,
+      headers: {
+        'user-agent': this.#userAgent,
+        accept: 'application/json',
+        ...(this.#credentials === undefined ? {} : { authorization: this.#basicHeader(new Set()) })
+      }
+    })
+    if (answer.status === 401) {
+      await discard(answer)
+      throw this.#unauthorized(url.host)
+    }
+    if (answer.status !== 200)
+      throw await refusal(answer, grant.scope === '' ? 'its token endpoint' : grant.scope, this.#credentials?.tokenName)
+    const { value, lifeSeconds } = readToken(await readAll(answer, 1024 * 1024), url.host)
+    // A tenth early, at most a minute: a token must outlive the request that it is sent with.
+    return { value, until: asked + (lifeSeconds - Math.min(60, lifeSeconds / 10)) * 1000 }
+  }
+
+  #unauthorized(host: string): ParentError {
+    return new ParentError(
+      'PARENT_UNAUTHORIZED',
+      this.#credentials === undefined
+        ? `${host} wants credentials and none are set: set the parent's token name and password`
+        : `${host} refuses token ${this.#credentials.tokenName}: its password is wrong or has expired, or the token or its connected registry is disabled; make a new password and set it where the parent is set`
+    )
+  }
+}
+
+function keyOf(purpose: Purpose): string {
+  return purpose.kind === 'base' ? 'base' : `${purpose.kind} ${purpose.repository}`
+}
+
+function idOf({ realm, service, scope }: Grant): string {
+  return JSON.stringify([realm.href, service, scope])
+}
+
+/** ACR sends `access_token` alone; others `token`, or both (registry.md §6.3, connected-registry.md §5). */
+function readToken(bytes: Buffer, host: string): { readonly value: string; readonly lifeSeconds: number } {
+  let body: Readonly<Record<string, unknown>> | null = null
+  try {
+    body = JSON.parse(bytes.toString()) as Readonly<Record<string, unknown>> | null
+  } catch {
+    // Told below: a parser's words would repeat what may be half a token.
+  }
+  const value = body?.['access_token'] ?? body?.['token']
+  if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value))
+    throw new ParentError('PARENT_PROTOCOL', `the token endpoint of ${host} answers without a token`)
+  const told = body?.['expires_in']
+  return { value, lifeSeconds: typeof told === 'number' && told > 0 ? told : (lifeOf(value) ?? shortLifeSeconds) }
+}
+
+/** A JWT's own life, from its `iat` (or `nbf`) to its `exp`: counted from now, so that a wrong clock here does not matter. */
+function lifeOf(token: string): number | undefined {
+  try {
+    const text = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
+    const { exp, iat, nbf } = JSON.parse(text) as Record<string, unknown>
+    const from = iat ?? nbf ?? Date.now() / 1000
+    return typeof exp === 'number' && typeof from === 'number' && exp > from ? exp - from : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

@@ -1,0 +1,116 @@
+import type { Dispatcher } from 'undici'
+import { arrivals } from './body.ts'
+import { fromNetwork, ParentError } from './errors.ts'
+import type { Outbound } from './outbound.ts'
+
+/** A request to the parent, or to where it sends us. */
+export interface Question {
+  readonly method: 'GET' | 'HEAD'
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What came back; the body is read or discarded by whoever holds it, or the connection stays taken. */
+export interface Answer {
+  /** Where it really came from, after redirects. */
+  readonly url: URL
+  readonly status: number
+  readonly headers: Dispatcher.ResponseData['headers']
+  readonly body: Dispatcher.ResponseData['body']
+}
+
+/** ACR sends once, to its blob storage; content networks in front of others add one or two. */
+const mostRedirects = 5
+
+/**
+ * Asks, without following redirects.
+ *
+ * @throws {ParentError} where the network gives no answer; the signal's reason where the caller gave up
+ */
+export async function ask(outbound: Outbound, question: Question): Promise<Answer> {
+  const { url, method, headers, signal } = question
+  signal?.throwIfAborted()
+  try {
+    const { statusCode, ...rest } = await outbound.dispatcher(url).request({
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
+      method,
+      headers: { ...headers },
+      signal: signal ?? null
+    })
+    return { url, status: statusCode, headers: rest.headers, body: rest.body }
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw fromNetwork(error, url.host)
+  }
+}
+
+/**
+ * Asks and follows redirects. `Authorization` goes to the first origin only: where a registry sends us (blob storage with a
+ * signed link) a second proof of identity is refused at best and collected at worst. Other headers, `Range` too, are kept.
+ *
+ * @throws {ParentError} as {@link ask}, and `PARENT_PROTOCOL` for redirects that lead nowhere
+ */
+export async function askFollowing(outbound: Outbound, question: Question): Promise<Answer> {
+  let url = question.url
+  for (let hops = 0; hops <= mostRedirects; hops += 1) {
+    const answer = await ask(outbound, { ...question, url, headers: headersFor(question, url) })
+    const location = one(answer.headers['location'])
+    if (answer.status < 300 || answer.status === 304 || answer.status >= 400 || location === undefined) return answer
+    await discard(answer)
+    const target = URL.parse(location, url.href)
+    if (target === null || !['http:', 'https:'].includes(target.protocol))
+      throw new ParentError('PARENT_PROTOCOL', `${url.host} redirects to something that is no address`)
+    if (url.protocol === 'https:' && target.protocol === 'http:')
+      throw new ParentError(
+        'PARENT_PROTOCOL',
+        `${url.host} redirects from https to http (${target.host}): not followed`
+      )
+    url = target
+  }
+  throw new ParentError('PARENT_PROTOCOL', `${question.url.host} redirects more than ${mostRedirects} times`)
+}
+
+function headersFor(question: Question, url: URL): Question['headers'] {
+  if (url.origin === question.url.origin) return question.headers
+  return Object.fromEntries(Object.entries(question.headers).filter(([name]) => name.toLowerCase() !== 'authorization'))
+}
+
+/**
+ * Reads a whole body.
+ *
+ * @param limit bytes; a longer body is `PARENT_PROTOCOL`
+ */
+export async function readAll(answer: Answer, limit: number, signal?: AbortSignal): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of readBody(answer, signal)) {
+    length += chunk.length
+    if (length > limit)
+      throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers more than ${limit} bytes where few belong`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The body's bytes as they come; leaving the loop early closes the connection. */
+export async function* readBody(answer: Answer, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield* arrivals(answer.body)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw fromNetwork(error, answer.url.host)
+  }
+}
+
+/** Frees the connection of an answer whose body nobody wants. */
+export async function discard(answer: Answer): Promise<void> {
+  // A body that breaks while being thrown away is no news; the connection is gone either way.
+  await answer.body.dump({ limit: 128 * 1024 }).catch(() => undefined)
+}
+
+/** The first of a header's values. */
+export function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header
+}

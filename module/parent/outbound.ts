@@ -1,0 +1,133 @@
+import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici'
+import { ParentError } from './errors.ts'
+import { trustedRoots } from './trust.ts'
+
+/** How long the parent may keep this module waiting, each in milliseconds. */
+export interface ParentTimeouts {
+  /** For a connection, TLS included. */
+  readonly connect: number
+  /** From the request to the answer's headers. */
+  readonly headers: number
+  /** Between two pieces of an answer's body. */
+  readonly bodyIdle: number
+}
+
+/** Gateways sit on slow links: generous, and yet short enough that a dead link is noticed within a pass. */
+export const defaultTimeouts: ParentTimeouts = { connect: 20_000, headers: 60_000, bodyIdle: 60_000 }
+
+/** Connections to the network: direct, or through the proxies that the environment names. */
+export interface Outbound {
+  /** @throws {ParentError} where the proxy's variable cannot be used: it fails the requests that need it, not the module */
+  dispatcher(url: URL): Dispatcher
+  /** Ends every connection at once. */
+  close(): Promise<void>
+}
+
+/**
+ * @param environment `https_proxy`, `http_proxy` and `no_proxy`, in lower or upper case (lower wins, as with curl); a proxy URL
+ *   may carry Basic credentials
+ */
+export function createOutbound(
+  environment: Readonly<Record<string, string | undefined>>,
+  extraCertificates: string | undefined,
+  timeouts: ParentTimeouts
+): Outbound {
+  const tls = { ca: trustedRoots(extraCertificates), timeout: timeouts.connect }
+  const common = {
+    headersTimeout: timeouts.headers,
+    bodyTimeout: timeouts.bodyIdle,
+    // Answers of registries carry long tokens and links.
+    maxHeaderSize: 64 * 1024
+  }
+  const direct = new Agent({ ...common, connect: tls })
+  const throughProxy = (name: string): ProxyAgent | ParentError | undefined => {
+    const url = readProxy(environment, name)
+    if (url === undefined || url instanceof ParentError) return url
+    const credentials = `${url.username}:${url.password}`
+    return new ProxyAgent({
+      ...common,
+      uri: url.origin,
+      ...(credentials === ':' ? {} : { token: `Basic ${Buffer.from(credentials).toString('base64')}` }),
+      requestTls: tls,
+      proxyTls: tls,
+      // Without it a proxy that accepts and then says nothing holds a request for undici's default of five minutes.
+      clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: timeouts.connect }),
+      // Plain http goes to the proxy as an ordinary request: many proxies allow CONNECT to port 443 only.
+      proxyTunnel: false
+    })
+  }
+  const proxies = { 'https:': throughProxy('https_proxy'), 'http:': throughProxy('http_proxy') }
+  const exceptions = readExceptions(value(environment, 'no_proxy') ?? '')
+  return {
+    dispatcher: (url) => {
+      const proxy = url.protocol === 'https:' ? proxies['https:'] : proxies['http:']
+      if (proxy === undefined || exceptions.some((exception) => exception(url))) return direct
+      if (proxy instanceof ParentError) throw proxy
+      return proxy
+    },
+    close: async () => {
+      const agents = [direct, ...Object.values(proxies)].filter(
+        (agent) => agent instanceof Agent || agent instanceof ProxyAgent
+      )
+      await Promise.all(agents.map((agent) => agent.destroy()))
+    }
+  }
+}
+
+function value(environment: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  const found = environment[name]?.trim() ?? environment[name.toUpperCase()]?.trim()
+  return found === '' ? undefined : found
+}
+
+interface Proxy {
+  readonly origin: string
+  readonly username: string
+  readonly password: string
+}
+
+function readProxy(
+  environment: Readonly<Record<string, string | undefined>>,
+  name: string
+): Proxy | ParentError | undefined {
+  const text = value(environment, name)
+  if (text === undefined) return undefined
+  try {
+    const url = new URL(text.includes('://') ? text : `http://${text}`)
+    if (url.protocol === 'http:' || url.protocol === 'https:')
+      return {
+        origin: url.origin,
+        username: decodeURIComponent(url.username),
+        password: decodeURIComponent(url.password)
+      }
+  } catch {
+    // Neither the text nor the URL parser's words about it are repeated: they may hold a password.
+  }
+  return new ParentError(
+    'PARENT_UNREACHABLE',
+    `${name} cannot be used: it must read http://[user:password@]host[:port], with other characters of user and password percent-encoded`
+  )
+}
+
+/** Host names in no_proxy cover what is below them (`example.com` and `.example.com` alike); a port narrows; `*` is all. */
+function readExceptions(text: string): ((url: URL) => boolean)[] {
+  return text
+    .split(/[,\s]+/)
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      if (entry === '*') return () => true
+      const [, name = entry, port] = /^([^:]+|\[.*\]):(\d+)$/.exec(entry) ?? []
+      const host = name
+        .replace(/^\*?\./, '')
+        .replace(/^\[|\]$/g, '')
+        .toLowerCase()
+      return (url) => {
+        const asked = url.hostname.replace(/^\[|\]$/g, '')
+        if (port !== undefined && port !== portOf(url)) return false
+        return asked === host || asked.endsWith(`.${host}`)
+      }
+    })
+}
+
+function portOf(url: URL): string {
+  return url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
+}

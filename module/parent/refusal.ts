@@ -1,0 +1,59 @@
+import { discard, one, readAll, type Answer } from './exchange.ts'
+import { ParentError } from './errors.ts'
+
+/**
+ * Turns an answer that is none of the wanted ones into an error, and frees its connection.
+ *
+ * @param subject what was asked for, such as `samples/web:1.0`
+ * @param tokenName whose rights are in question; undefined where nobody was named
+ */
+export async function refusal(answer: Answer, subject: string, tokenName: string | undefined): Promise<ParentError> {
+  const { status, url } = answer
+  const said = await words(answer)
+  const who = tokenName === undefined ? 'anonymous callers' : `token ${tokenName}`
+  if (status === 401 || status === 403)
+    return new ParentError(
+      'PARENT_DENIED',
+      `${url.host} does not let ${who} read ${subject}${said}: its scope map needs content/read and metadata/read there, and the registry's network rules must let this device in`
+    )
+  if (status === 404) return new ParentError('PARENT_NOT_FOUND', `${url.host} has no ${subject}${said}`)
+  if (status === 407)
+    return new ParentError(
+      'PARENT_UNREACHABLE',
+      `the proxy on the way to ${url.host} asks for credentials (407); check user and password in the proxy's variable`
+    )
+  const retryAfterSeconds = retryAfter(one(answer.headers['retry-after']))
+  const later = retryAfterSeconds === undefined ? {} : { retryAfterSeconds }
+  if (status === 429)
+    return new ParentError('PARENT_THROTTLED', `${url.host} asks to be asked less often (429)${said}`, later)
+  if (status >= 500 || status === 408)
+    return new ParentError('PARENT_FAILED', `${url.host} cannot answer for ${subject} now (${status})${said}`, later)
+  return new ParentError('PARENT_PROTOCOL', `${url.host} answers ${status} for ${subject}, as no registry does${said}`)
+}
+
+/** What the parent says of itself in the registries' form, on one line and short; empty where it says nothing usable. */
+async function words(answer: Answer): Promise<string> {
+  if (!/json/.test(one(answer.headers['content-type']) ?? '')) {
+    await discard(answer)
+    return ''
+  }
+  try {
+    const body = JSON.parse((await readAll(answer, 64 * 1024)).toString()) as { errors?: { message?: unknown }[] }
+    const message = body.errors?.[0]?.message
+    return typeof message === 'string' && message !== '' ? `: "${clean(message).slice(0, 200)}"` : ''
+  } catch {
+    return ''
+  }
+}
+
+function clean(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(/[\u0000-\u001f\u007f]/g, '')
+}
+
+/** Seconds, or a date: RFC 9110 §10.2.3 allows both. */
+function retryAfter(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d+$/.test(text.trim())) return Number(text)
+  const date = Date.parse(text)
+  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
+}

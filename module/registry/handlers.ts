@@ -1,0 +1,58 @@
+import type { IncomingMessage } from 'node:http'
+import type { Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import type { Repository } from '../oci/name.ts'
+import type { Caller } from './authorizer.ts'
+import type { Content } from './content.ts'
+import type { ManifestCache } from './manifest-cache.ts'
+
+/** What every handler of the read side works with. */
+export interface Serving {
+  readonly content: Content
+  readonly cache: ManifestCache
+  /** Told of what a caller who may have it asked for and is not here yet. */
+  readonly onMissing: (repository: Repository, reference: string) => void
+}
+
+/** A request that was let in. */
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly query: URLSearchParams
+  readonly caller: Caller
+}
+
+/** Headers of what is named by its digest. `private`: what one token may have, a shared cache must not give to another. */
+export function contentHeaders(digest: Digest, immutable: boolean): Record<string, string> {
+  return {
+    'Docker-Content-Digest': digest,
+    ETag: etagOf(digest),
+    ...(immutable ? { 'Cache-Control': 'private, max-age=31536000, immutable' } : {})
+  }
+}
+
+export function etagOf(digest: Digest): string {
+  return `"${digest}"`
+}
+
+/** Whether `If-None-Match` names what would be sent (RFC 9110, section 13.1.2): pollers then get 304 without a body. */
+export function isUnchanged(request: IncomingMessage, digest: Digest): boolean {
+  const header = request.headers['if-none-match']
+  if (header === undefined) return false
+  return header.split(',').some((each) => each.trim() === '*' || each.trim().replace(/^W\//, '') === etagOf(digest))
+}
+
+/**
+ * @returns how many results a page may hold, or undefined for all of them
+ * @throws {OciError} `PAGINATION_NUMBER_INVALID`
+ */
+export function readLimit(query: URLSearchParams): number | undefined {
+  const text = query.get('n')
+  if (text === null) return undefined
+  if (!/^\d{1,9}$/.test(text)) throw new OciError('PAGINATION_NUMBER_INVALID', 'n must be a whole number from 0')
+  return Number(text)
+}
+
+/** `Link` to the page after `last`, relative, with the angle brackets that clients look for (RFC 8288). */
+export function nextPage(path: string, limit: number, last: string): Record<string, string> {
+  return { Link: `<${path}?n=${limit}&last=${encodeURIComponent(last)}>; rel="next"` }
+}

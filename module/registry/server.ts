@@ -1,0 +1,47 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Log } from '../log/log.ts'
+import { OciError } from '../oci/errors.ts'
+import { errorReply, toOciError, writeReply } from './reply.ts'
+
+/** Answers a request, or gives false where the path is another handler's. */
+export type Handler = (request: IncomingMessage, response: ServerResponse) => boolean
+
+/** Milliseconds. */
+const timeouts = {
+  /** Container engines keep connections for 30 to 60 seconds: a server that closes first breaks their next request. */
+  keepAlive: 75_000,
+  headers: 60_000,
+  /** Without a byte in either direction: a reader that stalled, or a device that lost its power. */
+  idle: 300_000
+} as const
+
+/**
+ * An HTTP server of several handlers; the first that knows a path answers, and what none knows is a 404 in the registry's
+ * own form. The caller listens and closes.
+ */
+export function createHttpServer(handlers: readonly Handler[], log: Log): Server {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    // A client that goes away is no fault of ours; without a listener it would end the process.
+    request.on('error', () => undefined)
+    response.on('error', () => undefined)
+    try {
+      if (handlers.some((handle) => handle(request, response))) return
+      void writeReply(request, response, errorReply(new OciError('NAME_UNKNOWN', 'nothing is served here')), log)
+    } catch (error) {
+      void writeReply(request, response, errorReply(toOciError(error, log, request.url ?? '')), log)
+    }
+  }
+  const server = createServer(
+    {
+      // A layer may take hours on a slow link: only silence ends a request.
+      requestTimeout: 0,
+      headersTimeout: timeouts.headers,
+      keepAliveTimeout: timeouts.keepAlive
+    },
+    listener
+  )
+  // Handlers say themselves when a body may come, so that a refused one is never sent.
+  server.on('checkContinue', listener)
+  server.setTimeout(timeouts.idle)
+  return server
+}

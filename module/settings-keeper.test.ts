@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { LineLog } from './log/log.ts'
+import { SettingsKeeper } from './settings-keeper.ts'
+import type { Settings } from './settings/document.ts'
+import type { LastGood } from './settings/last-good.ts'
+import { createStatus, type Status } from './status/status.ts'
+
+const good = { schemaVersion: '1.0', imageSets: { workloads: { repositories: ['hello-world'] } } }
+
+describe('settings keeper', () => {
+  let status: Status
+  let applied: (Settings | undefined)[]
+  let kept: LastGood | undefined
+  let lines: string[]
+  let keeper: SettingsKeeper
+
+  beforeEach(() => {
+    status = createStatus({ version: '0.0.0', startedAt: new Date() })
+    applied = []
+    kept = undefined
+    lines = []
+    keeper = make()
+  })
+
+  function make(): SettingsKeeper {
+    return new SettingsKeeper({
+      status,
+      lastGood: { load: () => Promise.resolve(kept), save: (each) => Promise.resolve(void (kept = each)) },
+      log: new LineLog((line) => lines.push(line)),
+      howToMend: 'run causeway configure',
+      apply: (settings) => applied.push(settings)
+    })
+  }
+
+  const codes = (): (string | undefined)[] => (status.snapshot().statusDetails ?? []).map(({ code }) => code)
+
+  it('says how to mend that there are none', async () => {
+    await keeper.restore()
+    await keeper.take({ someOtherTool: true }, 4)
+    assert.deepEqual(applied, [undefined])
+    assert.deepEqual(codes(), ['SettingsMissing'])
+    const { lastDesiredVersion, lastDesiredStatus } = status.snapshot()
+    assert.equal(lastDesiredVersion, 4)
+    assert.equal(lastDesiredStatus?.code, 417)
+    assert.match(lastDesiredStatus.description, /causeway configure/)
+  })
+
+  it('applies, acknowledges and keeps what is right', async () => {
+    await keeper.restore()
+    await keeper.take(good, 5)
+    assert.deepEqual(Object.keys(applied.at(-1)?.imageSets ?? {}), ['workloads'])
+    assert.deepEqual(kept, { version: 5, document: good })
+    assert.deepEqual(codes(), [])
+    const { lastDesiredVersion, appliedVersion, lastDesiredStatus } = status.snapshot()
+    assert.deepEqual([lastDesiredVersion, appliedVersion, lastDesiredStatus?.code], [5, 5, 200])
+  })
+
+  it('keeps the last good settings in force and says what is wrong and where', async () => {
+    await keeper.restore()
+    await keeper.take(good, 5)
+    await keeper.take({ ...good, imageSets: { workloads: { repositories: ['Hello World'] } } }, 6)
+    assert.equal(applied.length, 2)
+    assert.equal(kept?.version, 5)
+    const { lastDesiredVersion, appliedVersion, lastDesiredStatus } = status.snapshot()
+    assert.deepEqual([lastDesiredVersion, appliedVersion, lastDesiredStatus?.code], [6, 5, 400])
+    assert.equal(lastDesiredStatus?.errors?.[0]?.path, 'imageSets.workloads.repositories.0')
+    assert.deepEqual(codes(), ['SettingsInvalid'])
+    await keeper.take({ ...good, logLevel: 'Warning' }, 7)
+    assert.deepEqual(codes(), [])
+    assert.equal(status.snapshot().appliedVersion, 7)
+  })
+
+  it('keeps them too when the twin loses its settings', async () => {
+    await keeper.restore()
+    await keeper.take(good, 5)
+    await keeper.take({}, 6)
+    assert.equal(applied.length, 2)
+    const { appliedVersion, lastDesiredStatus } = status.snapshot()
+    assert.deepEqual([appliedVersion, lastDesiredStatus?.code], [5, 417])
+  })
+
+  it('acknowledges a new version of the same content without applying it again', async () => {
+    await keeper.restore()
+    await keeper.take(good, 5)
+    await keeper.take({ imageSets: good.imageSets, schemaVersion: '1.0' }, 6)
+    keeper.acknowledge(7)
+    assert.equal(applied.length, 2)
+    const { lastDesiredVersion, appliedVersion } = status.snapshot()
+    assert.deepEqual([lastDesiredVersion, appliedVersion], [7, 7])
+  })
+
+  it('starts with what was accepted before, hub or no hub', async () => {
+    kept = { version: 9, document: good }
+    await keeper.restore()
+    assert.deepEqual(Object.keys(applied[0]?.imageSets ?? {}), ['workloads'])
+    assert.equal(status.snapshot().appliedVersion, 9)
+    assert.deepEqual(codes(), [])
+  })
+
+  it('passes over what this release does not know, and warns', async () => {
+    await keeper.take({ ...good, novelty: true }, 2)
+    assert.equal(status.snapshot().lastDesiredStatus?.code, 200)
+    assert.equal(status.snapshot().lastDesiredStatus?.warnings?.[0]?.path, 'novelty')
+    assert.ok(lines.some((line) => line.includes('novelty')))
+  })
+
+  it('never shows a value', async () => {
+    await keeper.take({ ...good, parent: { endpoint: 'a b', tokenName: 't', password: 'hunter2' } }, 2)
+    assert.equal(status.snapshot().lastDesiredStatus?.code, 400)
+    assert.ok(!JSON.stringify(status.snapshot()).includes('hunter2'))
+    assert.ok(!lines.join('').includes('hunter2'))
+  })
+})

@@ -1,0 +1,253 @@
+import { closeSync, existsSync, openSync, renameSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { isDigest, type Digest } from '../oci/digest.ts'
+import { isRepository, isTag } from '../oci/name.ts'
+import { StorageError } from './errors.ts'
+import type { Failure, IndexContents, RepositoryContents, StoredChange } from './index-protocol.ts'
+import { DamagedIndex, prepareIndex } from './index-schema.ts'
+import { fileMode, storagePaths, type StoragePaths } from './paths.ts'
+
+/** https://www.sqlite.org/rescode.html: primary result codes, the low byte of `errcode`. */
+const sqlite = { error: 1, busy: 5, corrupt: 11, full: 13, constraint: 19, notADatabase: 26 } as const
+/** `SQLITE_CONSTRAINT_FOREIGNKEY`, an extended code. */
+const foreignKeyViolation = 787
+
+/** The index in SQLite. It blocks, so it runs in a worker. */
+export class IndexDatabase {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+
+  private constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  /**
+   * Opens the index, makes an absent one, and sets a damaged one aside.
+   *
+   * @throws {StorageError} `INDEX_TOO_NEW`, `STORAGE_IN_USE`, `DISK_FULL`, `INDEX_FAILED`
+   */
+  static open(folder: string): { index: IndexDatabase; contents: IndexContents; setAside?: string } {
+    const paths = storagePaths(folder)
+    try {
+      return IndexDatabase.#tryOpen(paths)
+    } catch (error) {
+      if (!isDamage(error)) throw indexError('opening the index', error)
+      const setAside = moveAside(paths)
+      try {
+        return { ...IndexDatabase.#tryOpen(paths), setAside }
+      } catch (second) {
+        throw indexError('making a new index', second)
+      }
+    }
+  }
+
+  static #tryOpen(paths: StoragePaths): { index: IndexDatabase; contents: IndexContents } {
+    // SQLite gives its -wal the mode of the database, so the file is made here first.
+    closeSync(openSync(paths.index, 'a', fileMode))
+    const database = new DatabaseSync(paths.index)
+    try {
+      prepareIndex(database)
+      const index = new IndexDatabase(database)
+      return { index, contents: index.#read() }
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  }
+
+  /**
+   * Applies batches in one transaction, each of them all or nothing.
+   *
+   * @returns by batch, why it was refused; every one where the commit itself failed
+   */
+  apply(batches: readonly (readonly StoredChange[])[]): (Failure | undefined)[] {
+    try {
+      this.#database.exec('BEGIN IMMEDIATE')
+      const failures = batches.map((changes) => this.#applyOne(changes))
+      this.#database.exec('COMMIT')
+      return failures
+    } catch (error) {
+      this.#rollBack()
+      const { code, message } = indexError('writing the index', error)
+      return batches.map(() => ({ code, message }))
+    }
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  #rollBack(): void {
+    try {
+      this.#database.exec('ROLLBACK')
+    } catch {
+      // SQLite has done so itself where the error was a full disk or a failed write (lang_transaction.html, section 3.1).
+    }
+  }
+
+  #applyOne(changes: readonly StoredChange[]): Failure | undefined {
+    this.#database.exec('SAVEPOINT batch')
+    try {
+      for (const change of changes) this.#change(change)
+      this.#database.exec('RELEASE batch')
+      return undefined
+    } catch (error) {
+      // The disk's troubles are everybody's; a change that cannot be is its own caller's alone.
+      if (resultCode(error) !== undefined && resultCode(error) !== sqlite.constraint) throw error
+      this.#database.exec('ROLLBACK TO batch; RELEASE batch')
+      return refusal(error)
+    }
+  }
+
+  #change(change: StoredChange): void {
+    switch (change.kind) {
+      case 'linkBlob':
+        this.#repository(change.repository)
+        this.#run(`INSERT OR IGNORE INTO links VALUES (${idOf}, ?)`, change.repository, change.digest)
+        return
+      case 'putManifest':
+        this.#repository(change.repository)
+        this.#run(
+          `INSERT INTO manifests VALUES (${idOf}, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET media_type = excluded.media_type, size = excluded.size`,
+          change.repository,
+          change.digest,
+          change.mediaType,
+          change.size
+        )
+        return
+      case 'setTag':
+        this.#repository(change.repository)
+        this.#run(
+          `INSERT INTO tags VALUES (${idOf}, ?, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest`,
+          change.repository,
+          change.tag,
+          change.digest
+        )
+        return
+      case 'removeTag':
+        this.#run(`DELETE FROM tags WHERE repository = ${idOf} AND name = ?`, change.repository, change.tag)
+        return
+      case 'removeManifest':
+        this.#run(`DELETE FROM manifests WHERE repository = ${idOf} AND digest = ?`, change.repository, change.digest)
+        return
+      case 'removeRepository':
+        this.#run('DELETE FROM repositories WHERE name = ?', change.repository)
+        return
+      case 'setState':
+        if (change.json === undefined) this.#run('DELETE FROM state WHERE key = ?', change.key)
+        else
+          this.#run(
+            'INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+            change.key,
+            change.json
+          )
+    }
+  }
+
+  #repository(name: string): void {
+    this.#run('INSERT OR IGNORE INTO repositories (name) VALUES (?)', name)
+  }
+
+  #run(sql: string, ...values: (string | number)[]): void {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#database.prepare(sql)))
+    statement.run(...values)
+  }
+
+  /** Reads everything, checking each name: a row that is none means that the file is not to be trusted. */
+  #read(): IndexContents {
+    const repositories = this.#rows('SELECT id, name FROM repositories').map(([id, name]): RepositoryContents => {
+      const where = `WHERE repository = ${Number(id)}`
+      return {
+        name: valid(isRepository, name),
+        links: this.#rows(`SELECT digest FROM links ${where}`).map(([digest]) => validDigest(digest)),
+        manifests: this.#rows(`SELECT digest, media_type, size FROM manifests ${where}`).map(
+          ([digest, mediaType, size]) => ({
+            digest: validDigest(digest),
+            mediaType: String(mediaType),
+            size: Number(size)
+          })
+        ),
+        tags: this.#rows(`SELECT name, digest FROM tags ${where}`).map(
+          ([tag, digest]) => [valid(isTag, tag), validDigest(digest)] as const
+        )
+      }
+    })
+    const state = this.#rows('SELECT key, value FROM state').map(
+      ([key, value]) => [String(key), validJson(String(value))] as const
+    )
+    return { repositories, state }
+  }
+
+  #rows(sql: string): unknown[][] {
+    return this.#database
+      .prepare(sql)
+      .all()
+      .map((row) => Object.values(row))
+  }
+}
+
+const idOf = '(SELECT id FROM repositories WHERE name = ?)'
+
+function valid<T extends string>(check: (text: string) => text is T, value: unknown): T {
+  if (typeof value === 'string' && check(value)) return value
+  throw new DamagedIndex('a row holds what is no name')
+}
+
+function validDigest(value: unknown): Digest {
+  return valid(isDigest, value)
+}
+
+function validJson(text: string): string {
+  try {
+    JSON.parse(text)
+    return text
+  } catch (cause) {
+    throw new DamagedIndex('a row of state holds no JSON', { cause })
+  }
+}
+
+/** The -wal belongs to the damaged file: left behind, SQLite would play it into the new one. */
+function moveAside(paths: StoragePaths): string {
+  const aside = paths.damagedIndex(new Date())
+  for (const suffix of ['', '-wal', '-shm'])
+    if (existsSync(paths.index + suffix)) renameSync(paths.index + suffix, aside + suffix)
+  return aside
+}
+
+/** `SQLITE_ERROR` while opening means that tables are missing or have other columns than their version says. */
+function isDamage(error: unknown): boolean {
+  const damage: readonly (number | undefined)[] = [sqlite.corrupt, sqlite.notADatabase, sqlite.error]
+  return error instanceof DamagedIndex || damage.includes(resultCode(error))
+}
+
+function refusal(error: unknown): Failure {
+  if (error instanceof Error && 'errcode' in error && error.errcode === foreignKeyViolation)
+    return {
+      code: 'MANIFEST_ABSENT',
+      message: 'a tag would name a manifest that its repository does not hold; put the manifest first'
+    }
+  const { code, message } = indexError('a change of the index', error)
+  return { code, message }
+}
+
+function indexError(what: string, cause: unknown): StorageError {
+  if (cause instanceof StorageError) return cause
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const code = resultCode(cause)
+  if (code === sqlite.full) return new StorageError('DISK_FULL', `no space left while ${what} (${reason})`, { cause })
+  if (code === sqlite.busy)
+    return new StorageError(
+      'STORAGE_IN_USE',
+      'another process has this data folder open: stop it, or give each its own folder',
+      { cause }
+    )
+  return new StorageError('INDEX_FAILED', `${what} failed: ${reason}`, { cause })
+}
+
+function resultCode(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
+    ? error.errcode & 0xff
+    : undefined
+}

@@ -1,0 +1,83 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { StorageError } from './errors.ts'
+
+/** Kept in `PRAGMA user_version`; a change that an older release cannot read counts it up. */
+export const indexSchemaVersion = 1
+
+/*
+ * The index on disk. A tag's foreign key is what refuses tags without their manifest, and what takes a manifest's tags away
+ * with it; both are checked by each statement, so the order inside one `apply` matters.
+ */
+const tables = `
+  CREATE TABLE repositories (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+  ) STRICT;
+  CREATE TABLE links (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (repository, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE manifests (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (repository, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE tags (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (repository, name),
+    FOREIGN KEY (repository, digest) REFERENCES manifests ON DELETE CASCADE
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX tags_by_digest ON tags (repository, digest);
+  CREATE TABLE state (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`
+
+/** Another process that is just being stopped gets this long to let go, in milliseconds. */
+const busyTimeout = 1000
+
+/** The file is no index of ours, or is damaged: what it held is lost to us, and it may be set aside. */
+export class DamagedIndex extends Error {
+  override readonly name = 'DamagedIndex'
+}
+
+/**
+ * Brings an opened database to this release's schema.
+ *
+ * @throws {StorageError} `INDEX_TOO_NEW`
+ * @throws {DamagedIndex} where SQLite or the tables say so
+ */
+export function prepareIndex(database: DatabaseSync): void {
+  database.exec(`PRAGMA busy_timeout = ${busyTimeout}`)
+  // Exclusive: a second process on this folder is refused at once, and WAL then needs no shared memory, which some
+  // volumes do not have. Must stand before the journal mode to have that effect.
+  database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL')
+  // FULL: a change that was acknowledged survives a power cut, not only a crash of this process.
+  database.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF')
+  const version = userVersion(database)
+  if (version > indexSchemaVersion)
+    throw new StorageError(
+      'INDEX_TOO_NEW',
+      `the index has schema version ${version} and this release reads up to ${indexSchemaVersion}: ` +
+        'run the newer release again, or give this one an empty data folder'
+    )
+  if (version === 0) create(database)
+  const problems = database.prepare('PRAGMA quick_check(1)').all()
+  if (problems[0]?.['quick_check'] !== 'ok') throw new DamagedIndex(`quick_check: ${JSON.stringify(problems)}`)
+}
+
+function create(database: DatabaseSync): void {
+  const foreign = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()
+  if (foreign?.['tables'] !== 0) throw new DamagedIndex('a database of another program')
+  database.exec(`BEGIN IMMEDIATE; ${tables} PRAGMA user_version = ${indexSchemaVersion}; COMMIT`)
+}
+
+function userVersion(database: DatabaseSync): number {
+  return Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+}

@@ -1,0 +1,144 @@
+import { rm, type FileHandle } from 'node:fs/promises'
+import { algorithmOf, hexOf, type Digest, type DigestAlgorithm } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { moveInto } from './durable.ts'
+import { diskError, StorageError } from './errors.ts'
+import type { FileHash, Hasher } from './hasher.ts'
+import type { StoragePaths } from './paths.ts'
+import type { Ingest } from './storage.ts'
+
+/** What an ingest is made of. */
+export interface IngestParts {
+  readonly key: string
+  readonly handle: FileHandle
+  /** Bytes already in the file. */
+  readonly offset: number
+  readonly paths: StoragePaths
+  readonly hasher: Hasher
+  /** What the digest will most likely be. */
+  readonly algorithm: DigestAlgorithm
+  readonly makeFolder: (folder: string) => Promise<void>
+  /** Lets others open the same key. */
+  readonly release: () => void
+}
+
+/** A partial file and its hash. Calls are carried out one after another, in the order they were made. */
+export class FileIngest implements Ingest {
+  readonly #parts: IngestParts
+  readonly #path: string
+  #offset: number
+  #hash: FileHash
+  #open = true
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: IngestParts) {
+    this.#parts = parts
+    this.#path = parts.paths.partial(parts.key)
+    this.#offset = parts.offset
+    this.#hash = parts.hasher.follow(this.#path, parts.algorithm, parts.offset)
+  }
+
+  get offset(): number {
+    return this.#offset
+  }
+
+  append(chunk: Uint8Array): Promise<void> {
+    return this.#next(async () => {
+      try {
+        await writeAll(this.#parts.handle, chunk, this.#offset)
+      } catch (cause) {
+        // A part of the chunk may stand there: the offset is what was taken, so the file must not be longer.
+        await this.#parts.handle.truncate(this.#offset).catch(() => undefined)
+        throw diskError('writing a partial file', cause)
+      }
+      this.#offset += chunk.byteLength
+      this.#hash.wrote(chunk, this.#offset)
+    })
+  }
+
+  flush(): Promise<void> {
+    return this.#next(async () => {
+      await attempt('flushing a partial file', () => this.#parts.handle.datasync())
+    })
+  }
+
+  restart(): Promise<void> {
+    return this.#next(async () => {
+      this.#hash.forget()
+      await attempt('emptying a partial file', () => this.#parts.handle.truncate(0))
+      this.#offset = 0
+      this.#hash = this.#parts.hasher.follow(this.#path, this.#parts.algorithm, 0)
+    })
+  }
+
+  commit(digest: Digest): Promise<{ readonly size: number }> {
+    return this.#next(async () => {
+      const { handle, makeFolder, paths } = this.#parts
+      const size = this.#offset
+      let kept = false
+      try {
+        const hex = await attempt('verifying a partial file', () => this.#hash.hex(size, algorithmOf(digest)))
+        if (hex !== hexOf(digest)) throw new OciError('DIGEST_INVALID', `the ${size} bytes received are not ${digest}`)
+        await attempt('making a blob durable', async () => {
+          await handle.sync()
+          await makeFolder(paths.blobFolder(digest))
+          await moveInto(this.#path, paths.blob(digest), paths.blobFolder(digest))
+        })
+        kept = true
+      } finally {
+        await this.#letGo(!kept)
+      }
+      return { size }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#end(false)
+  }
+
+  async discard(): Promise<void> {
+    await this.#end(true)
+  }
+
+  async #end(remove: boolean): Promise<void> {
+    // Letting go twice, or after commit, is what a `finally` does.
+    await this.#last
+    if (!this.#open) return
+    await this.#next(async () => {
+      this.#hash.forget()
+      await this.#letGo(remove)
+    })
+  }
+
+  async #letGo(remove: boolean): Promise<void> {
+    this.#open = false
+    await this.#parts.handle.close()
+    if (remove) await rm(this.#path, { force: true })
+    this.#parts.release()
+  }
+
+  #next<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(() => {
+      if (!this.#open) throw new StorageError('CLOSED', 'this partial file was let go of; open it again')
+      return work()
+    })
+    this.#last = result.catch(() => undefined)
+    return result
+  }
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  let done = 0
+  while (done < chunk.byteLength) {
+    const { bytesWritten } = await handle.write(chunk, done, chunk.byteLength - done, position + done)
+    done += bytesWritten
+  }
+}
+
+async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw diskError(what, cause)
+  }
+}

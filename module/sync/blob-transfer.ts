@@ -1,0 +1,114 @@
+import type { Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import type { Repository } from '../oci/name.ts'
+import type { Patience } from './patience.ts'
+import type { Content, ContentIngest, ParentFault, ParentSource } from './ports.ts'
+
+export interface WantedBlob {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly size: number
+}
+
+export interface BlobTransferOptions {
+  readonly content: Content
+  readonly parent: ParentSource
+  readonly patience: Patience
+  readonly signal: AbortSignal
+  /** Bytes of the blob that are here now. */
+  readonly onOffset: (offset: number) => void
+  /** Bytes that came over the wire. */
+  readonly onFetched: (bytes: number) => void
+}
+
+/** What a power cut or a kill may cost of a blob, at the most. */
+const flushBytes = 8 * 1024 * 1024
+/** A parent that cannot resume sends everything again after each cut: on a bad link that never ends, so it is bounded. */
+const mostRestarts = 2
+
+/**
+ * Brings a blob: from where its partial file ends, over as many cuts as it takes while each try gets further, and verified
+ * before it counts. What was received stays for the next try whatever happens, but for bytes that proved wrong.
+ *
+ * @throws {OciError} `DIGEST_INVALID` where the parent twice sent other bytes; the parent's, the content's and the signal's errors
+ */
+export async function fetchBlob(blob: WantedBlob, options: BlobTransferOptions): Promise<void> {
+  const { content } = options
+  if ((await content.blobs.size(blob.digest)) === blob.size) return
+  for (let corrupt = false; ; corrupt = true) {
+    const ingest = await content.blobs.ingest(blob.digest)
+    try {
+      if (ingest.offset > blob.size) await ingest.restart()
+      options.onOffset(ingest.offset)
+      await fill(ingest, blob, options)
+      await ingest.commit(blob.digest)
+      return
+    } catch (error) {
+      if (corrupt || !(error instanceof OciError) || error.code !== 'DIGEST_INVALID') throw error
+    } finally {
+      await ingest.close()
+    }
+  }
+}
+
+async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransferOptions): Promise<void> {
+  const { parent, patience, signal } = options
+  let attempt = 0
+  let restarts = 0
+  let furthest = ingest.offset
+  while (ingest.offset < blob.size) {
+    try {
+      const answer = await parent.blob(blob.repository, blob.digest, { offset: ingest.offset, signal })
+      patience.answered()
+      let begun = false
+      for await (const chunk of answer.stream) {
+        if (!begun && answer.offset !== ingest.offset) {
+          restarts += 1
+          if (restarts > mostRestarts) throw cannotResume(blob)
+          await ingest.restart()
+        }
+        begun = true
+        await take(chunk, ingest, blob, options)
+      }
+      // A body of unknown length that ends early looks complete; it is a cut like any other.
+      if (ingest.offset < blob.size) throw cutShort(blob, ingest.offset)
+    } catch (error) {
+      await ingest.flush()
+      attempt = ingest.offset > furthest ? 1 : attempt + 1
+      furthest = Math.max(furthest, ingest.offset)
+      await patience.waitOrThrow(error, attempt)
+    }
+  }
+}
+
+async function take(
+  chunk: Uint8Array,
+  ingest: ContentIngest,
+  blob: WantedBlob,
+  { onFetched, onOffset }: BlobTransferOptions
+): Promise<void> {
+  onFetched(chunk.byteLength)
+  const before = ingest.offset
+  if (before + chunk.byteLength > blob.size) {
+    await ingest.restart()
+    throw new OciError('DIGEST_INVALID', `the parent sends more than the ${blob.size} bytes of ${blob.digest}`)
+  }
+  await ingest.append(chunk)
+  if (Math.floor(ingest.offset / flushBytes) > Math.floor(before / flushBytes)) await ingest.flush()
+  onOffset(ingest.offset)
+}
+
+function cannotResume({ digest, size }: WantedBlob): OciError {
+  return new OciError(
+    'SIZE_INVALID',
+    `the parent cannot resume, and the link broke ${mostRestarts + 1} times before all ${size} bytes of ${digest} came`
+  )
+}
+
+function cutShort({ digest, size }: WantedBlob, offset: number): ParentFault {
+  return Object.assign(new Error(`the parent's answer ended after ${offset} of the ${size} bytes of ${digest}`), {
+    code: 'PARENT_FAILED',
+    transient: true,
+    retryAfterSeconds: undefined
+  })
+}

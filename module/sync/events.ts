@@ -1,0 +1,44 @@
+import type { Digest } from '../oci/digest.ts'
+
+/** Why a pass began; Microsoft's names where it has one. */
+export type SyncTrigger = 'InitialSync' | 'Schedule' | 'ManualResync' | 'SettingsChange' | 'Recovery'
+
+/** Where an image stands. `ready` means that every byte is here and verified. */
+export interface ImageStatus {
+  /** `repository:tag`; for a list of tags that cannot be had, the image set's own entry. */
+  readonly image: string
+  readonly state: 'failed' | 'pending' | 'syncing' | 'ready'
+  readonly digest?: Digest
+  readonly bytesDone?: number
+  readonly bytesTotal?: number
+  readonly reason?: string
+}
+
+/** A pass that has come to its end. */
+export interface PassResult {
+  readonly trigger: SyncTrigger
+  /** `Succeeded` only where every image is ready. */
+  readonly state: 'Succeeded' | 'Failed'
+  /** ISO 8601, as are the others. */
+  readonly startedAt: string
+  readonly endedAt: string
+  /** The end of the last pass that brought everything. */
+  readonly succeededAt?: string
+}
+
+/** What sync tells whoever watches: the status, and tests. */
+export type SyncEvent =
+  | { readonly kind: 'passStarted'; readonly trigger: SyncTrigger; readonly startedAt: string }
+  /** All images that are wanted, by what is on disk; whatever was told of others no longer counts. */
+  | { readonly kind: 'planned'; readonly images: readonly ImageStatus[] }
+  /** One image's state or progress changed. */
+  | { readonly kind: 'image'; readonly image: ImageStatus }
+  /** Bytes over all wanted images, each blob counted once. */
+  | { readonly kind: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
+  | { readonly kind: 'parent'; readonly answers: true }
+  | { readonly kind: 'parent'; readonly answers: false; readonly code: string; readonly message: string }
+  | { readonly kind: 'content'; readonly works: true }
+  | { readonly kind: 'content'; readonly works: false; readonly code: string; readonly message: string }
+  | { readonly kind: 'passEnded'; readonly result: PassResult; readonly bytesFetched: number }
+
+export type SyncObserver = (event: SyncEvent) => void

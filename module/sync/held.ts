@@ -1,0 +1,54 @@
+import type { Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { readManifest } from '../oci/manifest.ts'
+import type { Repository } from '../oci/name.ts'
+import type { Content } from './ports.ts'
+
+/** Children of indexes that the parent does not have either: `repository@digest`. */
+export type AbsentChildren = ReadonlySet<string>
+
+/**
+ * Looks whether everything below a manifest is here and may be given out by its repository. A lost index or a blob that was
+ * taken away shows here, and the next transfer brings what is missing and no more.
+ *
+ * @param absent children to do without
+ * @returns the blobs with their sizes, or undefined where something is missing
+ */
+export async function heldImage(
+  content: Content,
+  repository: Repository,
+  digest: Digest,
+  absent: AbsentChildren
+): Promise<Map<Digest, number> | undefined> {
+  try {
+    return await walk(content, repository, digest, absent)
+  } catch (error) {
+    // A blob that went between two looks, or a manifest that cannot be read: either way not here.
+    if (error instanceof OciError) return undefined
+    throw error
+  }
+}
+
+async function walk(
+  content: Content,
+  repository: Repository,
+  digest: Digest,
+  absent: AbsentChildren
+): Promise<Map<Digest, number> | undefined> {
+  const record = await content.index.manifest(repository, digest)
+  if (record === undefined || (await content.blobs.size(digest)) === undefined) return undefined
+  const contents = readManifest(await content.blobs.bytes(digest), record.mediaType)
+  const blobs = new Map<Digest, number>()
+  for (const blob of contents.blobs) {
+    if (!(await content.index.hasBlob(repository, blob.digest))) return undefined
+    if ((await content.blobs.size(blob.digest)) !== blob.size) return undefined
+    blobs.set(blob.digest, blob.size)
+  }
+  for (const child of contents.manifests) {
+    if (absent.has(`${repository}@${child.digest}`)) continue
+    const below = await walk(content, repository, child.digest, absent)
+    if (below === undefined) return undefined
+    for (const [blob, size] of below) blobs.set(blob, size)
+  }
+  return blobs
+}

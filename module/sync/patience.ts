@@ -1,0 +1,74 @@
+import { asParentFault, type Clock } from './ports.ts'
+
+/** Tries of one request within a pass, the first one included. */
+const mostTries = 4
+const firstWaitMs = 1000
+/** A parent that asks for more is left alone until a later pass. */
+const longestWaitMs = 120_000
+
+/** How often and how long after a fault one pass asks again. */
+export class Patience {
+  readonly #clock: Clock
+  readonly #random: () => number
+  readonly #signal: AbortSignal
+  readonly #onAnswer: () => void
+  #answered = false
+
+  /** @param onAnswer called at the parent's first answer of the pass */
+  constructor(clock: Clock, random: () => number, signal: AbortSignal, onAnswer: () => void) {
+    this.#clock = clock
+    this.#random = random
+    this.#signal = signal
+    this.#onAnswer = onAnswer
+  }
+
+  /** The parent has answered, if only with a refusal. */
+  answered(): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#onAnswer()
+  }
+
+  /** Asks, again where that may help. */
+  async ask<T>(work: () => Promise<T>): Promise<T> {
+    for (let tried = 1; ; tried += 1) {
+      try {
+        const answer = await work()
+        this.answered()
+        return answer
+      } catch (error) {
+        await this.waitOrThrow(error, tried)
+      }
+    }
+  }
+
+  /**
+   * Waits before the next try.
+   *
+   * @param tried times that this did not work without getting further
+   * @throws the error, where another try would not help: it is none of the parent's, or not a passing one, or it has been
+   *   tried enough, or the parent is not there at all (which is for the time between passes)
+   */
+  async waitOrThrow(error: unknown, tried: number): Promise<void> {
+    this.#signal.throwIfAborted()
+    const fault = asParentFault(error)
+    if (fault === undefined) throw error
+    if (!speaksOfLink(fault.code)) this.answered()
+    if (!fault.transient || tried >= mostTries || !this.#answered) throw error
+    const wait =
+      fault.retryAfterSeconds === undefined
+        ? firstWaitMs * 2 ** (tried - 1) * (0.5 + this.#random())
+        : (fault.retryAfterSeconds + this.#random()) * 1000
+    if (wait > longestWaitMs) throw error
+    await this.#clock.delay(wait, this.#signal)
+  }
+}
+
+/** Faults after which there is nothing to ask this parent for, whatever the image. */
+export function stopsPass(code: string): boolean {
+  return speaksOfLink(code) || code === 'PARENT_THROTTLED'
+}
+
+function speaksOfLink(code: string): boolean {
+  return ['PARENT_UNREACHABLE', 'PARENT_UNTRUSTED', 'PARENT_UNAUTHORIZED'].includes(code)
+}

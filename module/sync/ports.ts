@@ -1,0 +1,84 @@
+import type { Digest } from '../oci/digest.ts'
+import type { Repository, Tag } from '../oci/name.ts'
+
+/** A parent as sync sees it; `module/parent` makes one. */
+export interface ParentSource {
+  check(signal?: AbortSignal): Promise<void>
+  tags(repository: Repository, signal?: AbortSignal): AsyncIterable<Tag>
+  head(
+    repository: Repository,
+    reference: Tag | Digest,
+    options: { readonly known: Digest | undefined; readonly signal: AbortSignal }
+  ): Promise<{ readonly digest: Digest }>
+  manifest(
+    repository: Repository,
+    reference: Tag | Digest,
+    options: { readonly signal: AbortSignal }
+  ): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string }>
+  blob(
+    repository: Repository,
+    digest: Digest,
+    options: { readonly offset: number; readonly signal: AbortSignal }
+  ): Promise<{ readonly offset: number; readonly stream: AsyncIterable<Uint8Array> }>
+}
+
+/** Errors of a parent carry these. */
+export interface ParentFault extends Error {
+  /** `PARENT_…` */
+  readonly code: string
+  readonly transient: boolean
+  readonly retryAfterSeconds: number | undefined
+}
+
+/** The error as a parent's, or undefined where something else threw it. */
+export function asParentFault(error: unknown): ParentFault | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code } = error as Partial<ParentFault>
+  return typeof code === 'string' && code.startsWith('PARENT_') ? (error as ParentFault) : undefined
+}
+
+/** The part of a content store that sync works with; `module/storage` makes one and says what each member promises. */
+export interface Content {
+  readonly blobs: {
+    size(digest: Digest): Promise<number | undefined>
+    bytes(digest: Digest): Promise<Uint8Array>
+    ingest(key: string): Promise<ContentIngest>
+  }
+  readonly index: {
+    tags(repository: Repository): Promise<readonly Tag[] | undefined>
+    tag(repository: Repository, tag: Tag): Promise<Digest | undefined>
+    manifest(repository: Repository, digest: Digest): Promise<{ readonly mediaType: string } | undefined>
+    hasBlob(repository: Repository, digest: Digest): Promise<boolean>
+    state(key: string): Promise<unknown>
+    apply(changes: readonly ContentChange[]): Promise<void>
+  }
+}
+
+export interface ContentIngest {
+  readonly offset: number
+  append(chunk: Uint8Array): Promise<void>
+  flush(): Promise<void>
+  commit(digest: Digest): Promise<unknown>
+  restart(): Promise<void>
+  close(): Promise<void>
+}
+
+export type ContentChange =
+  | { readonly kind: 'linkBlob'; readonly repository: Repository; readonly digest: Digest }
+  | {
+      readonly kind: 'putManifest'
+      readonly repository: Repository
+      readonly digest: Digest
+      readonly mediaType: string
+      readonly size: number
+    }
+  | { readonly kind: 'setTag'; readonly repository: Repository; readonly tag: Tag; readonly digest: Digest }
+  | { readonly kind: 'setState'; readonly key: string; readonly value: unknown }
+
+/** Time, so that tests need not wait for it. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number
+  /** Resolves after so many milliseconds; rejects with the signal's reason when that comes first. */
+  delay(milliseconds: number, signal: AbortSignal): Promise<void>
+}

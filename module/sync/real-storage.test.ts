@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { once, EventEmitter } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LineLog } from '../log/log.ts'
+import { digestOf } from '../oci/digest.ts'
+import { parseRepository, parseTag } from '../oci/name.ts'
+import { openStorage } from '../storage/open-storage.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { PassResult, SyncEvent } from './events.ts'
+import { createSync, type Sync } from './sync.ts'
+import { fault, FakeParent } from './testing/fake-parent.ts'
+
+const app = parseRepository('samples/app')
+
+describe('sync: into real storage', () => {
+  let folder: string
+  let storage: Storage
+  let sync: Sync | undefined
+  let parent: FakeParent
+  let events: SyncEvent[]
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'causeway-sync-'))
+    parent = new FakeParent()
+    await open()
+  })
+  afterEach(async () => {
+    await close()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  async function open(): Promise<void> {
+    storage = await openStorage({ folder, log: new LineLog(() => undefined) })
+    events = []
+  }
+  async function close(): Promise<void> {
+    await sync?.stop()
+    await storage.close()
+    sync = undefined
+  }
+  /** One pass of a fresh sync. */
+  async function pass(...repositories: string[]): Promise<PassResult> {
+    const told = new EventEmitter()
+    const ended = once(told, 'ended') as Promise<[PassResult]>
+    sync = createSync({
+      content: storage,
+      parent: () => parent,
+      observer: (event) => {
+        events.push(event)
+        if (event.kind === 'passEnded') told.emit('ended', event.result)
+      },
+      log: new LineLog(() => undefined)
+    })
+    sync.configure({ imageSets: { all: { repositories, priority: 1 } }, intervalMinutes: 60 })
+    sync.start()
+    const [result] = await ended
+    await sync.stop()
+    return result
+  }
+
+  it('tells after a restart without a parent what is ready, globs and sparse indexes included', async () => {
+    parent.put('samples/app:1.0', [5000])
+    const child = parent.put('samples/app', [4000])
+    const index = parent.putIndex('samples/app:multi', [child, digestOf('not copied')])
+    assert.equal((await pass('samples/app')).state, 'Succeeded')
+    await close()
+    await open()
+    parent.trouble = () => fault('PARENT_UNREACHABLE')
+    assert.equal((await pass('samples/app')).state, 'Failed')
+    const planned = events.find((event) => event.kind === 'planned')
+    assert.deepEqual(
+      planned?.images.map(({ image, state }) => `${image} ${state}`),
+      ['samples/app:1.0 ready', 'samples/app:multi ready']
+    )
+    assert.equal(await storage.index.tag(app, parseTag('multi')), index)
+  })
+
+  it('goes on from the partial file of the process before, and restarts it once where it holds wrong bytes', async () => {
+    const layer = Buffer.alloc(50_000, 'x')
+    const image = parent.put('samples/app:1.0', [layer])
+    const ingest = await storage.blobs.ingest(digestOf(layer))
+    await ingest.append(Buffer.alloc(30_000, 'y'))
+    await ingest.flush()
+    await close()
+    await open()
+    assert.equal((await pass('samples/app:1.0')).state, 'Succeeded')
+    assert.deepEqual(
+      parent.requests
+        .filter((request) => request.includes(digestOf(layer)))
+        .map((request) => request.split(' ').at(-1)),
+      ['30000', '0']
+    )
+    assert.deepEqual(await storage.blobs.bytes(digestOf(layer)), layer)
+    assert.equal(await storage.index.tag(app, parseTag('1.0')), image)
+  })
+})

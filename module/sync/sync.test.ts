@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { EventEmitter } from 'node:events'
+import { LineLog } from '../log/log.ts'
+import { digestOf } from '../oci/digest.ts'
+import { parseRepository, parseTag } from '../oci/name.ts'
+import type { PassResult, SyncEvent } from './events.ts'
+import { readLastSync } from './last-sync.ts'
+import type { Clock, ParentSource } from './ports.ts'
+import { createSync, type Sync } from './sync.ts'
+import { fault, FakeParent } from './testing/fake-parent.ts'
+import { MemoryContent } from './testing/memory-content.ts'
+
+/** Time that stands still until the test lets a wait end. */
+class ManualClock implements Clock {
+  time = Date.parse('2026-11-21T00:00:00Z')
+  readonly waits: number[] = []
+  readonly news = new EventEmitter<{ waiting: [milliseconds: number] }>()
+  #end: () => void = () => undefined
+
+  now(): number {
+    return this.time
+  }
+
+  delay(milliseconds: number, signal: AbortSignal): Promise<void> {
+    this.waits.push(milliseconds)
+    this.news.emit('waiting', milliseconds)
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(signal.reason as Error)
+      if (signal.aborted) abort()
+      signal.addEventListener('abort', abort, { once: true })
+      this.#end = () => {
+        this.time += milliseconds
+        resolve()
+      }
+    })
+  }
+
+  elapse(): void {
+    this.#end()
+  }
+}
+
+describe('sync: schedule', () => {
+  let parent: FakeParent
+  let source: ParentSource | undefined
+  let content: MemoryContent
+  let clock: ManualClock
+  let events: SyncEvent[]
+  let told: EventEmitter<{ ended: [result: PassResult] }>
+  let random: number
+  let sync: Sync
+
+  beforeEach(() => {
+    parent = new FakeParent()
+    source = parent
+    content = new MemoryContent()
+    clock = new ManualClock()
+    events = []
+    random = 0.5
+    told = new EventEmitter()
+    sync = make()
+  })
+  afterEach(() => sync.stop())
+
+  function make(): Sync {
+    return createSync({
+      content,
+      parent: () => source,
+      observer: (event) => {
+        events.push(event)
+        if (event.kind === 'passEnded') told.emit('ended', event.result)
+      },
+      log: new LineLog(() => undefined),
+      clock,
+      random: () => random
+    })
+  }
+
+  const configuration = (...repositories: string[]) => ({
+    imageSets: { all: { repositories, priority: 100 } },
+    intervalMinutes: 15
+  })
+  const triggers = (): string[] => events.flatMap((event) => (event.kind === 'passStarted' ? [event.trigger] : []))
+  const waiting = (): Promise<[number]> => once(clock.news, 'waiting') as Promise<[number]>
+
+  it('begins at once, then by the interval with a tenth of jitter', async () => {
+    parent.put('samples/app:1.0', [100])
+    sync.configure(configuration('samples/app:1.0'))
+    const first = waiting()
+    sync.start()
+    assert.deepEqual(await first, [15 * 60_000])
+    for (const [value, minutes] of [
+      [0, 13.5],
+      [0.999_999, 16.5]
+    ] as const) {
+      random = value
+      const next = waiting()
+      clock.elapse()
+      assert.ok(Math.abs((await next)[0] / 60_000 - minutes) < 0.001)
+    }
+    assert.deepEqual(triggers(), ['InitialSync', 'Schedule', 'Schedule'])
+    const planned = events.filter((event) => event.kind === 'planned')
+    assert.equal(planned.length, 1, 'a routine pass does not tell again what has not changed')
+  })
+
+  it('waits for settings', async () => {
+    parent.put('samples/app:1.0', [100])
+    const idle = waiting()
+    sync.start()
+    await idle
+    assert.deepEqual(triggers(), [])
+    const ended = once(told, 'ended')
+    sync.configure(configuration('samples/app:1.0'))
+    await ended
+    assert.deepEqual(triggers(), ['InitialSync'])
+  })
+
+  it('gives a pass up for new settings, keeps its bytes, and begins by the new ones', async () => {
+    const layer = Buffer.alloc(50_000, 'x')
+    parent.put('samples/app:1.0', [layer])
+    parent.put('samples/app:2.0', [layer])
+    let changed = false
+    parent.onPiece = (_blob, offset, piece) => {
+      if (offset >= 20_000 && !changed) {
+        changed = true
+        sync.configure(configuration('samples/app:2.0'))
+      }
+      return piece
+    }
+    const ended = once(told, 'ended') as Promise<[PassResult]>
+    sync.configure(configuration('samples/app:1.0'))
+    sync.start()
+    const [result] = await ended
+    assert.deepEqual(triggers(), ['InitialSync', 'SettingsChange'])
+    assert.deepEqual([result.trigger, result.state], ['SettingsChange', 'Succeeded'])
+    const tags = content.repositories.get(parseRepository('samples/app'))?.tags
+    assert.deepEqual([...(tags?.keys() ?? [])], ['2.0'])
+    assert.equal(parent.served.get(digestOf(layer)), layer.byteLength)
+  })
+
+  it('answers syncNow with the pass under way, or begins one', async () => {
+    parent.put('samples/app:1.0', [100])
+    sync.configure(configuration('samples/app:1.0'))
+    sync.start()
+    const [one, other] = await Promise.all([sync.syncNow(), sync.syncNow()])
+    assert.equal(one, other)
+    const idle = waiting()
+    const third = await sync.syncNow()
+    await idle
+    assert.equal(third?.trigger, 'ManualResync')
+    assert.equal(triggers().length, third === one ? 1 : 2)
+  })
+
+  it('tries again soon, then less and less often, never less than the interval asks', async () => {
+    parent.trouble = () => fault('PARENT_UNREACHABLE')
+    sync.configure(configuration('samples/app:1.0'))
+    let next = waiting()
+    sync.start()
+    await next
+    for (let tries = 0; tries < 9; tries += 1) {
+      next = waiting()
+      clock.elapse()
+      await next
+    }
+    assert.deepEqual(
+      clock.waits.map((wait) => wait / 1000),
+      [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
+    )
+    assert.deepEqual(triggers().slice(0, 3), ['InitialSync', 'Recovery', 'Recovery'])
+    parent.trouble = () => undefined
+    parent.put('samples/app:1.0', [100])
+    next = waiting()
+    clock.elapse()
+    assert.deepEqual(await next, [900_000])
+    parent.trouble = () => fault('PARENT_UNREACHABLE')
+    next = waiting()
+    clock.elapse()
+    assert.deepEqual(await next, [5000])
+  })
+
+  it('does not hammer with credentials that are refused, and heeds Retry-After', async () => {
+    parent.trouble = () => fault('PARENT_UNAUTHORIZED')
+    sync.configure(configuration('samples/app:1.0'))
+    let next = waiting()
+    sync.start()
+    assert.deepEqual(await next, [60_000])
+    parent.trouble = () => fault('PARENT_THROTTLED', { retryAfterSeconds: 300 })
+    next = waiting()
+    clock.elapse()
+    assert.deepEqual(await next, [300_000])
+  })
+
+  it('takes a new parent with the next settings', async () => {
+    source = undefined
+    sync.configure(configuration('samples/app:1.0'))
+    const first = waiting()
+    sync.start()
+    await first
+    parent.put('samples/app:1.0', [100])
+    source = parent
+    const ended = once(told, 'ended') as Promise<[PassResult]>
+    sync.configure(configuration('samples/app:1.0'))
+    assert.equal((await ended)[0].state, 'Succeeded')
+  })
+
+  it('remembers how the last pass ended, and goes on as a recovery after a restart', async () => {
+    parent.put('samples/app:1.0', [100])
+    sync.configure(configuration('samples/app:1.0'))
+    let next = waiting()
+    sync.start()
+    await next
+    await sync.stop()
+    const last = await readLastSync(content.index)
+    assert.deepEqual(last, {
+      trigger: 'InitialSync',
+      state: 'Succeeded',
+      startedAt: '2026-11-21T00:00:00.000Z',
+      endedAt: '2026-11-21T00:00:00.000Z',
+      succeededAt: '2026-11-21T00:00:00.000Z'
+    })
+    clock.time += 3_600_000
+    parent.trouble = () => fault('PARENT_UNREACHABLE')
+    sync = make()
+    sync.configure(configuration('samples/app:1.0'))
+    next = waiting()
+    sync.start()
+    await next
+    const again = await readLastSync(content.index)
+    assert.deepEqual([again?.trigger, again?.state, again?.succeededAt], ['Recovery', 'Failed', last.succeededAt])
+  })
+
+  it('reads no last sync from what is none', async () => {
+    for (const value of [undefined, null, 7, {}, { trigger: 'X', state: 'Failed', startedAt: '', endedAt: '' }]) {
+      content.states.set('sync.last', value)
+      assert.equal(await readLastSync(content.index), undefined)
+    }
+  })
+
+  it('stops mid-way, and answers whoever waits', async () => {
+    const layer = Buffer.alloc(50_000, 'x')
+    parent.put('samples/app:1.0', [layer])
+    sync.configure(configuration('samples/app:1.0'))
+    const begun = new EventEmitter()
+    const reached = once(begun, 'piece')
+    parent.onPiece = (_blob, offset, piece) => {
+      if (offset >= 20_000) begun.emit('piece')
+      return piece
+    }
+    sync.start()
+    const waiter = sync.syncNow()
+    await reached
+    await sync.stop()
+    assert.equal(await waiter, undefined)
+    assert.equal(await sync.syncNow(), undefined)
+    assert.ok((content.partial.get(digestOf(layer))?.byteLength ?? 0) >= 20_000)
+    assert.equal(await content.index.tag(parseRepository('samples/app'), parseTag('1.0')), undefined)
+  })
+})
