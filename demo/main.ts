@@ -19,6 +19,7 @@ interface Device {
 
 const { values: options } = parseArgs({ options: { once: { type: 'boolean', default: false } } })
 const interrupted = new AbortController()
+let number = 0
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
 process.exitCode = await main()
 
@@ -99,8 +100,6 @@ async function registryPort(simulator: RunningSimulator): Promise<number> {
   if (port === undefined) throw new StepFailed(`the pretend device runs no ${moduleName}`)
   return port
 }
-
-let number = 0
 
 async function step<Result>(title: string, work: () => Promise<Result>): Promise<Result> {
   interrupted.signal.throwIfAborted()
