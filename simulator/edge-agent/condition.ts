@@ -1,0 +1,93 @@
+import { refuse } from './read.ts'
+import type { Token } from './route-tokens.ts'
+
+const keywords: ReadonlySet<string> = new Set(['and', 'or', 'not', 'into', 'from', 'where', 'select'])
+
+/**
+ * Checks the condition of a route: IoT Hub's query expressions (Condition.g4; deployment-manifests.md §1.3). It is checked
+ * for form only: which functions and system properties exist is not in the facts, so every name passes.
+ */
+export class ConditionParser {
+  readonly #tokens: readonly Token[]
+  #at = 0
+
+  constructor(tokens: readonly Token[]) {
+    this.#tokens = tokens
+  }
+
+  /** Consumes a condition and returns what stands behind it. */
+  parse(): readonly Token[] {
+    this.#either()
+    return this.#tokens.slice(this.#at)
+  }
+
+  #either(): void {
+    this.#chain(() => this.#both(), 'or')
+  }
+
+  #both(): void {
+    this.#chain(() => this.#negated(), 'and')
+  }
+
+  #negated(): void {
+    while (this.#take('not'));
+    this.#comparison()
+  }
+
+  #comparison(): void {
+    this.#sum()
+    if (this.#take('=', '!=', '<>', '<', '>', '<=', '>=')) this.#sum()
+  }
+
+  #sum(): void {
+    this.#chain(() => this.#product(), '+', '-', '||', '??')
+  }
+
+  #product(): void {
+    this.#chain(() => this.#operand(), '*', '/', '%')
+  }
+
+  #operand(): void {
+    while (this.#take('-'));
+    if (this.#take('(')) {
+      this.#either()
+      this.#expect(')')
+      return
+    }
+    const token = this.#tokens[this.#at]
+    if (token === undefined || token.kind === 'operator' || isKeyword(token)) this.#fail()
+    this.#at += 1
+    if (token.kind === 'name' && this.#take('(')) this.#arguments()
+  }
+
+  #arguments(): void {
+    if (this.#take(')')) return
+    this.#chain(() => this.#either(), ',')
+    this.#expect(')')
+  }
+
+  #chain(part: () => void, ...separators: string[]): void {
+    do part()
+    while (this.#take(...separators))
+  }
+
+  #take(...texts: string[]): boolean {
+    const token = this.#tokens[this.#at]
+    if (token === undefined || token.kind === 'string' || !texts.includes(token.text.toLowerCase())) return false
+    this.#at += 1
+    return true
+  }
+
+  #expect(text: string): void {
+    if (!this.#take(text)) this.#fail()
+  }
+
+  #fail(): never {
+    const found = this.#tokens[this.#at]?.text ?? 'the end'
+    refuse(`Error parsing route: unexpected ${found} in the condition`)
+  }
+}
+
+function isKeyword(token: Token): boolean {
+  return token.kind === 'name' && keywords.has(token.text.toLowerCase())
+}

@@ -1,0 +1,86 @@
+import { isObject, refuse, type Properties } from './read.ts'
+
+/**
+ * Joins `createOptions`, `createOptions01` … `createOptions99` and parses what they hold
+ * (deployment-manifests.md §1.2: keys in any case, no gap, no `createOptions00`; empty and "null" mean none).
+ */
+export function readCreateOptions(settings: Properties, path: string): Properties {
+  const chunks = Object.entries(settings)
+    .map(([key, value]) => ({ key: key.toLowerCase(), value }))
+    .filter(({ key }) => key.startsWith('createoptions'))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+  const text = chunks.map(({ key, value }, position) => {
+    const expected = position === 0 ? 'createoptions' : `createoptions${String(position).padStart(2, '0')}`
+    if (key !== expected) refuse(`${path}: expected ${expected} found ${key}`)
+    if (typeof value !== 'string') refuse(`${path}.${key} must be a string that holds JSON`)
+    return value
+  })
+  return parse(text.join(''), path)
+}
+
+function parse(text: string, path: string): Properties {
+  if (text.trim() === '') return {}
+  let options: unknown
+  try {
+    options = JSON.parse(text)
+  } catch {
+    refuse(`${path}.createOptions is not JSON`)
+  }
+  if (options === null) return {}
+  if (!isObject(options)) refuse(`${path}.createOptions must hold a JSON object`)
+  return options
+}
+
+/** A port of the container published on the device. */
+export interface PortBinding {
+  readonly containerPort: number
+  readonly hostPort: number
+  /** Bound to 127.0.0.1 only: the device itself reaches it, the network does not. */
+  readonly loopbackOnly: boolean
+}
+
+/** The TCP entries of `HostConfig.PortBindings`; those without a fixed host port are left out. */
+export function portBindings(options: Properties): PortBinding[] {
+  const bindings = hostConfig(options)['PortBindings']
+  if (!isObject(bindings)) return []
+  return Object.entries(bindings).flatMap(([port, hosts]) => {
+    const [, number] = /^(\d{1,5})(?:\/tcp)?$/.exec(port) ?? []
+    if (number === undefined || !Array.isArray(hosts)) return []
+    return hosts.filter(isObject).flatMap((host) => {
+      const hostPort = Number(host['HostPort'])
+      if (!Number.isInteger(hostPort) || hostPort < 1 || hostPort > 65535) return []
+      const address = host['HostIp']
+      const loopbackOnly = typeof address === 'string' && /^(127\.|::1$|localhost$)/.test(address)
+      return [{ containerPort: Number(number), hostPort, loopbackOnly }]
+    })
+  })
+}
+
+/** The host folder or volume behind a path in the container, as `HostConfig.Binds` or `Mounts` say. */
+export function bindSource(options: Properties, target: string): string | undefined {
+  const { Binds: binds, Mounts: mounts } = hostConfig(options)
+  for (const bind of Array.isArray(binds) ? binds : []) {
+    const [source, inside] = String(bind).split(':')
+    if (inside === target) return source
+  }
+  for (const mount of Array.isArray(mounts) ? mounts : [])
+    if (isObject(mount) && mount['Target'] === target && typeof mount['Source'] === 'string') return mount['Source']
+  return undefined
+}
+
+/** `Env` of the create options: `KEY=value` strings. */
+export function containerEnvironment(options: Properties): Record<string, string> {
+  const list = options['Env']
+  return Object.fromEntries(
+    (Array.isArray(list) ? list : []).map((entry) => {
+      const text = String(entry)
+      const equals = text.indexOf('=')
+      return equals < 0 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)]
+    })
+  )
+}
+
+function hostConfig(options: Properties): Properties {
+  const config = options['HostConfig']
+  return isObject(config) ? config : {}
+}

@@ -1,0 +1,63 @@
+import { isObject, readInteger, readObject, readOptionalString, readText, refuse, type Properties } from './read.ts'
+import { parseRoute, type Sink } from './route.ts'
+
+/** What edgeHub takes from its desired properties. */
+export interface HubConfiguration {
+  readonly routes: Readonly<Record<string, Sink>>
+  readonly timeToLiveSeconds: number
+}
+
+const versions = ['1.0', '1.1', '1.2', '1.3']
+
+/**
+ * Reads the desired properties of `$edgeHub` by the runtime's rules and stops at the first that is broken
+ * (deployment-manifests.md §1.3). `mqttBroker` and `integrity` are taken and left alone, as today's runtime does.
+ *
+ * @throws {DeploymentError} 400
+ */
+export function parseHubConfiguration(desired: Properties): HubConfiguration {
+  const schemaVersion = readOptionalString(desired['schemaVersion'], 'schemaVersion')
+  if (schemaVersion === undefined || !versions.includes(schemaVersion))
+    refuse(`The schema version ${schemaVersion ?? '(none)'} is not one of ${versions.join(', ')}`)
+  const store = readObject(desired['storeAndForwardConfiguration'], 'storeAndForwardConfiguration')
+  const timeToLiveSeconds = readInteger(
+    store['timeToLiveSecs'] ?? 0,
+    'storeAndForwardConfiguration.timeToLiveSecs',
+    -2_147_483_648,
+    2_147_483_647
+  )
+  if (store['storeLimits'] !== undefined) {
+    const limits = readObject(store['storeLimits'], 'storeAndForwardConfiguration.storeLimits')
+    readInteger(
+      limits['maxSizeBytes'],
+      'storeAndForwardConfiguration.storeLimits.maxSizeBytes',
+      1,
+      Number.MAX_SAFE_INTEGER
+    )
+  }
+  const routes =
+    schemaVersion === '1.0' ? stringRoutes(desired['routes'] ?? {}) : specifiedRoutes(desired['routes'], 'routes')
+  return { routes, timeToLiveSeconds }
+}
+
+/** Version 1.0 knows strings only, and passes over empty ones. */
+function stringRoutes(value: unknown): Record<string, Sink> {
+  return Object.fromEntries(
+    Object.entries(readObject(value, 'routes'))
+      .map(([name, route]) => [name, readOptionalString(route, `routes.${name}`) ?? ''] as const)
+      .filter(([, route]) => route !== '')
+      .map(([name, route]) => [name, parseRoute(route)])
+  )
+}
+
+function specifiedRoutes(value: unknown, path: string): Record<string, Sink> {
+  return Object.fromEntries(
+    Object.entries(readObject(value, path)).map(([name, route]) => {
+      if (!isObject(route)) return [name, parseRoute(readText(route, `${path}.${name}`))]
+      if (route['priority'] !== undefined) readInteger(route['priority'], `${path}.${name}.priority`, 0, 9)
+      if (route['timeToLiveSecs'] !== undefined)
+        readInteger(route['timeToLiveSecs'], `${path}.${name}.timeToLiveSecs`, 0, 4_294_967_295)
+      return [name, parseRoute(readText(route['route'], `${path}.${name}.route`))]
+    })
+  )
+}
