@@ -12,7 +12,7 @@ export interface ParentKeeperOptions {
 /** Holds the client of the parent in force, and makes another one when its address, credentials or trust change. */
 export class ParentKeeper {
   readonly #options: ParentKeeperOptions
-  #made: { readonly from: string; readonly parent: Parent } | undefined
+  #made: { readonly from: string; readonly parent: Parent | undefined } | undefined
   #settings: ParentSettings | undefined
   #trustBundle: string | undefined
 
@@ -39,37 +39,41 @@ export class ParentKeeper {
   readonly current = (): Parent | undefined => this.#made?.parent
 
   async close(): Promise<void> {
-    await this.#made?.parent.close()
+    await this.#made?.parent?.close()
     this.#made = undefined
   }
 
   #renew(): boolean {
-    const from = JSON.stringify([this.#settings, this.#trustBundle])
-    if (this.#settings === undefined || from === this.#made?.from) {
-      const had = this.#settings === undefined && this.#made !== undefined
-      if (had) this.#retire()
-      return had
-    }
+    const from = this.#settings && JSON.stringify([this.#settings, this.#trustBundle])
+    if (from === this.#made?.from) return false
     this.#retire()
-    const { log, variables } = this.#options
-    const { origin, tokenName, password } = this.#settings
-    const parent = createParent({
-      origin,
-      tokenName,
-      password,
-      extraCertificates: this.#trustBundle,
-      environment: variables,
-      userAgent: `causeway/${version}`,
-      log
-    })
-    this.#made = { from, parent }
+    if (from !== undefined && this.#settings !== undefined) this.#made = { from, parent: this.#make(this.#settings) }
     return true
+  }
+
+  /** @returns undefined where the address is none: the sync then says that there is no parent, and the log why */
+  #make({ origin, tokenName, password }: ParentSettings): Parent | undefined {
+    const { log, variables } = this.#options
+    try {
+      return createParent({
+        origin,
+        tokenName,
+        password,
+        extraCertificates: this.#trustBundle,
+        environment: variables,
+        userAgent: `causeway/${version}`,
+        log
+      })
+    } catch (error) {
+      log.error('the parent cannot be used', { reason: error instanceof Error ? error.message : String(error) })
+      return undefined
+    }
   }
 
   /** What is under way with the old one ends: sync begins anew with the next. */
   #retire(): void {
     const { log } = this.#options
-    this.#made?.parent.close().catch((error: unknown) => log.debug('closing a parent', { reason: String(error) }))
+    this.#made?.parent?.close().catch((error: unknown) => log.debug('closing a parent', { reason: String(error) }))
     this.#made = undefined
   }
 }

@@ -107,8 +107,8 @@ function reasonOf(error: unknown, code: string): string {
     case 'EPIPE':
       return 'the connection broke'
     default: {
-      // "Proxy response (407) !== 200 when HTTP Tunneling" is all that undici tells of a refused CONNECT.
-      const status = /^Proxy response \((\d+)\)/.exec(error instanceof Error ? error.message : '')?.[1]
+      // "Proxy response (407) !== 200 when HTTP Tunneling" and "Proxy Authentication Required (407)" are all that undici tells.
+      const status = /^Proxy [\w ]+ \((\d{3})\)/.exec(error instanceof Error ? error.message : '')?.[1]
       if (status === '407') return 'the proxy asks for credentials (407); check user and password in https_proxy'
       if (status !== undefined) return `the proxy refused the connection (${status}); check https_proxy and no_proxy`
       return code === '' ? 'the connection failed' : code

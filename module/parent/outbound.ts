@@ -32,7 +32,8 @@ export function createOutbound(
   extraCertificates: string | undefined,
   timeouts: ParentTimeouts
 ): Outbound {
-  const tls = { ca: trustedRoots(extraCertificates), timeout: timeouts.connect }
+  const ca = trustedRoots(extraCertificates)
+  const tls = { timeout: timeouts.connect, ...(ca === undefined ? {} : { ca }) }
   const common = {
     headersTimeout: timeouts.headers,
     bodyTimeout: timeouts.bodyIdle,

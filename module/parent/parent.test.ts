@@ -512,6 +512,12 @@ describe('parent: client', () => {
       assert.deepEqual(asked, ['GET http://gateway.test:8000/v2/'])
     })
 
+    it('says that a proxy for plain http wants credentials', async () => {
+      const site = await serve((_request, response) => response.writeHead(407).end())
+      const parent = client({ origin: 'http://gateway.test:8000', environment: { http_proxy: site.origin } })
+      await fails(parent.check(), 'PARENT_UNREACHABLE', /asks for credentials \(407\)/)
+    })
+
     it('says which variable is wrong, without its value', async () => {
       const parent = client({ origin: 'https://example.test', environment: { https_proxy: 'socks://u:pass word@h' } })
       await fails(parent.check(), 'PARENT_UNREACHABLE', /https_proxy cannot be used/)

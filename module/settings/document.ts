@@ -55,7 +55,13 @@ const clientToken = z.strictObject({
 const parent = z.strictObject({
   endpoint: z
     .string()
-    .regex(/^[^\s/]+$/)
+    .refine(
+      (text) =>
+        /^[^\s/@?#]+$/.test(text) && URL.canParse(`https://${text.replace('$IOTEDGE_PARENTHOSTNAME', 'parent')}`),
+      {
+        error: 'must be host or host:port'
+      }
+    )
     .describe('host[:port] of the parent; $IOTEDGE_PARENTHOSTNAME is filled in on the device'),
   protocol: z.enum(['https', 'http']).default('https'),
   tokenName: z.string().min(1),

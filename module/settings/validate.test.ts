@@ -50,6 +50,10 @@ describe('readSettings', () => {
       'tokens.reader.passwords'
     ],
     ['a name with a dot', { imageSets: { 'a.b': { repositories: ['x'] } } }, 'imageSets.a.b'],
+    ...['host:99999', 'https://host', 'user@host', 'a b'].map(
+      (endpoint) =>
+        ['a parent at ' + endpoint, { parent: { endpoint, tokenName: 't', password: 'p' } }, 'parent.endpoint'] as const
+    ),
     ['an interval of nothing', { sync: { intervalMinutes: 0 } }, 'sync.intervalMinutes'],
     ['a mode of its own', { mode: 'readonly' }, 'mode']
   ] as const)

@@ -58,7 +58,7 @@ describe('sync: a pass', () => {
     const digest = parent.put('samples/app:1.0', [5000, 3000])
     const outcome = await pass(['samples/app:1.0'])
     const bytes = parent.blobBytes(digest)
-    assert.deepEqual(outcome, { succeeded: true, bytesFetched: bytes })
+    assert.deepEqual(outcome, { succeeded: true, contentWorks: true, bytesFetched: bytes })
     assert.equal(tagged('samples/app:1.0'), digest)
     assert.ok(!parent.requests.some((request) => request.startsWith('TAGS')))
     assert.deepEqual(statuses('samples/app:1.0').at(-1), {
@@ -90,7 +90,7 @@ describe('sync: a pass', () => {
     parent.requests.length = 0
     events.length = 0
     const outcome = await pass(['samples/app:1.0', 'samples/app:2.0'], { announce: false })
-    assert.deepEqual(outcome, { succeeded: true, bytesFetched: 0 })
+    assert.deepEqual(outcome, { succeeded: true, contentWorks: true, bytesFetched: 0 })
     assert.deepEqual(parent.requests.sort(), ['HEAD samples/app:1.0', 'HEAD samples/app:2.0'])
     assert.deepEqual(states('samples/app:1.0'), ['ready'])
   })
@@ -186,7 +186,7 @@ describe('sync: a pass', () => {
     parent.onPiece = (blob, offset, piece) =>
       blob === digestOf(layer) && offset === 2000 ? Buffer.alloc(piece.byteLength, 'y') : piece
     const outcome = await pass(['samples/app:1.0', 'samples/app:2.0'])
-    assert.deepEqual([outcome.succeeded, outcome.retry], [false, { soon: false }])
+    assert.deepEqual([outcome.succeeded, outcome.retry], [false, undefined])
     assert.equal(parent.served.get(digestOf(layer)), 10_000)
     assert.equal(content.held.has(digestOf(layer)), false)
     assert.equal(content.partial.has(digestOf(layer)), false)
@@ -235,10 +235,18 @@ describe('sync: a pass', () => {
     assert.equal(tagged('samples/app:latest'), next)
   })
 
+  it('asks for another try soon where an image failed for a passing reason', async () => {
+    parent.put('samples/app:1.0', [100])
+    parent.trouble = (request) => (request.startsWith('MANIFEST') ? fault('PARENT_FAILED') : undefined)
+    const outcome = await pass(['samples/app:1.0'])
+    assert.deepEqual([outcome.succeeded, outcome.retry, delays], [false, { soon: true }, [1000, 2000, 4000]])
+    assert.deepEqual(states('samples/app:1.0').at(-1), 'failed')
+  })
+
   it('brings the others where one image is not there', async () => {
     const digest = parent.put('samples/app:2.0', [1000])
     const outcome = await pass(['samples/app:1.0', 'samples/app:2.0'])
-    assert.deepEqual([outcome.succeeded, outcome.retry], [false, { soon: false }])
+    assert.deepEqual([outcome.succeeded, outcome.retry], [false, undefined])
     assert.deepEqual(states('samples/app:1.0'), ['failed'])
     assert.equal(tagged('samples/app:2.0'), digest)
   })
@@ -314,19 +322,18 @@ describe('sync: a pass', () => {
     assert.deepEqual(parent.requests, ['CHECK'])
   })
 
-  it('ends for a disk that takes no bytes, and tells when it does again', async () => {
+  it('ends for a disk that takes no bytes, and keeps what is ready', async () => {
     parent.put('samples/app:1.0', [5000])
-    content.failure = Object.assign(new Error('no space left'), { code: 'DISK_FULL' })
-    assert.deepEqual((await pass(['samples/app:1.0'])).retry, { soon: false })
-    content.failure = undefined
     await pass(['samples/app:1.0'])
+    parent.put('samples/app:2.0', [5000])
+    content.failure = Object.assign(new Error('no space left'), { code: 'DISK_FULL' })
+    const outcome = await pass(['samples/app:1.0', 'samples/app:2.0'])
+    assert.deepEqual([outcome.succeeded, outcome.contentWorks, outcome.retry], [false, false, { soon: false }])
     assert.deepEqual(
       events.filter((event) => event.kind === 'content'),
-      [
-        { kind: 'content', works: false, code: 'DISK_FULL', message: 'no space left' },
-        { kind: 'content', works: true }
-      ]
+      [{ kind: 'content', works: false, code: 'DISK_FULL', message: 'no space left' }]
     )
+    assert.deepEqual([states('samples/app:1.0').at(-1), states('samples/app:2.0').at(-1)], ['ready', 'pending'])
   })
 
   it('brings what a mirror has of an index, and knows it for whole afterwards', async () => {

@@ -1,14 +1,14 @@
 import type { Log } from '../log/log.ts'
 import type { Digest } from '../oci/digest.ts'
-import { OciError } from '../oci/errors.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import type { Settings } from '../settings/document.ts'
 import { fetchBlob, type WantedBlob } from './blob-transfer.ts'
 import type { ImageStatus, SyncObserver } from './events.ts'
+import { codeOf, isFatal, reasonOf, retryAfter, retryImages, type Retry } from './failure.ts'
 import { heldImage } from './held.ts'
 import { bringImage } from './image-transfer.ts'
 import { RankedLimiter } from './limiter.ts'
-import { Patience, stopsPass } from './patience.ts'
+import { Patience } from './patience.ts'
 import { isExact, listedRepositories, planImages, readWants, type PlannedImage } from './plan.ts'
 import { asParentFault, type Clock, type Content, type ParentSource } from './ports.ts'
 import { Progress } from './progress.ts'
@@ -32,9 +32,11 @@ export interface PassOptions {
 export interface PassOutcome {
   /** Every wanted image is ready. */
   readonly succeeded: boolean
+  /** False where the disk ended the pass. */
+  readonly contentWorks: boolean
   readonly bytesFetched: number
-  /** Set where trying again before the next scheduled pass may help, or must not be too early. */
-  readonly retry?: { readonly soon: boolean; readonly afterSeconds?: number }
+  /** Set where another try may help before the next scheduled pass. */
+  readonly retry?: Retry
 }
 
 const imagesAtOnce = 4
@@ -85,12 +87,12 @@ class Pass {
       this.#stop(error)
     }
     this.#options.signal.throwIfAborted()
-    if (this.#fatal === undefined && this.#bytesFetched > 0) this.#options.observer({ kind: 'content', works: true })
-    const failures = this.#fatal === undefined ? this.#failures : [this.#fatal]
+    const retry = this.#fatal === undefined ? retryImages(this.#failures) : retryAfter([this.#fatal])
     return {
-      succeeded: failures.length === 0,
+      succeeded: this.#fatal === undefined && this.#failures.length === 0,
+      contentWorks: this.#fatal === undefined || codeOf(this.#fatal).startsWith('PARENT_'),
       bytesFetched: this.#bytesFetched,
-      ...(failures.length === 0 ? {} : { retry: retryAfter(failures) })
+      ...(retry === undefined ? {} : { retry })
     }
   }
 
@@ -102,13 +104,7 @@ class Pass {
     for (const repository of repositories) here.set(repository, (await content.index.tags(repository)) ?? [])
     await this.#plan(planImages(wants, (repository) => here.get(repository)))
     if (this.#options.announce) this.#announce()
-    if (parent === undefined)
-      throw Object.assign(
-        new Error('no parent is set: set ACR_REGISTRY_CONNECTION_STRING, or parent in the settings'),
-        {
-          code: 'PARENT_MISSING'
-        }
-      )
+    if (parent === undefined) throw noParent()
     if (wants.length === 0) await this.#patience.ask(() => parent.check(this.#signal))
     const there = await this.#list(parent, repositories)
     // What is here of a repository that cannot be listed just now is still wanted.
@@ -299,32 +295,13 @@ class Pass {
   }
 }
 
+function noParent(): Error {
+  const message = 'no parent is set: set ACR_REGISTRY_CONNECTION_STRING, or parent in the settings'
+  return Object.assign(new Error(message), { code: 'PARENT_MISSING' })
+}
+
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const item of items) all.push(item)
   return all
-}
-
-/** Whether an error says something about the parent or the disk as such, rather than about one image. */
-function isFatal(error: unknown): boolean {
-  const fault = asParentFault(error)
-  return fault === undefined ? !(error instanceof OciError) : stopsPass(fault.code)
-}
-
-function retryAfter(failures: readonly unknown[]): { soon: boolean; afterSeconds?: number } {
-  const faults = failures.map(asParentFault)
-  const seconds = Math.max(0, ...faults.map((fault) => fault?.retryAfterSeconds ?? 0))
-  return {
-    soon: faults.some((fault) => fault?.transient === true),
-    ...(seconds === 0 ? {} : { afterSeconds: seconds })
-  }
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
-  return typeof code === 'string' ? code : 'UNEXPECTED'
-}
-
-function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, 400)
 }

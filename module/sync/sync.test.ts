@@ -110,6 +110,7 @@ describe('sync: schedule', () => {
     sync.start()
     await idle
     assert.deepEqual(triggers(), [])
+    assert.equal(await sync.syncNow(), undefined)
     const ended = once(told, 'ended')
     sync.configure(configuration('samples/app:1.0'))
     await ended
@@ -228,6 +229,55 @@ describe('sync: schedule', () => {
     await next
     const again = await readLastSync(content.index)
     assert.deepEqual([again?.trigger, again?.state, again?.succeededAt], ['Recovery', 'Failed', last.succeededAt])
+  })
+
+  it('tells of a disk that does not keep the result, and that it works again', async () => {
+    parent.put('samples/app:1.0', [100])
+    const { apply } = content.index
+    content.index.apply = (changes) =>
+      changes.some(({ kind }) => kind === 'setState') ? Promise.reject(new Error('read-only')) : apply(changes)
+    sync.configure(configuration('samples/app:1.0'))
+    let next = waiting()
+    sync.start()
+    await next
+    content.index.apply = apply
+    next = waiting()
+    clock.elapse()
+    await next
+    assert.deepEqual(
+      events.filter((event) => event.kind === 'content'),
+      [
+        { kind: 'content', works: false, code: 'DISK_FAILED', message: 'read-only' },
+        { kind: 'content', works: true }
+      ]
+    )
+  })
+
+  it('looks again by hand for a platform that the parent lacked', async () => {
+    const here = parent.put('samples/app', [100])
+    const later = parent.put('samples/app', [200])
+    parent.putIndex('samples/app:multi', [here, later])
+    const bytes = parent.content.get(later) ?? assert.fail()
+    parent.content.delete(later)
+    sync.configure(configuration('samples/app:multi'))
+    let next = waiting()
+    sync.start()
+    await next
+    parent.content.set(later, bytes)
+    next = waiting()
+    clock.elapse()
+    await next
+    assert.equal(content.held.has(later), false)
+    assert.equal((await sync.syncNow())?.state, 'Succeeded')
+    assert.equal(content.held.has(later), true)
+  })
+
+  it('waits for the schedule where only somebody else can mend an image', async () => {
+    sync.configure(configuration('samples/app:gone'))
+    const next = waiting()
+    sync.start()
+    assert.deepEqual(await next, [900_000])
+    assert.equal((await readLastSync(content.index))?.state, 'Failed')
   })
 
   it('reads no last sync from what is none', async () => {

@@ -30,7 +30,7 @@ export interface Sync {
   configure(configuration: SyncConfiguration): void
   /**
    * Asks for a pass now.
-   * @returns how it ended (the one under way, if there is one); undefined where sync was stopped first
+   * @returns how it ended (the one under way, if there is one); undefined without settings, or where sync was stopped first
    */
   syncNow(trigger?: SyncTrigger): Promise<PassResult | undefined>
   /** Ends the pass under way, keeping its bytes, and resolves when nothing of it is left running. */
@@ -92,7 +92,7 @@ class Scheduler implements Sync {
   }
 
   syncNow(trigger: SyncTrigger = 'ManualResync'): Promise<PassResult | undefined> {
-    if (this.#stopping.signal.aborted) return Promise.resolve(undefined)
+    if (this.#stopping.signal.aborted || this.#configuration === undefined) return Promise.resolve(undefined)
     const result = new Promise<PassResult | undefined>((resolve) => this.#waiters.push(resolve))
     if (!this.#passing) {
       this.#wanted ??= trigger
@@ -119,6 +119,8 @@ class Scheduler implements Sync {
         continue
       }
       this.#wanted = undefined
+      // Whoever asks by hand may have completed the parent's index just now.
+      if (trigger === 'ManualResync') this.#absent.clear()
       const startedAt = this.#time()
       this.#options.observer({ kind: 'passStarted', trigger, startedAt })
       const outcome = await this.#pass(configuration, signal)
@@ -127,7 +129,7 @@ class Scheduler implements Sync {
         this.#answer(last)
         await this.#wait(this.#pause(configuration, outcome), signal)
       }
-      trigger = this.#askedFor() ?? (outcome?.retry?.soon === true ? 'Recovery' : 'Schedule')
+      trigger = this.#askedFor() ?? (outcome?.retry === undefined ? 'Schedule' : 'Recovery')
     }
   }
 
@@ -172,12 +174,16 @@ class Scheduler implements Sync {
       endedAt,
       ...(succeededAt === undefined ? {} : { succeededAt })
     }
-    this.#failures = outcome.succeeded ? 0 : this.#failures + 1
+    this.#failures = outcome.retry === undefined ? 0 : this.#failures + 1
     const { content, observer, log } = this.#options
-    // Only kept for the time after a restart: a disk that refuses it was or will be told of by what matters more.
-    await writeLastSync(content.index, result, this.#absent).catch((error: unknown) =>
-      log.warn('the result of the sync cannot be kept', { reason: String(error) })
-    )
+    try {
+      await writeLastSync(content.index, result, this.#absent)
+      if (outcome.contentWorks) observer({ kind: 'content', works: true })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      log.warn('the result of the sync cannot be kept', { reason: message })
+      observer({ kind: 'content', works: false, code: 'DISK_FAILED', message })
+    }
     log.info('sync ended', { trigger, state: result.state, bytesFetched: outcome.bytesFetched })
     observer({ kind: 'passEnded', result, bytesFetched: outcome.bytesFetched })
     return result
