@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import iothub from 'azure-iothub'
 import { HttpsProxyAgent } from 'https-proxy-agent'
@@ -167,6 +167,16 @@ describe('the whole road, from a site file to a pull on the device', function ()
     assert.match(await run('status', '--device', 'gateway'), /imageSets\.workloads\.repositories\.0/)
     await run('configure', '--device', 'gateway')
     assert.equal(world.reported('gateway')!.lastDesiredStatus?.code, 200)
+  })
+
+  it('says at once, and why, that the device refuses a deployment; what ran goes on', async () => {
+    const text = await readFile(join(world.folder, 'deployment.json'), 'utf8')
+    const broken = join(world.folder, 'broken.json')
+    await writeFile(broken, text.replace(/"startupOrder": 2/, '"startupOrder": "second"'), { mode: 0o600 })
+    const { code, stderr } = await world.causeway('deploy', '--device', 'gateway', '--manifest', broken)
+    assert.equal(code, 1)
+    assert.match(stderr, /DEPLOYMENT_REFUSED.*\(400\)/)
+    assert.equal((await pullPath(client, 'hello-world', 'manifests/latest')).status, 200)
   })
 })
 

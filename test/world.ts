@@ -44,7 +44,6 @@ export class World {
       ...(devices === undefined ? {} : { devices })
     })
     await copyFile(join(root, 'manifests/site.yaml'), join(folder, 'site.yaml'))
-    await copyFile(join(root, 'deployment.template.json'), join(folder, 'deployment.template.json'))
     return new World(folder, simulator)
   }
 

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import tls from 'node:tls'
+import { ContainerRegistryManagementClient } from '@azure/arm-containerregistry'
+import { ClientSecretCredential } from '@azure/identity'
+import type { GeneratorError } from '../errors.ts'
+import { CertificateAuthority } from '../../simulator/certificates.ts'
+import { startCloud, type Cloud } from '../../simulator/cloud.ts'
+import { Network } from '../../simulator/network.ts'
+import { testSite } from '../testing.ts'
+import type { Acr } from './acr.ts'
+import { createAcrClient } from './client.ts'
+
+const tenantId = '00000000-0000-0000-0000-0000000000aa'
+const clientId = '00000000-0000-0000-0000-0000000000bb'
+const azure = testSite().azure
+
+/** The real SDK against the pretend Resource Manager, in the moods that the real one is known to have. */
+describe('the client of the cloud registry’s management', () => {
+  const trusted = tls.getCACertificates('default')
+  let folder: string
+  let network: Network
+  let cloud: Cloud
+  let stopping: AbortController
+  let acr: Acr
+  let connect: (signal: AbortSignal, registry?: string) => Acr
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'causeway-acr-'))
+    network = await Network.start()
+    const authority = await CertificateAuthority.create()
+    cloud = await startCloud({
+      network,
+      authority,
+      folder,
+      tenantId,
+      clientId,
+      clientSecret: 'a-secret-of-the-test',
+      subscriptionId: azure.subscription,
+      resourceGroup: azure.resourceGroup,
+      registries: [{ name: azure.registry.toLowerCase(), sku: 'Premium', region: 'westeurope' }]
+    })
+    const { hostname, port } = new URL(network.proxyUrl)
+    const proxyOptions = { host: `http://${hostname}`, port: Number(port) }
+    // What NODE_EXTRA_CA_CERTS does for a process, for the time of these tests.
+    tls.setDefaultCACertificates([...trusted, authority.certificate])
+    const options = { proxyOptions, retryOptions: { maxRetries: 0 } }
+    const credential = new ClientSecretCredential(tenantId, clientId, 'a-secret-of-the-test', options)
+    connect = (signal, registry = azure.registry) =>
+      createAcrClient(
+        { ...azure, registry },
+        {
+          credential,
+          signal,
+          pollInterval: 5,
+          client: new ContainerRegistryManagementClient(credential, azure.subscription, options)
+        }
+      )
+  })
+  beforeEach(() => {
+    stopping = new AbortController()
+    acr = connect(stopping.signal)
+    Object.assign(cloud.arm, {
+      specMode: false,
+      longPollUrls: false,
+      failing: undefined,
+      faults: [],
+      pollsUntilDone: 1
+    })
+  })
+  after(async () => {
+    await cloud.close()
+    await network.close()
+    tls.setDefaultCACertificates(trusted)
+    await rm(folder, { recursive: true })
+  })
+
+  const actions = ['repositories/hello-world/content/read']
+
+  for (const [mood, knobs] of [
+    ['as it was recorded', {}],
+    ['as the specification allows', { specMode: true }],
+    ['with polling addresses of four kilobytes', { longPollUrls: true, pollsUntilDone: 2 }]
+  ] as const)
+    it(`makes and changes things, ${mood}`, async () => {
+      Object.assign(cloud.arm, knobs)
+      const name = `mood-${mood.length}`
+      assert.equal(await acr.scopeMap(name), undefined)
+      await acr.createScopeMap(name, { description: 'for a test', actions })
+      await acr.updateScopeMap(name, [...actions, 'repositories/hello-world/metadata/read'])
+      assert.equal((await acr.scopeMap(name))?.actions.length, 2)
+      await acr.createToken(name, { scopeMap: name, status: 'enabled' })
+      const password = await acr.generatePassword(name, 'password2')
+      assert.ok(password.value.length > 20)
+      await acr.updateToken(name, { scopeMap: name, status: 'disabled' })
+      assert.deepEqual(await acr.token(name), {
+        scopeMap: name,
+        status: 'disabled',
+        passwords: { password2: password.creationTime }
+      })
+      await acr.enableDataEndpoint()
+      assert.equal((await acr.registry()).dataEndpointEnabled, true)
+      const registry = `registry${mood.length}`
+      await acr.createConnectedRegistry(registry, { mode: 'ReadOnly', syncToken: name, clientTokens: [] })
+      await acr.updateConnectedRegistry(registry, [name])
+      assert.deepEqual(await acr.connectedRegistry(registry), {
+        mode: 'ReadOnly',
+        syncToken: name,
+        clientTokens: [name]
+      })
+    })
+
+  it('tells an operation that failed on its way', async () => {
+    cloud.arm.failing = { resource: /plant-readers/, code: 'ScopeMapInvalid', message: 'No such repository.' }
+    await acr.createScopeMap('base-readers', { description: '', actions })
+    await assert.rejects(
+      acr.createToken('plant-readers', { scopeMap: 'base-readers', status: 'enabled' }),
+      (error: GeneratorError) => error.code === 'AZURE_REFUSED' && error.message.includes('ScopeMapInvalid')
+    )
+  })
+
+  it('tells who may not, and what is not there', async () => {
+    cloud.arm.faults.push({
+      method: 'GET',
+      path: /scopeMaps/,
+      status: 403,
+      code: 'AuthorizationFailed',
+      message: 'No role.',
+      times: 1
+    })
+    await assert.rejects(acr.scopeMap('plant-readers'), { code: 'AZURE_FORBIDDEN', exitCode: 4 })
+    await assert.rejects(connect(stopping.signal, 'nosuchregistry').registry(), { code: 'AZURE_NOT_FOUND' })
+  })
+
+  it('imports what is not there, and moves a tag only when told to', async () => {
+    const image = { registry: 'mcr.microsoft.com', source: 'hello-world:latest', target: 'imported/hello:1' }
+    assert.equal(await acr.importImage({ ...image, force: false }), 'imported')
+    assert.equal(await acr.importImage({ ...image, force: false }), 'already there')
+    assert.equal(await acr.importImage({ ...image, force: true }), 'imported')
+  })
+
+  it('stops at Ctrl-C in the middle of an operation', async () => {
+    cloud.arm.pollsUntilDone = 1_000_000
+    await acr.createScopeMap('stop-readers', { description: '', actions })
+    const made = acr.createToken('stop-token', { scopeMap: 'stop-readers', status: 'enabled' })
+    stopping.abort()
+    await assert.rejects(made, { code: 'CANCELLED' })
+  })
+})

@@ -1,0 +1,194 @@
+import { ContainerRegistryManagementClient, type ConnectedRegistry, type Token } from '@azure/arm-containerregistry'
+import type { TokenCredential } from '@azure/identity'
+import { azureError, refusalOf } from '../azure/errors.ts'
+import { throwIfCancelled } from '../azure/wait.ts'
+import { GeneratorError } from '../errors.ts'
+import { slots } from '../secrets/store.ts'
+import type { Site } from '../site-file/site.ts'
+import type { Acr, ConnectedRegistryState, TokenState } from './acr.ts'
+
+const clouds = {
+  AzureCloud: 'AZURE_PUBLIC_CLOUD',
+  AzureUSGovernment: 'AZURE_US_GOVERNMENT',
+  AzureChinaCloud: 'AZURE_CHINA_CLOUD'
+} as const
+
+export interface AcrClientOptions {
+  readonly credential: TokenCredential
+  readonly signal: AbortSignal
+  /** Milliseconds between two looks at an operation that takes its time; the service's Retry-After goes first. */
+  readonly pollInterval?: number
+  readonly client?: ContainerRegistryManagementClient
+}
+
+/** az's default: messages of a connected registry are kept for two days. */
+const messageTtl = 'P2D'
+/** Milliseconds; ARM says itself when it wants to be asked less often. */
+const defaultPollInterval = 400
+
+/**
+ * The one place that speaks to `Microsoft.ContainerRegistry`. Whether a write is done at once or takes its time is the
+ * service's whim (facts: arm-wire §7), and the SDK's poller copes with both; it also retries 408, 429, 5xx and broken
+ * connections by itself.
+ */
+export function createAcrClient(azure: Site['azure'], options: AcrClientOptions): Acr {
+  const { signal } = options
+  const client =
+    options.client ??
+    new ContainerRegistryManagementClient(options.credential, azure.subscription, { cloudSetting: clouds[azure.cloud] })
+  const at = [azure.resourceGroup, azure.registry] as const
+  const once = { abortSignal: signal }
+  const patient = { ...once, updateIntervalInMs: options.pollInterval ?? defaultPollInterval }
+  const idOf = (kind: 'tokens' | 'scopeMaps' | 'connectedRegistries', name: string): string =>
+    `/subscriptions/${azure.subscription}/resourceGroups/${azure.resourceGroup}/providers/Microsoft.ContainerRegistry/registries/${azure.registry}/${kind}/${name}`
+
+  async function attempt<Result>(what: string, call: () => PromiseLike<Result>): Promise<Result> {
+    throwIfCancelled(signal)
+    try {
+      return await call()
+    } catch (error) {
+      throwIfCancelled(signal)
+      throw azureError(error, what, `registry ${azure.registry}`)
+    }
+  }
+  async function absentOr<Result>(what: string, call: () => PromiseLike<Result>): Promise<Result | undefined> {
+    return attempt(what, async () => {
+      try {
+        return await call()
+      } catch (error) {
+        // An absent registry or resource group is a 404 too, under another code; `registry()` is asked first.
+        if (refusalOf(error).status === 404) return undefined
+        throw error
+      }
+    })
+  }
+
+  return {
+    registry: () =>
+      attempt(`reading registry ${azure.registry}`, async () => {
+        const registry = await client.registries.get(...at, once)
+        return { dataEndpointEnabled: registry.dataEndpointEnabled === true }
+      }),
+    enableDataEndpoint: () =>
+      attempt(`enabling the data endpoint of ${azure.registry}`, async () => {
+        await client.registries.update(...at, { dataEndpointEnabled: true }, patient)
+      }),
+    scopeMap: (name) =>
+      absentOr(`reading scope map ${name}`, async () => ({
+        actions: (await client.scopeMaps.get(...at, name, once)).actions ?? []
+      })),
+    createScopeMap: (name, { description, actions }) =>
+      attempt(`creating scope map ${name}`, async () => {
+        await client.scopeMaps.create(...at, name, { description, actions: [...actions] }, patient)
+      }),
+    updateScopeMap: (name, actions) =>
+      attempt(`updating scope map ${name}`, async () => {
+        await client.scopeMaps.update(...at, name, { actions: [...actions] }, patient)
+      }),
+    token: (name) =>
+      absentOr(`reading token ${name}`, async () => tokenState(await client.tokens.get(...at, name, once))),
+    createToken: (name, { scopeMap, status }) =>
+      attempt(`creating token ${name}`, async () => {
+        await client.tokens.create(...at, name, { scopeMapId: idOf('scopeMaps', scopeMap), status }, patient)
+      }),
+    updateToken: (name, { scopeMap, status }) =>
+      attempt(`updating token ${name}`, async () => {
+        await client.tokens.update(...at, name, { scopeMapId: idOf('scopeMaps', scopeMap), status }, patient)
+      }),
+    generatePassword: (token, slot) =>
+      attempt(`making ${slot} of token ${token}`, async () => {
+        const result = await client.registries.generateCredentials(
+          ...at,
+          { tokenId: idOf('tokens', token), name: slot },
+          patient
+        )
+        const made = result.passwords?.find((password) => password.name === slot)
+        if (made?.value === undefined)
+          throw new GeneratorError(
+            'AZURE_REFUSED',
+            `Azure made ${slot} of token ${token} and did not show it; run this again`
+          )
+        return {
+          value: made.value,
+          creationTime: (made.creationTime ?? new Date()).toISOString(),
+          ...(made.expiry === undefined ? {} : { expiry: made.expiry.toISOString() })
+        }
+      }),
+    connectedRegistry: (name) =>
+      absentOr(`reading connected registry ${name}`, async () =>
+        connectedRegistryState(await client.connectedRegistries.get(...at, name, once))
+      ),
+    createConnectedRegistry: (name, registry) =>
+      attempt(`creating connected registry ${name}`, async () => {
+        await client.connectedRegistries.create(
+          ...at,
+          name,
+          {
+            mode: registry.mode,
+            parent: {
+              ...(registry.parent === undefined ? {} : { id: idOf('connectedRegistries', registry.parent) }),
+              syncProperties: { tokenId: idOf('tokens', registry.syncToken), messageTtl }
+            },
+            clientTokenIds: registry.clientTokens.map((token) => idOf('tokens', token))
+          },
+          patient
+        )
+      }),
+    updateConnectedRegistry: (name, clientTokens) =>
+      attempt(`updating connected registry ${name}`, async () => {
+        const clientTokenIds = clientTokens.map((token) => idOf('tokens', token))
+        await client.connectedRegistries.update(...at, name, { clientTokenIds }, patient)
+      }),
+    importImage: ({ registry, source, target, force }) =>
+      attempt(`importing ${target}`, async () => {
+        try {
+          await client.registries.importImage(
+            ...at,
+            {
+              source: { registryUri: registry, sourceImage: source },
+              targetTags: [target],
+              mode: force ? 'Force' : 'NoForce'
+            },
+            patient
+          )
+          return 'imported'
+        } catch (error) {
+          if (!force && isConflict(error)) return 'already there'
+          throw error
+        }
+      })
+  }
+}
+
+/** Without force, a tag that is there is a conflict, at once or at the end of the operation. */
+function isConflict(error: unknown): boolean {
+  const { status, code } = refusalOf(error)
+  return status === 409 || code === 'Conflict'
+}
+
+function tokenState(token: Token): TokenState {
+  // Only the slots that were ever filled are listed, in no order that means anything (facts: arm-wire §4).
+  const passwords = slots.flatMap((slot) => {
+    const found = token.credentials?.passwords?.find((password) => password.name === slot)
+    return found === undefined ? [] : [[slot, (found.creationTime ?? new Date(0)).toISOString()] as const]
+  })
+  return {
+    scopeMap: leaf(token.scopeMapId ?? ''),
+    status: token.status?.toLowerCase() === 'disabled' ? 'disabled' : 'enabled',
+    passwords: Object.fromEntries(passwords)
+  }
+}
+
+function connectedRegistryState(registry: ConnectedRegistry): ConnectedRegistryState {
+  return {
+    mode: registry.mode ?? '',
+    syncToken: leaf(registry.parent?.syncProperties.tokenId ?? ''),
+    ...(registry.parent?.id === undefined ? {} : { parent: leaf(registry.parent.id) }),
+    clientTokens: (registry.clientTokenIds ?? []).map(leaf)
+  }
+}
+
+/** The name at the end of a resource id, whose other parts come back in any case. */
+function leaf(id: string): string {
+  return id.slice(id.lastIndexOf('/') + 1)
+}

@@ -1,0 +1,113 @@
+import { gatewayActions, mostActionsPerScopeMap, repositoryActions } from '../../module/settings/scope-map.ts'
+import { GeneratorError } from '../errors.ts'
+import { descendants, repositoriesOf, repositoryOf, runtimeImages, type Device, type Site } from '../site-file/site.ts'
+
+/** What a site needs in the cloud registry, in the order in which it can be made. */
+export interface Wanted {
+  readonly scopeMaps: readonly WantedScopeMap[]
+  readonly tokens: readonly WantedToken[]
+  readonly connectedRegistries: readonly WantedConnectedRegistry[]
+}
+
+export interface WantedScopeMap {
+  readonly name: string
+  readonly description: string
+  readonly actions: readonly string[]
+}
+
+export interface WantedToken {
+  readonly name: string
+  readonly scopeMap: string
+  readonly status: 'enabled' | 'disabled'
+}
+
+export interface WantedConnectedRegistry {
+  readonly name: string
+  readonly mode: 'ReadOnly' | 'ReadWrite'
+  readonly syncToken: string
+  readonly parent?: string
+  readonly clientTokens: readonly string[]
+}
+
+const reading = ['content/read', 'metadata/read'] as const
+
+/**
+ * @throws {GeneratorError} `SITE_INVALID` where a device's images come to more actions than one scope map holds
+ */
+export function wantedOf(site: Site): Wanted {
+  const devices = Object.values(site.devices)
+  const scopeMaps: WantedScopeMap[] = [
+    {
+      name: site.pullToken.scopeMap,
+      description: 'What IoT Edge pulls its runtime with',
+      actions: allow(runtimeImages(site).map(repositoryOf), reading)
+    },
+    ...Object.entries(site.scopeMaps).map(([name, { actions }]) => ({
+      name,
+      description: 'Clients of connected registries',
+      actions: unique(actions)
+    })),
+    ...devices.map((device) => ({
+      name: device.syncScopeMap,
+      description: `Created by connected registry sync token: ${device.syncToken}`,
+      actions: syncActions(site, device)
+    }))
+  ]
+  for (const { name, actions } of scopeMaps)
+    if (actions.length > mostActionsPerScopeMap)
+      throw new GeneratorError(
+        'SITE_INVALID',
+        `scope map ${name} would need ${actions.length} actions, and ACR allows ${mostActionsPerScopeMap}; hold fewer repositories, or put them below one folder`
+      )
+  return {
+    scopeMaps,
+    tokens: [
+      { ...site.pullToken, status: 'enabled' },
+      ...Object.entries(site.tokens).map(([name, token]) => ({ name, ...token })),
+      ...devices.map((device) => ({
+        name: device.syncToken,
+        scopeMap: device.syncScopeMap,
+        status: 'enabled' as const
+      }))
+    ],
+    connectedRegistries: parentsFirst(site, devices)
+      .filter((device) => device.resource)
+      .map((device) => ({
+        name: device.registryName,
+        mode: device.mode,
+        syncToken: device.syncToken,
+        ...(device.parent === undefined ? {} : { parent: site.devices[device.parent]?.registryName ?? device.parent }),
+        clientTokens: device.tokens
+      }))
+  }
+}
+
+/**
+ * What a connected registry's sync token may do: its own repositories by its mode, those of the devices below by theirs (it
+ * fetches for them), the runtime that devices below pull through it, and the gateway actions of all of them, as az does.
+ */
+function syncActions(site: Site, device: Device): string[] {
+  const below = descendants(site, device.id)
+  const perDevice = [device, ...below].flatMap((each) => [
+    ...allow(repositoriesOf(site, [each]), each.mode === 'ReadWrite' ? repositoryActions : reading),
+    ...gatewayActions.map((action) => `gateway/${each.registryName}/${action}`)
+  ])
+  const runtime = below.length === 0 ? [] : allow(runtimeImages(site).map(repositoryOf), reading)
+  return unique([...perDevice, ...runtime])
+}
+
+function allow(repositories: readonly string[], actions: readonly string[]): string[] {
+  return unique(repositories.flatMap((name) => actions.map((action) => `repositories/${name}/${action}`)))
+}
+
+function unique(actions: readonly string[]): string[] {
+  return [...new Set(actions.map((action) => action.toLowerCase()))].sort()
+}
+
+function parentsFirst(site: Site, devices: readonly Device[]): Device[] {
+  const depth = (device: Device): number => {
+    const parent = device.parent === undefined ? undefined : site.devices[device.parent]
+    return parent === undefined ? 0 : depth(parent) + 1
+  }
+  return [...devices].sort((a, b) => depth(a) - depth(b))
+}

@@ -1,0 +1,144 @@
+import { GeneratorError, type GeneratorErrorCode } from '../errors.ts'
+
+/** What is known of a refusal, whichever SDK it came through. */
+export interface Refusal {
+  readonly status?: number
+  /** The service's own code, such as `AuthorizationFailed`. */
+  readonly code?: string
+  readonly message: string
+}
+
+/** Node's codes of a connection that did not come about or broke. */
+const networkCodes = new Set([
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'EPIPE'
+])
+
+/** Those of a certificate that nobody here vouches for: proxies that open TLS are the usual reason. */
+const certificateCode = /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)/
+
+const credentialErrors = new Set([
+  'AuthenticationError',
+  'AggregateAuthenticationError',
+  'CredentialUnavailableError',
+  'AuthenticationRequiredError'
+])
+
+/**
+ * Turns an SDK's error into one that says what to do.
+ *
+ * @param what the thing that was being done, as `reading token crimagepulltoken`
+ * @param where the host, for errors of the network
+ */
+export function azureError(error: unknown, what: string, where: string): GeneratorError {
+  if (error instanceof GeneratorError) return error
+  if (!(error instanceof Error)) return new GeneratorError('AZURE_REFUSED', `${what}: ${String(error)}`)
+  if (error.name === 'AbortError')
+    return new GeneratorError('CANCELLED', 'stopped; run the same command again to go on')
+  if (credentialErrors.has(error.name)) return signInError(error, what)
+  const network = networkCodeOf(error)
+  if (network !== undefined) return networkError(network, what, where, error)
+  return refusalError(refusalOf(error), what, error)
+}
+
+/** Entra ID's own number says most; MSAL hides what the network said behind a word of its own. */
+function signInError(error: Error, what: string): GeneratorError {
+  if (/network_error|endpoints_resolution_error|openid_config_error/.test(error.message))
+    return networkError(networkCodeOf(error) ?? 'network_error', what, 'the sign-in service of Azure', error)
+  const refused = /AADSTS\d+: [^\r\n]{1,200}/.exec(error.message)?.[0]
+  const reason =
+    refused === undefined
+      ? `nobody to sign in as (${firstLine(error.message)})`
+      : `Azure refuses the sign-in (${firstLine(refused)})`
+  const advice = 'Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run az login'
+  return new GeneratorError('AZURE_UNAUTHORIZED', `${what}: ${reason}. ${advice}`, { cause: error })
+}
+
+/** The error for an HTTP status, with advice by kind. */
+function refusalError(refusal: Refusal, what: string, cause: Error): GeneratorError {
+  const [code, advice] = advise(refusal.status)
+  const service = refusal.code === undefined || refusal.message.includes(refusal.code) ? '' : `${refusal.code}: `
+  return new GeneratorError(code, `${what}: ${service}${firstLine(refusal.message)}${advice}`, { cause })
+}
+
+function advise(status: number | undefined): [GeneratorErrorCode, string] {
+  switch (status) {
+    case 401:
+      return ['AZURE_UNAUTHORIZED', '. Sign in again, or check AZURE_CLIENT_SECRET or IOTHUB_CONNECTION_STRING']
+    case 403:
+      return ['AZURE_FORBIDDEN', '. Whoever you are signed in as needs a role that allows this']
+    case 404:
+      return ['AZURE_NOT_FOUND', '. Check the names under azure: in the site file']
+    case 409:
+    case 412:
+      return ['AZURE_CONFLICT', '. Something else changed it at the same time; run this again']
+    case 429:
+      return ['AZURE_THROTTLED', '. Azure asks for patience; run this again in a minute']
+    default:
+      return status !== undefined && status >= 500
+        ? ['AZURE_UNAVAILABLE', '. Azure has a problem of its own; run this again later']
+        : ['AZURE_REFUSED', '']
+  }
+}
+
+function networkError(code: string, what: string, where: string, cause: Error): GeneratorError {
+  const advice = certificateCode.test(code)
+    ? 'nobody here vouches for its certificate: name the CA of the proxy in NODE_EXTRA_CA_CERTS'
+    : 'check the name and the network; behind a proxy, set https_proxy'
+  return new GeneratorError('AZURE_UNREACHABLE', `${what}: ${where} cannot be reached (${code}); ${advice}`, { cause })
+}
+
+/** Node's code of a network failure, wherever the SDKs have put it, or undefined. */
+export function networkCodeOf(error: unknown): string | undefined {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const { code } = at as { code?: unknown }
+    if (typeof code === 'string' && (networkCodes.has(code) || certificateCode.test(code))) return code
+    if (/^Proxy connection|Client network socket disconnected/.test(at.message)) return 'ECONNRESET'
+  }
+  return undefined
+}
+
+/** Status and code of `@azure`'s RestError, of azure-iothub's errors, and of an operation that failed on its way. */
+export function refusalOf(error: unknown): Refusal {
+  const source = error as {
+    statusCode?: unknown
+    code?: unknown
+    message?: unknown
+    response?: { statusCode?: unknown }
+    responseBody?: unknown
+  }
+  const status = [source.statusCode, source.response?.statusCode].find((value) => typeof value === 'number')
+  const hub = hubMessage(source.responseBody)
+  // A failed long-running operation is a plain Error of this form (facts: azure-sdk §5).
+  const [, operationCode] = /^The long-running operation has failed\. ?([A-Za-z]+)\./.exec(String(source.message)) ?? []
+  const code = hub?.code ?? operationCode ?? (typeof source.code === 'string' ? source.code : undefined)
+  return {
+    ...(status === undefined ? {} : { status }),
+    ...(code === undefined ? {} : { code }),
+    // Without a code, a body is some proxy's page, and its text no help to anybody.
+    message:
+      hub?.text ?? (typeof source.responseBody === 'string' ? `HTTP ${status ?? 'error'}` : String(source.message))
+  }
+}
+
+/** IoT Hub's form: `{"Message":"ErrorCode:DeviceNotFound;E0 …"}`. */
+function hubMessage(body: unknown): { code: string; text: string } | undefined {
+  if (typeof body !== 'string') return undefined
+  const [, code, text] = /"Message"\s*:\s*"ErrorCode:([A-Za-z]+);((?:[^"\\]|\\.)*)/.exec(body) ?? []
+  return code === undefined ? undefined : { code, text: text ?? '' }
+}
+
+function firstLine(text: string): string {
+  const line = (text.split('\n', 1)[0] ?? '').trim()
+  // Polling addresses carry signatures; nothing in a query is for a log.
+  return line
+    .replace(/(https?:\/\/[^\s?]+)\?\S+/g, '$1')
+    .replace(/[.\s]+$/, '')
+    .slice(0, 500)
+}

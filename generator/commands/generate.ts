@@ -1,0 +1,33 @@
+import { resolve } from 'node:path'
+import { deviceOf, type CommonOptions, type Context } from '../context.ts'
+import { formatManifest, generateManifest } from '../deployment/generate.ts'
+import { readTemplate } from '../deployment/template.ts'
+import { writeOpenFile, writeSecretFile } from '../deployment/write.ts'
+
+export interface GenerateCommandOptions extends CommonOptions {
+  readonly device?: string
+  readonly template: string
+  readonly output?: string
+  /** commander's `--without-secrets` */
+  readonly withoutSecrets?: boolean
+  readonly allowInGit?: boolean
+}
+
+/** Makes one device's deployment manifest. Needs no network. */
+export async function generate(context: Context, options: GenerateCommandOptions): Promise<void> {
+  const site = await context.site()
+  const device = deviceOf(site, options.device)
+  const template = await readTemplate(options.template, context.io.workingFolder)
+  const secret = options.withoutSecrets !== true
+  const secrets = secret ? { secrets: await context.secrets(site, 'read') } : {}
+  const text = formatManifest(generateManifest(site, device, template, { ...secrets, now: new Date() }))
+  const output = options.output ?? `config/deployment.${device.id}.json`
+  if (output === '-') {
+    context.io.stdout.write(text)
+    return
+  }
+  const path = resolve(context.io.workingFolder, output)
+  if (secret) await writeSecretFile(path, text, options.allowInGit === true)
+  else await writeOpenFile(path, text)
+  context.stderr.write(`wrote ${output}${secret ? ', which holds passwords' : ''}\n`)
+}

@@ -1,0 +1,54 @@
+import { provisionPassword, type TokenSlot } from '../acr/passwords.ts'
+import { provisionResources } from '../acr/provision.ts'
+import { wantedOf } from '../acr/wanted.ts'
+import type { CommonOptions, Context } from '../context.ts'
+import { GeneratorError } from '../errors.ts'
+import { outcomeWriter, type OutcomeStyle } from '../output/outcomes.ts'
+import { slots } from '../secrets/store.ts'
+
+export interface ProvisionOptions extends CommonOptions {
+  readonly regenerate?: readonly string[]
+  readonly output: OutcomeStyle
+}
+
+/** Makes what a site needs in the cloud registry, and keeps the passwords that Azure shows once. */
+export async function provision(context: Context, options: ProvisionOptions): Promise<void> {
+  const site = await context.site()
+  const wanted = wantedOf(site)
+  const regenerate = (options.regenerate ?? []).map(parseTokenSlot)
+  const names = new Map(wanted.tokens.map(({ name }) => [name.toLowerCase(), name]))
+  for (const { token } of regenerate)
+    if (!names.has(token.toLowerCase()))
+      throw new GeneratorError('USAGE', `the site file has no token ${token}; it has ${[...names.values()].join(', ')}`)
+  const store = await context.secrets(site, 'write')
+  const acr = await context.acr(site)
+  const progress = await context.progress()
+  const tell = outcomeWriter(options.output, context.stdout, progress)
+  const task = progress.begin('provisioning', wanted.scopeMaps.length + 2 * wanted.tokens.length)
+  let done = 0
+  try {
+    await provisionResources(acr, wanted, (outcome) => {
+      tell(outcome)
+      if (outcome.kind !== 'connected registry' && outcome.kind !== 'data endpoint') task.advance(++done, outcome.name)
+    })
+    for (const { name } of wanted.tokens) {
+      const anew = regenerate.filter(({ token }) => token.toLowerCase() === name.toLowerCase()).map(({ slot }) => slot)
+      const outcomes = await provisionPassword(acr, store, name, anew)
+      for (const value of store.values()) context.redaction.add(value)
+      outcomes.forEach(tell)
+      task.advance(++done, `password of ${name}`)
+    }
+    task.end('done')
+  } catch (error) {
+    task.end('failed')
+    throw error
+  }
+}
+
+function parseTokenSlot(text: string): TokenSlot {
+  const [token, name, ...rest] = text.split('/')
+  const slot = slots.find((known) => known === name)
+  if (token === undefined || token === '' || slot === undefined || rest.length > 0)
+    throw new GeneratorError('USAGE', '--regenerate takes token/password1 or token/password2')
+  return { token, slot }
+}

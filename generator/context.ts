@@ -1,0 +1,117 @@
+import { dirname, join, resolve } from 'node:path'
+import type { Acr } from './acr/acr.ts'
+import { GeneratorError } from './errors.ts'
+import type { Hub } from './hub/hub.ts'
+import type { Io, Output } from './io.ts'
+import { chooseStyle, createProgress, type Progress, type ProgressStyle } from './output/progress.ts'
+import { Redaction } from './output/redaction.ts'
+import { SecretStore } from './secrets/store.ts'
+import { readSite } from './site-file/read.ts'
+import type { Device, Site } from './site-file/site.ts'
+
+/** The clouds a command speaks to; a test brings its own. Loaded only when they are needed: the SDKs are heavy. */
+export interface Services {
+  acr(site: Site, io: Io): Promise<Acr>
+  hub(site: Site, io: Io): Promise<Hub>
+}
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly site?: string
+  readonly secrets?: string
+  readonly progress?: ProgressStyle
+}
+
+/** Milliseconds between two looks at a twin: soon enough for a person, far below a hub's throttle. */
+export const twinInterval = 2000
+
+/** What a command works with: its options resolved, its outputs guarded, its clouds opened when asked for and closed at the end. */
+export class Context {
+  readonly io: Io
+  readonly redaction = new Redaction()
+  /** Data, but for secrets; the two commands whose data is secret write to `io.stdout` itself. */
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly options: CommonOptions
+  readonly #services: Services
+  readonly #closing: (() => void | Promise<void>)[] = []
+
+  constructor(io: Io, services: Services, options: CommonOptions) {
+    this.io = io
+    this.options = options
+    this.#services = services
+    this.stdout = this.redaction.guard(io.stdout)
+    this.stderr = this.redaction.guard(io.stderr)
+    for (const name of ['AZURE_CLIENT_SECRET', 'IOTHUB_CONNECTION_STRING']) this.redaction.add(io.env[name] ?? '')
+    this.redaction.add(/SharedAccessKey=([^;]+)/.exec(io.env['IOTHUB_CONNECTION_STRING'] ?? '')?.[1] ?? '')
+  }
+
+  get sitePath(): string {
+    return this.options.site ?? this.io.env['CAUSEWAY_SITE'] ?? 'site.yaml'
+  }
+
+  site(): Promise<Site> {
+    return readSite(this.sitePath, this.io.workingFolder)
+  }
+
+  /** The passwords of a site's registry, kept until the command ends. */
+  async secrets(site: Site, access: 'read' | 'write'): Promise<SecretStore> {
+    const named = this.options.secrets ?? this.io.env['CAUSEWAY_SECRETS']
+    const path =
+      named === undefined
+        ? join(dirname(resolve(this.io.workingFolder, this.sitePath)), '.causeway', 'secrets.json')
+        : resolve(this.io.workingFolder, named)
+    const store = await SecretStore.open(path, site.loginServer, access)
+    this.#closing.push(() => store.close())
+    for (const value of store.values()) this.redaction.add(value)
+    return store
+  }
+
+  acr(site: Site): Promise<Acr> {
+    return this.#services.acr(site, this.io)
+  }
+
+  async hub(site: Site): Promise<Hub> {
+    const hub = await this.#services.hub(site, this.io)
+    this.#closing.push(() => {
+      hub.close()
+    })
+    return hub
+  }
+
+  async progress(): Promise<Progress> {
+    const style = chooseStyle(this.options.progress ?? 'auto', this.io.stderr, this.io.env)
+    const progress = await createProgress(style, this.stderr)
+    this.#closing.push(() => {
+      progress.close()
+    })
+    return progress
+  }
+
+  /** Lets go of everything, the last opened first. */
+  async close(): Promise<void> {
+    for (const close of this.#closing.splice(0).reverse()) await close()
+  }
+}
+
+/**
+ * The devices a command is for.
+ *
+ * @throws {GeneratorError} `USAGE` for a name the site does not have
+ */
+export function devicesOf(site: Site, names: readonly string[] | undefined): readonly Device[] {
+  const all = Object.keys(site.devices)
+  return (names === undefined || names.length === 0 ? all : names).map((name) => {
+    const device = Object.hasOwn(site.devices, name) ? site.devices[name] : undefined
+    if (device === undefined)
+      throw new GeneratorError('USAGE', `the site file has no device ${name}; it has ${all.join(', ')}`)
+    return device
+  })
+}
+
+/** The one device a command is for: the named one, or the only one there is. @throws {GeneratorError} `USAGE` */
+export function deviceOf(site: Site, name: string | undefined): Device {
+  const [device, ...others] = devicesOf(site, name === undefined ? undefined : [name])
+  if (device !== undefined && others.length === 0) return device
+  throw new GeneratorError('USAGE', `say which device with --device: ${Object.keys(site.devices).join(', ')}`)
+}

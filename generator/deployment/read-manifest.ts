@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { GeneratorError } from '../errors.ts'
+import type { DeploymentManifest } from './generate.ts'
+import { findPlaceholder } from './references.ts'
+import { isRecord } from './template.ts'
+
+/**
+ * Reads a deployment manifest that is about to be applied.
+ *
+ * @throws {GeneratorError} `MANIFEST_UNREADABLE`, `MANIFEST_INVALID`, or `MANIFEST_HAS_REFERENCES` where it was made without
+ *   secrets; never with a value of the file in the message
+ */
+export async function readManifest(path: string, workingFolder: string): Promise<DeploymentManifest> {
+  let text: string
+  try {
+    text = (await readFile(resolve(workingFolder, path), 'utf8')).replace(/^\uFEFF/, '')
+  } catch (cause) {
+    throw new GeneratorError(
+      'MANIFEST_UNREADABLE',
+      `the deployment manifest ${path} cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'error'})`,
+      { cause }
+    )
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new GeneratorError('MANIFEST_INVALID', `${path} is not JSON`)
+  }
+  // Both envelopes are about: `az … set-modules` takes either (facts: deployment-manifests §1.1).
+  const inner = isRecord(value) && isRecord(value['content']) ? value['content'] : value
+  const content = isRecord(inner) ? inner['modulesContent'] : undefined
+  if (!isRecord(content) || !isRecord(content['$edgeAgent']) || !isRecord(content['$edgeAgent']['properties.desired']))
+    throw new GeneratorError(
+      'MANIFEST_INVALID',
+      `${path} is no deployment manifest: modulesContent.$edgeAgent must have properties.desired`
+    )
+  const waiting = findPlaceholder(content)
+  if (waiting !== undefined)
+    throw new GeneratorError(
+      'MANIFEST_HAS_REFERENCES',
+      `${path} still has ${waiting.placeholder} at ${waiting.path.map(String).join('.')}; generate it with secrets before it is deployed`
+    )
+  return { modulesContent: content as DeploymentManifest['modulesContent'] }
+}

@@ -1,0 +1,112 @@
+import { readSettings } from '../../module/settings/validate.ts'
+import { settingsSchemaVersion, type SettingsInput } from '../../module/settings/document.ts'
+import { GeneratorError } from '../errors.ts'
+import {
+  descendants,
+  repositoriesOf,
+  repositoryOf,
+  runtimeImages,
+  runtimeImageSet,
+  type Device,
+  type Site
+} from '../site-file/site.ts'
+import type { Slot } from '../secrets/store.ts'
+import { hashReference } from './references.ts'
+import { assertFitsTwin } from './limits.ts'
+
+/** Which slots of a token a device is told the hashes of, with their expiry. */
+export type SlotsOf = (token: string) => readonly { readonly slot: Slot; readonly expiry?: string }[]
+
+type Sections = Required<Pick<SettingsInput, 'imageSets' | 'scopeMaps' | 'tokens'>>
+
+/**
+ * A device's settings as the module takes them, with references in place of hashes. Keys come sorted, so that the same site
+ * gives the same bytes.
+ *
+ * A device with others below it also holds what they hold, and the runtime that they pull from it, and knows their sync
+ * tokens as client tokens that may only read.
+ */
+export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): SettingsInput {
+  const below = descendants(site, device.id)
+  const children = below.filter((other) => other.parent === device.id)
+  const sets = [...new Set([device, ...below].flatMap((each) => each.imageSets))].sort()
+  const tokens = device.tokens.map((name) => ({ name, ...pick(site.tokens, name) }))
+  const sections: Sections = {
+    imageSets: sorted({
+      ...Object.fromEntries(sets.map((name) => [name, pick(site.imageSets, name)])),
+      ...(below.length === 0
+        ? {}
+        : { [runtimeImageSet]: { repositories: [...runtimeImages(site)].sort(), priority: 0 } })
+    }),
+    scopeMaps: sorted({
+      ...Object.fromEntries(
+        tokens.map(({ scopeMap }) => [scopeMap, { actions: [...pick(site.scopeMaps, scopeMap).actions].sort() }])
+      ),
+      ...Object.fromEntries(children.map((child) => [child.syncScopeMap, { actions: readActions(site, child) }]))
+    }),
+    tokens: sorted(
+      Object.fromEntries(
+        [...tokens, ...children.map((child) => childToken(child))].map(({ name, scopeMap, status }) => [
+          name.toLowerCase(),
+          { ...(name === name.toLowerCase() ? {} : { name }), scopeMap, status, passwords: hashes(name, slotsOf) }
+        ])
+      )
+    )
+  }
+  return {
+    schemaVersion: settingsSchemaVersion,
+    mode: device.mode,
+    logLevel: device.logLevel,
+    ...sections,
+    sync: device.sync,
+    status: device.status
+  }
+}
+
+/**
+ * Checks settings as the module will: nothing that it would refuse leaves this machine.
+ *
+ * @throws {GeneratorError} `SETTINGS_INVALID` or `SETTINGS_TOO_LARGE`
+ */
+export function assertSettings(settings: unknown, device: string): void {
+  const reading = readSettings(settings)
+  if (!reading.ok)
+    throw new GeneratorError('SETTINGS_INVALID', `the module would refuse the settings of ${device}`, {
+      details: reading.errors.map(({ path, reason }) => `SETTINGS_INVALID ${device} ${path}: ${reason}`)
+    })
+  assertFitsTwin(settings, device)
+}
+
+function childToken(child: Device): { name: string; scopeMap: string; status: 'enabled' } {
+  return { name: child.syncToken, scopeMap: child.syncScopeMap, status: 'enabled' }
+}
+
+/** A device below pulls its runtime with its sync token, and syncs its images with it: reading, nothing else. */
+function readActions(site: Site, child: Device): string[] {
+  const repositories = new Set([
+    ...runtimeImages(site).map(repositoryOf),
+    ...repositoriesOf(site, [child, ...descendants(site, child.id)])
+  ])
+  return [...repositories]
+    .sort()
+    .flatMap((name) => [`repositories/${name}/content/read`, `repositories/${name}/metadata/read`])
+}
+
+function hashes(token: string, slotsOf: SlotsOf): Record<string, { hash: string; expiry?: string }> {
+  return Object.fromEntries(
+    slotsOf(token).map(({ slot, expiry }) => [
+      slot,
+      { hash: hashReference(token, slot), ...(expiry === undefined ? {} : { expiry }) }
+    ])
+  )
+}
+
+function pick<Value>(record: Readonly<Record<string, Value>>, name: string): Value {
+  const value = record[name]
+  if (value === undefined) throw new Error(`the site has no ${name}, though it was resolved`)
+  return value
+}
+
+function sorted<Value>(record: Readonly<Record<string, Value>>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
+}

@@ -1,0 +1,79 @@
+/**
+ * Exit codes, after Terraform's (2 means "differences"), so that a pipeline can tell why a command stopped.
+ * 130 is the shell's own for Ctrl-C.
+ */
+export const exitCodes = {
+  ok: 0,
+  error: 1,
+  differences: 2,
+  invalid: 3,
+  unauthorized: 4,
+  conflict: 5,
+  cancelled: 130
+} as const
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+/** Every code that a command can end with, and the exit code that goes with it. Codes stay once they are released. */
+const table = {
+  USAGE: 'error',
+  SITE_UNREADABLE: 'error',
+  SITE_INVALID: 'invalid',
+  TEMPLATE_UNREADABLE: 'error',
+  TEMPLATE_INVALID: 'invalid',
+  MANIFEST_UNREADABLE: 'error',
+  MANIFEST_INVALID: 'invalid',
+  MANIFEST_HAS_REFERENCES: 'invalid',
+  SETTINGS_INVALID: 'invalid',
+  SETTINGS_TOO_LARGE: 'invalid',
+  OUTPUT_IN_GIT: 'error',
+  OUTPUT_UNWRITABLE: 'error',
+  SECRETS_INVALID: 'error',
+  SECRETS_LOCKED: 'conflict',
+  SECRET_MISSING: 'error',
+  PASSWORD_HELD_ELSEWHERE: 'conflict',
+  PASSWORD_SUPERSEDED: 'conflict',
+  CONNECTED_REGISTRY_DIFFERS: 'conflict',
+  HUB_MISMATCH: 'error',
+  MODULES_WOULD_GO: 'conflict',
+  DEVICE_UNKNOWN: 'error',
+  MODULE_UNKNOWN: 'error',
+  DEPLOYMENT_REFUSED: 'error',
+  SETTINGS_REFUSED: 'error',
+  AZURE_UNAUTHORIZED: 'unauthorized',
+  AZURE_FORBIDDEN: 'unauthorized',
+  AZURE_NOT_FOUND: 'error',
+  AZURE_CONFLICT: 'conflict',
+  AZURE_REFUSED: 'error',
+  AZURE_THROTTLED: 'error',
+  AZURE_UNAVAILABLE: 'error',
+  AZURE_UNREACHABLE: 'error',
+  TIMED_OUT: 'error',
+  CANCELLED: 'cancelled',
+  UNEXPECTED: 'error'
+} as const satisfies Record<string, keyof typeof exitCodes>
+
+export type GeneratorErrorCode = keyof typeof table
+
+/**
+ * Something a person can act on: a stable code, what happened, and what to do about it. `details` are further findings, one
+ * line each, as of a file with several mistakes. None of it holds a secret.
+ */
+export class GeneratorError extends Error {
+  override readonly name = 'GeneratorError'
+  readonly code: GeneratorErrorCode
+  readonly details: readonly string[]
+
+  constructor(
+    code: GeneratorErrorCode,
+    message: string,
+    options: { readonly details?: readonly string[]; readonly cause?: unknown } = {}
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? []
+  }
+
+  get exitCode(): ExitCode {
+    return exitCodes[table[this.code]]
+  }
+}

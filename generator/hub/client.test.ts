@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import tls from 'node:tls'
+import type { GeneratorError } from '../errors.ts'
+import { CertificateAuthority } from '../../simulator/certificates.ts'
+import { startHub, type Hub as PretendHub } from '../../simulator/hub/hub.ts'
+import { Network } from '../../simulator/network.ts'
+import { TwinStore } from '../../simulator/twins.ts'
+import { createHubClient } from './client.ts'
+import type { Hub, HubTwin } from './hub.ts'
+
+const host = 'causeway-hub.azure-devices.net'
+const devices = Array.from({ length: 150 }, (_, index) => `device-${index}`)
+
+/** The real SDK against the pretend IoT hub, through the proxy that the environment names. */
+describe('the client of IoT Hub', () => {
+  const trusted = tls.getCACertificates('default')
+  const twins = new TwinStore()
+  let network: Network
+  let pretend: PretendHub
+  let hub: Hub
+
+  before(async () => {
+    network = await Network.start()
+    const authority = await CertificateAuthority.create()
+    // What NODE_EXTRA_CA_CERTS does for a process, for the time of these tests.
+    tls.setDefaultCACertificates([...trusted, authority.certificate])
+    pretend = await startHub({
+      name: 'causeway-hub',
+      network,
+      authority,
+      twins,
+      devices,
+      invokeMethod: () => Promise.reject(new Error('nobody calls a method here')),
+      isConnected: () => false
+    })
+    for (const device of devices) pretend.identities.createModule(device, 'registry')
+    hub = await connect()
+  })
+  after(async () => {
+    hub.close()
+    await pretend.close()
+    await network.close()
+    tls.setDefaultCACertificates(trusted)
+  })
+
+  const connect = (connectionString = pretend.connectionString, timeout = 10_000): Promise<Hub> =>
+    createHubClient(host, {
+      signal: new AbortController().signal,
+      env: { https_proxy: network.proxyUrl, IOTHUB_CONNECTION_STRING: connectionString },
+      credential: () => Promise.reject(new Error('no credential is needed')),
+      timeout,
+      retryDelay: 1
+    })
+
+  async function twinOf(device: string): Promise<HubTwin> {
+    const twin = await hub.twin(device, 'registry')
+    assert.ok(twin)
+    return twin
+  }
+
+  it('reads a twin, with its versions, and without what the service adds', async () => {
+    const key = TwinStore.key('device-0', 'registry')
+    twins.patchDesired(key, { a: { b: 1 } })
+    twins.patchReported(key, { c: [1, 2] })
+    const twin = await twinOf('device-0')
+    assert.deepEqual([twin.deviceId, twin.moduleId], ['device-0', 'registry'])
+    assert.deepEqual([twin.desired, twin.reported], [{ a: { b: 1 } }, { c: [1, 2] }])
+    assert.equal(twin.desiredVersion, twins.get(key)?.desired.version)
+    assert.ok(Math.abs(Date.parse(twin.reportedAt ?? '') - Date.now()) < 60_000)
+  })
+
+  it('gives nothing for what is not there', async () => {
+    assert.equal(await hub.twin('nobody', 'registry'), undefined)
+    assert.equal(await hub.twin('device-0', 'nothing'), undefined)
+  })
+
+  it('changes a twin only as it was read', async () => {
+    const twin = await twinOf('device-1')
+    assert.equal(await hub.patchDesired(twin, { a: 1 }), twin.desiredVersion + 1)
+    assert.equal(await hub.patchDesired(twin, { a: 2 }), 'changed')
+    assert.deepEqual((await twinOf('device-1')).desired, { a: 1 })
+  })
+
+  it('gives a device a deployment', async () => {
+    await hub.apply('device-2', {
+      modulesContent: {
+        $edgeAgent: {
+          'properties.desired': {
+            schemaVersion: '1.1',
+            runtime: { type: 'docker', settings: {} },
+            systemModules: {
+              edgeAgent: { type: 'docker', settings: { image: 'agent:1' } },
+              edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'hub:1' } }
+            },
+            modules: {}
+          }
+        },
+        $edgeHub: {
+          'properties.desired': {
+            schemaVersion: '1.1',
+            routes: {},
+            storeAndForwardConfiguration: { timeToLiveSecs: 7200 }
+          }
+        }
+      }
+    })
+    assert.equal((await hub.twin('device-2', '$edgeAgent'))?.desired['schemaVersion'], '1.1')
+  })
+
+  it('lists every page of a query, each twin once', async () => {
+    const listed: string[] = []
+    for await (const twin of hub.modulesNamed('registry')) listed.push(twin.deviceId)
+    // IoT Hub deletes the modules of device-2 that its deployment above does not name.
+    assert.equal(new Set(listed).size, listed.length)
+    assert.ok(listed.length >= devices.length - 1)
+  })
+
+  it('gets through throttling, faults and broken connections', async () => {
+    pretend.throttle(1)
+    pretend.fail(1)
+    pretend.fail(1, 'disconnect')
+    assert.ok(await hub.twin('device-3', 'registry'))
+  })
+
+  it('tells a wrong key from a wrong hub, without the key', async () => {
+    const wrong = pretend.connectionString.replace(/SharedAccessKey=.*/, `SharedAccessKey=${'A'.repeat(43)}=`)
+    const client = await connect(wrong)
+    await assert.rejects(client.twin('device-0', 'registry'), { code: 'AZURE_UNAUTHORIZED', exitCode: 4 })
+    client.close()
+    for (const [text, code] of [
+      [pretend.connectionString.replace('causeway-hub', 'another-hub'), 'HUB_MISMATCH'],
+      ['nonsense with SharedAccessKey=hidden-hidden', 'USAGE']
+    ] as const)
+      await assert.rejects(connect(text), (error: GeneratorError) => {
+        assert.ok(!/hidden|SharedAccessKey=[A-Za-z0-9]/.test(error.message))
+        return error.code === code
+      })
+  })
+
+  it('tells a proxy that does not know the way', async () => {
+    network.sever(/azure-devices/)
+    try {
+      await assert.rejects((await connect()).twin('device-0', 'registry'), /AZURE|HTTP 502/)
+    } finally {
+      network.restore()
+    }
+  })
+})

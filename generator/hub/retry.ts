@@ -1,0 +1,72 @@
+import { networkCodeOf, refusalOf } from '../azure/errors.ts'
+import { pause, throwIfCancelled } from '../azure/wait.ts'
+import { GeneratorError } from '../errors.ts'
+
+export interface RetryOptions {
+  readonly signal: AbortSignal
+  /** Milliseconds for one try. */
+  readonly timeout: number
+  /** Milliseconds before the second try; each later one waits twice as long, give or take a quarter. */
+  readonly delay: number
+}
+
+const mostTries = 4
+const passing = new Set([408, 429, 500, 502, 503, 504])
+
+/**
+ * Sends until it gets through: throttling, the service's own faults, broken connections and silence pass. All that is sent
+ * this way may be sent twice: reads, a whole deployment manifest, and patches that an etag guards.
+ *
+ * @throws whatever the last try threw; `TIMED_OUT` and `CANCELLED` are ours
+ */
+export async function withRetries<Result>(send: () => Promise<Result>, options: RetryOptions): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    throwIfCancelled(options.signal)
+    try {
+      return await limited(send, options)
+    } catch (error) {
+      if (attempt === mostTries || !mayPass(error)) throw error
+      const backoff = options.delay * 2 ** (attempt - 1) * (0.75 + Math.random() / 2)
+      await pause(Math.max(backoff, retryAfter(error)), options.signal)
+    }
+  }
+}
+
+function mayPass(error: unknown): boolean {
+  if (error instanceof GeneratorError) return error.code === 'TIMED_OUT'
+  const { status } = refusalOf(error)
+  const network = networkCodeOf(error)
+  if (status !== undefined) return passing.has(status)
+  // A name or certificate that is wrong stays wrong.
+  return network !== undefined && network !== 'ENOTFOUND' && !/CERT|SELF_SIGNED|UNABLE_TO/.test(network)
+}
+
+/** Milliseconds that the service asks for, a minute at the most. */
+function retryAfter(error: unknown): number {
+  const headers = (error as { response?: { headers?: Record<string, unknown> } }).response?.headers
+  const seconds = Number(headers?.['retry-after'])
+  return Number.isFinite(seconds) ? Math.min(seconds, 60) * 1000 : 0
+}
+
+/** The SDK can neither time out nor cancel; its late answer, if any, goes nowhere. */
+async function limited<Result>(send: () => Promise<Result>, { signal, timeout }: RetryOptions): Promise<Result> {
+  let stop: () => void = () => undefined
+  const limit = new Promise<never>((_resolve, reject) => {
+    const cancelled = (): void => {
+      reject(new GeneratorError('CANCELLED', 'stopped; run the same command again to go on'))
+    }
+    const timer = setTimeout(() => {
+      reject(new GeneratorError('TIMED_OUT', `no answer in ${Math.round(timeout / 1000)} s`))
+    }, timeout)
+    signal.addEventListener('abort', cancelled, { once: true })
+    stop = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', cancelled)
+    }
+  })
+  try {
+    return await Promise.race([send(), limit])
+  } finally {
+    stop()
+  }
+}

@@ -1,0 +1,185 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { readFileSync } from 'node:fs'
+import type { ConfigureOptions } from './commands/configure.ts'
+import type { DeployOptions } from './commands/deploy.ts'
+import type { GenerateCommandOptions } from './commands/generate.ts'
+import type { ImagesImportOptions } from './commands/images.ts'
+import type { ProvisionOptions } from './commands/provision.ts'
+import type { SecretsShowOptions } from './commands/secrets.ts'
+import type { StatusOptions } from './commands/status.ts'
+import { Context, type CommonOptions, type Services } from './context.ts'
+import { defaultTemplate } from './deployment/template-name.ts'
+import { exitCodes, type ExitCode } from './errors.ts'
+import type { Io } from './io.ts'
+import { reportError } from './output/errors.ts'
+import { progressStyles } from './output/progress.ts'
+
+/**
+ * Runs one command line.
+ *
+ * @param args without node and script
+ * @returns the exit code; nothing is thrown
+ */
+export async function run(args: readonly string[], io: Io, services: Services): Promise<ExitCode> {
+  let failed: ExitCode = exitCodes.ok
+  const program = createProgram(io, async (options, action) => {
+    const context = new Context(io, services, options)
+    try {
+      await action(context)
+    } catch (error) {
+      // What is drawn goes first, so that the error stands below it.
+      await context.close()
+      failed = reportError(error, { stderr: context.stderr, env: io.env })
+    } finally {
+      await context.close()
+    }
+  })
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return failed
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.error
+    return reportError(error, io)
+  }
+}
+
+type Runner = (options: CommonOptions, action: (context: Context) => void | Promise<void>) => Promise<void>
+
+/** The command line. Each command's code is loaded when it runs, so that `--help` answers at once. */
+function createProgram(io: Io, act: Runner): Command {
+  const program = new Command('causeway')
+    .description('Connected registries for Azure IoT Edge: what they need in the cloud, their deployments and settings')
+    .version(version(), '--version', 'print the version')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .addHelpText('after', `\n${environmentHelp}`)
+
+  common(program.command('provision'))
+    .description('make scope maps, tokens and passwords in the cloud registry; safe to run again')
+    .option('--regenerate <token/slot>', 'make this password anew, and take the one before it away', collect)
+    .addOption(outcomeOption())
+    .action((options: ProvisionOptions) =>
+      act(options, async (context) => (await import('./commands/provision.ts')).provision(context, options))
+    )
+
+  const images = program.command('images').description('images in the cloud registry')
+  common(images.command('import'))
+    .description("import the runtime's images, and those the site file names")
+    .option('--force', 'move tags that are there already')
+    .addOption(outcomeOption())
+    .action((options: ImagesImportOptions) =>
+      act(options, async (context) => (await import('./commands/images.ts')).imagesImport(context, options))
+    )
+
+  common(program.command('generate'))
+    .description("write a device's deployment manifest; needs no network")
+    .option('--device <id>', 'the device; not needed where the site has one')
+    .addOption(templateOption())
+    .option('--output <file>', 'where to write it, - for stdout (default: config/deployment.<device>.json)')
+    .option('--without-secrets', 'leave references in place of passwords')
+    .option('--allow-in-git', 'write passwords even where git does not ignore them')
+    .action((options: GenerateCommandOptions) =>
+      act(options, async (context) => (await import('./commands/generate.ts')).generate(context, options))
+    )
+
+  common(program.command('deploy'))
+    .description('give a device its deployment manifest, and wait until it runs')
+    .option('--device <id>', 'the device; not needed where the site has one')
+    .option('--manifest <file>', 'a manifest made by generate, instead of making one now')
+    .addOption(templateOption())
+    .option('--allow-remove', 'take away modules that the manifest does not have')
+    .option('--no-wait', 'do not wait for the device')
+    .addOption(timeoutOption(600))
+    .action((options: DeployOptions) =>
+      act(options, async (context) => (await import('./commands/deploy.ts')).deployCommand(context, options))
+    )
+
+  common(program.command('configure'))
+    .description("bring the site file's settings to the modules' twins, without a deployment")
+    .option('--device <id>', 'only this device; may be given several times', collect)
+    .option('--no-wait', 'do not wait for the devices')
+    .addOption(timeoutOption(300))
+    .action((options: ConfigureOptions) =>
+      act(options, async (context) => (await import('./commands/configure.ts')).configureCommand(context, options))
+    )
+
+  common(program.command('status'))
+    .description('show where the devices stand, and how old that is')
+    .option('--device <id>', 'only this device; may be given several times', collect)
+    .addOption(new Option('--output <format>', 'how to show it').choices(['table', 'json']).default('table'))
+    .option('--watch', 'show it again and again')
+    .option('--wait', 'wait until every image is on every device')
+    .addOption(
+      new Option('--interval <seconds>', 'seconds between two looks (default: 2, or 10 for many devices)').argParser(
+        seconds
+      )
+    )
+    .addOption(timeoutOption(1800))
+    .action((options: StatusOptions) =>
+      act(options, async (context) => (await import('./commands/status.ts')).status(context, options))
+    )
+
+  const secrets = program.command('secrets').description('the passwords kept beside the site file')
+  common(secrets.command('show'))
+    .description('write one password to stdout, for docker login --password-stdin')
+    .argument('<token>')
+    .addOption(new Option('--slot <slot>', 'which (default: the newest)').choices(['password1', 'password2']))
+    .action((token: string, options: SecretsShowOptions) =>
+      act(options, async (context) => (await import('./commands/secrets.ts')).secretsShow(context, token, options))
+    )
+
+  program
+    .command('schema')
+    .description('print a JSON Schema, for editors')
+    .addArgument(program.createArgument('<document>').choices(['site', 'settings']))
+    .action((name: 'site' | 'settings') =>
+      act({}, async (context) => {
+        ;(await import('./commands/schema.ts')).schema(context, name)
+      })
+    )
+  return program
+}
+
+const environmentHelp = `Environment:
+  CAUSEWAY_SITE, CAUSEWAY_SECRETS            as --site and --secrets
+  AZURE_TENANT_ID, AZURE_CLIENT_ID, …        who to be in Azure; without them, whoever az login signed in
+  IOTHUB_CONNECTION_STRING                   for the IoT hub, instead of that
+  https_proxy, no_proxy, NODE_EXTRA_CA_CERTS proxies, and the CA they need
+Exit codes: 0 done, 1 failed, 3 a file is not valid, 4 not allowed, 5 in conflict with what is there`
+
+function common(command: Command): Command {
+  return command
+    .option('--site <file>', 'the site file (default: site.yaml)')
+    .option('--secrets <file>', 'where passwords are kept (default: .causeway/secrets.json beside the site file)')
+    .addOption(
+      new Option('--progress <style>', 'how to show progress, on stderr').choices(progressStyles).default('auto')
+    )
+}
+
+function outcomeOption(): Option {
+  return new Option('--output <format>', 'lines for people, or JSON lines').choices(['text', 'json']).default('text')
+}
+
+function templateOption(): Option {
+  return new Option('--template <file>', 'the deployment template').default(defaultTemplate)
+}
+
+function timeoutOption(fallback: number): Option {
+  return new Option('--timeout <seconds>', 'seconds to wait').argParser(seconds).default(fallback)
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value <= 0 || value > 86_400)
+    throw new InvalidArgumentError('a number of seconds, up to a day')
+  return value
+}
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value]
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

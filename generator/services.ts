@@ -1,0 +1,20 @@
+import type { Services } from './context.ts'
+
+/** Azure itself. */
+export const azureServices: Services = {
+  async acr(site, io) {
+    const [{ createAcrClient }, { createCredential }] = await Promise.all([
+      import('./acr/client.ts'),
+      import('./azure/credential.ts')
+    ])
+    return createAcrClient(site.azure, { credential: await createCredential(site.azure.cloud), signal: io.signal })
+  },
+  async hub(site, io) {
+    const { createHubClient } = await import('./hub/client.ts')
+    return createHubClient(site.hubHost, {
+      signal: io.signal,
+      env: io.env,
+      credential: async () => (await import('./azure/credential.ts')).createCredential(site.azure.cloud)
+    })
+  }
+}

@@ -1,0 +1,164 @@
+import { isOneOf, suggest } from './suggest.ts'
+import type { SiteDocument } from './schema.ts'
+import { runtimeImageSet, type Device, type Site } from './site.ts'
+
+/** Something wrong that only shows when the parts are seen together. */
+export interface SiteProblem {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+const domains = {
+  AzureCloud: { registry: 'azurecr.io', hub: 'azure-devices.net' },
+  AzureUSGovernment: { registry: 'azurecr.us', hub: 'azure-devices.us' },
+  AzureChinaCloud: { registry: 'azurecr.cn', hub: 'azure-devices.cn' }
+} as const
+
+/** Puts the parts of a site together: names that must exist, names that must differ, parents, and what follows from them. */
+export function resolveSite(
+  document: SiteDocument
+): { readonly ok: true; readonly site: Site } | { readonly ok: false; readonly problems: readonly SiteProblem[] } {
+  const problems = [...unknownNames(document), ...parentProblems(document), ...doubleNames(document)]
+  if (problems.length > 0) return { ok: false, problems }
+  const { registry, hub } = domains[document.azure.cloud]
+  const ids = Object.keys(document.devices).sort()
+  return {
+    ok: true,
+    site: {
+      azure: document.azure,
+      loginServer: `${document.azure.registry.toLowerCase()}.${registry}`,
+      hubHost: `${document.azure.hub}.${hub}`,
+      pullToken: document.pullToken,
+      images: document.images,
+      imports: document.imports,
+      scopeMaps: document.scopeMaps,
+      tokens: document.tokens,
+      imageSets: document.imageSets,
+      moduleName: document.moduleName,
+      devices: Object.fromEntries(ids.map((id) => [id, resolveDevice(document, id, ids)]))
+    }
+  }
+}
+
+/** What the names of a connected registry's token and scope map are, where the site file leaves them open. */
+function syncNames(registry: { readonly name: string; readonly syncToken?: string | undefined }): {
+  readonly token: string
+  readonly scopeMap: string
+} {
+  return { token: registry.syncToken ?? `${registry.name}-sync-token`, scopeMap: `${registry.name}-sync` }
+}
+
+function resolveDevice(document: SiteDocument, id: string, ids: readonly string[]): Device {
+  const device = document.devices[id]
+  if (device === undefined) throw new Error(`no device ${id}`)
+  const registry = device.connectedRegistry
+  const names = syncNames(registry)
+  return {
+    id,
+    registryName: registry.name,
+    mode: registry.mode,
+    syncToken: names.token,
+    syncScopeMap: names.scopeMap,
+    resource: registry.resource,
+    ...(device.parent === undefined ? {} : { parent: device.parent }),
+    children: ids.filter((other) => document.devices[other]?.parent === id),
+    port: device.port,
+    dataFolder: device.dataFolder,
+    imageSets: [...(device.imageSets ?? Object.keys(document.imageSets))].sort(),
+    tokens: [...(device.tokens ?? Object.keys(document.tokens))].sort(),
+    sync: device.sync ?? document.sync,
+    status: device.status ?? document.status,
+    logLevel: device.logLevel ?? document.logLevel
+  }
+}
+
+function unknownNames(document: SiteDocument): SiteProblem[] {
+  const problems: SiteProblem[] = []
+  const check = (path: readonly PropertyKey[], kind: string, name: string, known: object): void => {
+    if (!isOneOf(name, known))
+      problems.push({ path, message: `there is no ${kind} ${name} here${suggest(name, Object.keys(known))}` })
+  }
+  for (const [name, token] of Object.entries(document.tokens))
+    check(['tokens', name, 'scopeMap'], 'scope map', token.scopeMap, document.scopeMaps)
+  for (const [id, device] of Object.entries(document.devices)) {
+    const at = ['devices', id]
+    device.imageSets?.forEach((name, index) =>
+      check([...at, 'imageSets', index], 'image set', name, document.imageSets)
+    )
+    device.tokens?.forEach((name, index) => check([...at, 'tokens', index], 'token', name, document.tokens))
+    if (device.parent !== undefined) check([...at, 'parent'], 'device', device.parent, document.devices)
+  }
+  return problems
+}
+
+function parentProblems(document: SiteDocument): SiteProblem[] {
+  return Object.entries(document.devices).flatMap(([id, device]) => {
+    const parent = device.parent === undefined ? undefined : document.devices[device.parent]
+    if (parent === undefined) return []
+    if (isAbove(document, id, id))
+      return [{ path: ['devices', id, 'parent'], message: 'the parents go round in a circle' }]
+    const registry = ['devices', id, 'connectedRegistry']
+    const above = `its parent ${device.parent ?? ''}`
+    return [
+      // Azure's rule: below a ReadOnly registry there are only ReadOnly ones (facts: connected-registry §1).
+      ...(parent.connectedRegistry.mode === 'ReadOnly' && device.connectedRegistry.mode === 'ReadWrite'
+        ? [{ path: [...registry, 'mode'], message: `must be ReadOnly, because ${above} is` }]
+        : []),
+      ...(device.connectedRegistry.resource && !parent.connectedRegistry.resource
+        ? [
+            {
+              path: [...registry, 'resource'],
+              message: `needs resource: true on ${above} too, for Azure to have a parent`
+            }
+          ]
+        : [])
+    ]
+  })
+}
+
+/** Whether following the parents of `from` leads to `wanted`. */
+function isAbove(document: SiteDocument, wanted: string, from: string): boolean {
+  const seen = new Set<string>()
+  for (let id = document.devices[from]?.parent; id !== undefined && !seen.has(id); id = document.devices[id]?.parent) {
+    if (id === wanted) return true
+    seen.add(id)
+  }
+  return false
+}
+
+/** ACR keeps tokens and scope maps by name without regard to case, and so must the settings, whose keys are lower-case. */
+function doubleNames(document: SiteDocument): SiteProblem[] {
+  const problems: SiteProblem[] = []
+  const tokens = new Map<string, string>([[document.pullToken.name.toLowerCase(), 'the pull token']])
+  const scopeMaps = new Map<string, string>([[document.pullToken.scopeMap.toLowerCase(), "the pull token's"]])
+  const registries = new Map<string, string>()
+  const claim = (taken: Map<string, string>, name: string, owner: string, path: readonly PropertyKey[]): void => {
+    const other = taken.get(name.toLowerCase())
+    if (other === undefined) taken.set(name.toLowerCase(), owner)
+    else problems.push({ path, message: `the name ${name} is taken: ${other} has it` })
+  }
+  if (isOneOf(runtimeImageSet, document.imageSets))
+    problems.push({
+      path: ['imageSets', runtimeImageSet],
+      message: 'the name is kept for the runtime of devices below; take another'
+    })
+  for (const name of Object.keys(document.scopeMaps)) {
+    const path = ['scopeMaps', name]
+    if (name.length < 5) problems.push({ path, message: 'a scope map name has 5 to 50 characters' })
+    claim(scopeMaps, name, `scope map ${name}`, path)
+  }
+  for (const name of Object.keys(document.tokens)) claim(tokens, name, `token ${name}`, ['tokens', name])
+  for (const [id, device] of Object.entries(document.devices)) {
+    const names = syncNames(device.connectedRegistry)
+    const path = ['devices', id, 'connectedRegistry']
+    claim(registries, device.connectedRegistry.name, `device ${id}`, [...path, 'name'])
+    claim(scopeMaps, names.scopeMap, `the sync scope map of ${id}`, [...path, 'name'])
+    if (names.token.length > 50)
+      problems.push({ path: [...path, 'name'], message: `give syncToken a name: ${names.token} is longer than 50` })
+    claim(tokens, names.token, `the sync token of ${id}`, [
+      ...path,
+      device.connectedRegistry.syncToken ? 'syncToken' : 'name'
+    ])
+  }
+  return problems
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import { isRepository, isTag } from '../../module/oci/name.ts'
+import { settingsSchema } from '../../module/settings/document.ts'
+
+/** `repository:tag`. A digest instead of the tag waits for a later release: edgeAgent takes one or the other, never both. */
+const image = z.string().refine(isImage, { error: 'must be repository:tag, in lower case, without a registry' })
+
+const token = z
+  .string()
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9-]{4,49}$/, { error: 'must be a token name: 5 to 50 letters, digits and hyphens' })
+const scopeMapName = z
+  .string()
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9_-]{4,49}$/, { error: 'must be a scope map name: 5 to 50 letters, digits, - and _' })
+
+/** The strictest of the forms that Azure's pages give, since one name serves as registry, scope map and gateway (facts: arm-wire §4). */
+const connectedRegistryName = z.string().regex(/^[a-z][a-z0-9]{4,39}$/, {
+  error: 'must be 5 to 40 lower-case letters and digits, a letter first'
+})
+
+const azure = z.strictObject({
+  cloud: z.enum(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud']).default('AzureCloud'),
+  subscription: z.guid({ error: 'must be a subscription id, such as 00000000-0000-0000-0000-000000000001' }),
+  resourceGroup: z.string().regex(/^[\p{L}\p{N}_().-]{1,90}$/u, { error: 'must be the name of a resource group' }),
+  registry: z.string().regex(/^[a-zA-Z0-9]{5,50}$/, { error: 'must be a registry name: 5 to 50 letters and digits' }),
+  hub: z.string().regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9-]{1,48}[a-zA-Z0-9])$/, {
+    error: 'must be the name of an IoT hub, without a domain'
+  }),
+  region: z
+    .string()
+    .regex(/^[a-z0-9]+$/, { error: 'must be a region by its short name, such as westeurope' })
+    .optional()
+    .describe("The registry's region, where devices may reach its data endpoint only by name")
+})
+
+const images = z.strictObject({
+  connectedRegistry: image
+    .default('acr/connected-registry:causeway-0.1.0')
+    .describe("Causeway's own; pushed, not imported"),
+  agent: image.default('azureiotedge-agent:1.6.1'),
+  hub: image.default('azureiotedge-hub:1.6.1'),
+  apiProxy: image.default('azureiotedge-api-proxy:1.1.27')
+})
+
+const importedImage = z.strictObject({
+  source: z
+    .string()
+    .refine(isSource, { error: 'must be host/repository:tag, such as mcr.microsoft.com/hello-world:latest' })
+    .describe('A public image; the registry fetches it by itself'),
+  image: image.describe('What it is called in the registry')
+})
+
+const device = z.strictObject({
+  connectedRegistry: z.strictObject({
+    name: connectedRegistryName,
+    mode: z.enum(['ReadOnly', 'ReadWrite']).default('ReadOnly'),
+    syncToken: token.optional().describe('<name>-sync-token where it is not given'),
+    resource: z
+      .boolean()
+      .default(false)
+      .describe('Whether to make the connected registry in Azure Resource Manager too')
+  }),
+  parent: z.string().optional().describe('The device above this one, by its key here'),
+  port: z
+    .int()
+    .min(1)
+    .max(65535)
+    .default(8080)
+    .describe("Port on the device's loopback, for its own pulls: 127.0.0.1:<port>/…"),
+  dataFolder: z
+    .string()
+    .regex(/^\/[^:\s]+$/, { error: 'must be an absolute path on the device, without colons and spaces' })
+    .default('/home/azureuser/connected-registry'),
+  imageSets: z.array(z.string()).optional().describe('Which image sets this device holds; all where it is not given'),
+  tokens: z.array(z.string()).optional().describe('Which client tokens this device knows; all where it is not given'),
+  sync: settingsSchema.shape.sync.unwrap().optional(),
+  status: settingsSchema.shape.status.unwrap().optional(),
+  logLevel: settingsSchema.shape.logLevel.unwrap().optional()
+})
+
+/** The site file: one site with its devices. `resolveSite` adds what one schema cannot see, such as names that must exist. */
+export const siteSchema = z.strictObject({
+  schemaVersion: z.literal('1.0', { error: 'must be "1.0", in quotes' }),
+  azure,
+  pullToken: z
+    .strictObject({
+      name: token.default('crimagepulltoken'),
+      scopeMap: scopeMapName.default('connected-registry-pull')
+    })
+    .prefault({})
+    .describe('What IoT Edge itself pulls with'),
+  images: images.prefault({}),
+  imports: z.array(importedImage).default([]).describe("Images to import beside the runtime's"),
+  scopeMaps: settingsSchema.shape.scopeMaps,
+  tokens: z
+    .record(token, z.strictObject({ scopeMap: z.string(), status: z.enum(['enabled', 'disabled']).default('enabled') }))
+    .default({}),
+  imageSets: settingsSchema.shape.imageSets,
+  sync: settingsSchema.shape.sync,
+  status: settingsSchema.shape.status,
+  logLevel: settingsSchema.shape.logLevel,
+  moduleName: z
+    .string()
+    .regex(/^[a-zA-Z0-9_-]{1,128}$/)
+    .default('connected-registry')
+    .describe('What the deployment template calls the module'),
+  devices: z
+    .record(
+      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, { error: "must be the device's id in IoT Hub" }),
+      device
+    )
+    .refine((devices) => Object.keys(devices).length > 0, { error: 'needs a device' })
+})
+
+export type SiteDocument = z.output<typeof siteSchema>
+
+function isImage(text: string): boolean {
+  const colon = text.lastIndexOf(':')
+  return colon > 0 && isRepository(text.slice(0, colon)) && isTag(text.slice(colon + 1))
+}
+
+function isSource(text: string): boolean {
+  const slash = text.indexOf('/')
+  return /^[a-z0-9.-]+\.[a-z]{2,}(?::\d+)?$/i.test(text.slice(0, Math.max(slash, 0))) && isImage(text.slice(slash + 1))
+}

@@ -1,0 +1,78 @@
+import type { SettingsInput } from '../../module/settings/document.ts'
+import type { SiteDocument } from './schema.ts'
+
+/** A site with every default filled in and every name known to exist. */
+export interface Site {
+  readonly azure: SiteDocument['azure']
+  /** `mycontainerregistry001.azurecr.io`, in lower case as Azure writes it. */
+  readonly loginServer: string
+  /** `causeway-hub.azure-devices.net` */
+  readonly hubHost: string
+  readonly pullToken: SiteDocument['pullToken']
+  readonly images: SiteDocument['images']
+  readonly imports: SiteDocument['imports']
+  readonly scopeMaps: NonNullable<SettingsInput['scopeMaps']>
+  readonly tokens: Readonly<Record<string, ClientToken>>
+  readonly imageSets: SiteDocument['imageSets']
+  readonly moduleName: string
+  readonly devices: Readonly<Record<string, Device>>
+}
+
+export interface ClientToken {
+  readonly scopeMap: string
+  readonly status: 'enabled' | 'disabled'
+}
+
+/** One IoT Edge device with its connected registry. */
+export interface Device {
+  readonly id: string
+  readonly registryName: string
+  readonly mode: 'ReadOnly' | 'ReadWrite'
+  readonly syncToken: string
+  /** The scope map of the sync token, in the cloud registry and in the parent's settings. */
+  readonly syncScopeMap: string
+  readonly resource: boolean
+  readonly parent?: string
+  /** Devices right below this one, sorted. */
+  readonly children: readonly string[]
+  readonly port: number
+  readonly dataFolder: string
+  readonly imageSets: readonly string[]
+  readonly tokens: readonly string[]
+  readonly sync: SiteDocument['sync']
+  readonly status: SiteDocument['status']
+  readonly logLevel: SiteDocument['logLevel']
+}
+
+/** The repository of `repository:tag`. */
+export function repositoryOf(image: string): string {
+  return image.slice(0, image.lastIndexOf(':'))
+}
+
+/** The four images that IoT Edge runs beside the workloads, and that every layer above a device must hold for it. */
+export function runtimeImages(site: Pick<Site, 'images'>): readonly string[] {
+  const { connectedRegistry, agent, hub, apiProxy } = site.images
+  return [connectedRegistry, agent, hub, apiProxy]
+}
+
+/** The image set under which a device holds the runtime of those below it; a site file may not give it to its own. */
+export const runtimeImageSet = 'iotedge-runtime'
+
+/** All devices below one, at any depth. */
+export function descendants(site: Pick<Site, 'devices'>, id: string): readonly Device[] {
+  return (site.devices[id]?.children ?? []).flatMap((child) => {
+    const device = site.devices[child]
+    return device === undefined ? [] : [device, ...descendants(site, child)]
+  })
+}
+
+/** The repositories of these devices' image sets, sorted. */
+export function repositoriesOf(
+  site: Pick<Site, 'imageSets'>,
+  devices: readonly Pick<Device, 'imageSets'>[]
+): readonly string[] {
+  const filters = devices.flatMap((device) =>
+    device.imageSets.flatMap((name) => site.imageSets[name]?.repositories ?? [])
+  )
+  return [...new Set(filters.map((filter) => filter.split(':', 1)[0] ?? filter))].sort()
+}

@@ -1,0 +1,188 @@
+import { PassThrough } from 'node:stream'
+import type { Acr, ConnectedRegistryState, ImageImport, TokenState } from './acr/acr.ts'
+import type { Services } from './context.ts'
+import type { Hub, HubTwin } from './hub/hub.ts'
+import type { Io } from './io.ts'
+import { run } from './program.ts'
+import { parseSite } from './site-file/read.ts'
+import type { Device, Site } from './site-file/site.ts'
+
+/** A site of one device for tests, or of more with `devices`. */
+export function testSite(devices = '  gateway: { connectedRegistry: { name: plantgateway } }', rest = ''): Site {
+  return parseSite(siteText(devices, rest), 'site.yaml')
+}
+
+export function siteText(devices = '  gateway: { connectedRegistry: { name: plantgateway } }', rest = ''): string {
+  return `schemaVersion: "1.0"
+azure:
+  subscription: 00000000-0000-0000-0000-000000000001
+  resourceGroup: demo
+  registry: MyContainerRegistry001
+  hub: causeway-hub
+scopeMaps:
+  plant-readers: { actions: [repositories/hello-world/content/read, repositories/hello-world/metadata/read] }
+tokens:
+  plant-client: { scopeMap: plant-readers }
+imageSets:
+  workloads: { repositories: ["hello-world:v*"], priority: 10 }
+${rest}devices:
+${devices}
+`
+}
+
+export function deviceNamed(site: Site, id: string): Device {
+  const device = site.devices[id]
+  if (device === undefined) throw new Error(`no device ${id}`)
+  return device
+}
+
+/** A cloud registry in memory, which notes what is written. */
+export class FakeAcr implements Acr {
+  readonly scopeMaps = new Map<string, readonly string[]>()
+  readonly tokens = new Map<string, TokenState>()
+  readonly connectedRegistries = new Map<string, ConnectedRegistryState>()
+  readonly images = new Set<string>()
+  readonly writes: string[] = []
+  dataEndpointEnabled = false
+  /** Thrown by the next password that is asked for, once it is made or before. */
+  failure: { readonly error: Error; readonly made: boolean } | undefined
+  #passwords = 0
+
+  registry(): Promise<{ dataEndpointEnabled: boolean }> {
+    return Promise.resolve({ dataEndpointEnabled: this.dataEndpointEnabled })
+  }
+  enableDataEndpoint(): Promise<void> {
+    this.dataEndpointEnabled = true
+    return this.#wrote('data endpoint')
+  }
+  scopeMap(name: string): Promise<{ actions: readonly string[] } | undefined> {
+    const actions = this.scopeMaps.get(name)
+    return Promise.resolve(actions === undefined ? undefined : { actions })
+  }
+  createScopeMap(name: string, { actions }: { readonly actions: readonly string[] }): Promise<void> {
+    return this.updateScopeMap(name, actions)
+  }
+  updateScopeMap(name: string, actions: readonly string[]): Promise<void> {
+    this.scopeMaps.set(name, actions)
+    return this.#wrote(`scope map ${name}`)
+  }
+  token(name: string): Promise<TokenState | undefined> {
+    return Promise.resolve(this.tokens.get(name))
+  }
+  createToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void> {
+    this.tokens.set(name, { scopeMap: token.scopeMap, status: token.status, passwords: {} })
+    return this.#wrote(`create token ${name}`)
+  }
+  updateToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void> {
+    const passwords = this.tokens.get(name)?.passwords ?? {}
+    this.tokens.set(name, { scopeMap: token.scopeMap, status: token.status, passwords })
+    return this.#wrote(`update token ${name}`)
+  }
+  generatePassword(token: string, slot: 'password1' | 'password2'): Promise<{ value: string; creationTime: string }> {
+    const failure = this.failure
+    this.failure = undefined
+    if (failure?.made === false) return Promise.reject(failure.error)
+    const creationTime = new Date(Date.UTC(2026, 0, 1, ++this.#passwords)).toISOString()
+    const before = this.tokens.get(token) ?? { scopeMap: '', status: 'enabled', passwords: {} }
+    this.tokens.set(token, { ...before, passwords: { ...before.passwords, [slot]: creationTime } })
+    this.writes.push(`password ${token}/${slot}`)
+    if (failure !== undefined) return Promise.reject(failure.error)
+    return Promise.resolve({ value: `password-no-${this.#passwords}-of-${token}=`, creationTime })
+  }
+  connectedRegistry(name: string): Promise<ConnectedRegistryState | undefined> {
+    return Promise.resolve(this.connectedRegistries.get(name))
+  }
+  createConnectedRegistry(name: string, registry: ConnectedRegistryState): Promise<void> {
+    this.connectedRegistries.set(name, registry)
+    return this.#wrote(`connected registry ${name}`)
+  }
+  updateConnectedRegistry(name: string, clientTokens: readonly string[]): Promise<void> {
+    const before = this.connectedRegistries.get(name)
+    if (before !== undefined) this.connectedRegistries.set(name, { ...before, clientTokens })
+    return this.#wrote(`connected registry ${name}`)
+  }
+  importImage({ target, force }: ImageImport): Promise<'imported' | 'already there'> {
+    if (this.images.has(target) && !force) return Promise.resolve('already there')
+    this.images.add(target)
+    this.writes.push(`image ${target}`)
+    return Promise.resolve('imported')
+  }
+
+  #wrote(what: string): Promise<void> {
+    this.writes.push(what)
+    return Promise.resolve()
+  }
+}
+
+/** A hub in memory. Twins are changed through `twins`, or by `onPatch` and `onApply`, which stand for the device. */
+export class FakeHub implements Hub {
+  readonly twins = new Map<string, HubTwin>()
+  readonly applied: { readonly deviceId: string; readonly content: object }[] = []
+  onRead: (key: string) => void = () => undefined
+  onPatch: (twin: HubTwin, patch: Readonly<Record<string, unknown>>) => number | 'changed' = () => 1
+  onApply: (deviceId: string) => void = () => undefined
+  closed = false
+
+  put(deviceId: string, moduleId: string, twin: Partial<HubTwin> = {}): void {
+    const none = { desired: {}, desiredVersion: 1, reported: {}, etag: 'AAA=' }
+    this.twins.set(`${deviceId}/${moduleId}`, { deviceId, moduleId, ...none, ...twin })
+  }
+  twin(deviceId: string, moduleId: string): Promise<HubTwin | undefined> {
+    this.onRead(`${deviceId}/${moduleId}`)
+    return Promise.resolve(this.twins.get(`${deviceId}/${moduleId}`))
+  }
+  patchDesired(twin: HubTwin, patch: Readonly<Record<string, unknown>>): Promise<number | 'changed'> {
+    return Promise.resolve(this.onPatch(twin, patch))
+  }
+  apply(deviceId: string, content: { readonly modulesContent: object }): Promise<void> {
+    this.applied.push({ deviceId, content })
+    this.onApply(deviceId)
+    return Promise.resolve()
+  }
+  async *modulesNamed(moduleId: string): AsyncIterable<HubTwin> {
+    for (const twin of this.twins.values()) if (twin.moduleId === moduleId) yield await Promise.resolve(twin)
+  }
+  close(): void {
+    this.closed = true
+  }
+}
+
+export interface CommandLine {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command line in this process, with clouds of memory. */
+export async function runCommand(
+  args: readonly string[],
+  options: {
+    readonly folder: string
+    readonly env?: Record<string, string>
+    readonly acr?: Acr
+    readonly hub?: Hub
+    readonly signal?: AbortSignal
+  }
+): Promise<CommandLine> {
+  const outputs = { stdout: '', stderr: '' }
+  const capture = (name: keyof typeof outputs): PassThrough => {
+    const stream = new PassThrough()
+    stream.on('data', (chunk: Buffer) => (outputs[name] += chunk.toString()))
+    return stream
+  }
+  const io: Io = {
+    stdout: capture('stdout'),
+    stderr: capture('stderr'),
+    env: options.env ?? {},
+    workingFolder: options.folder,
+    signal: options.signal ?? new AbortController().signal
+  }
+  const absent = (what: string) => (): Promise<never> => Promise.reject(new Error(`this test has no ${what}`))
+  const { acr, hub } = options
+  const services: Services = {
+    acr: acr === undefined ? absent('registry') : () => Promise.resolve(acr),
+    hub: hub === undefined ? absent('hub') : () => Promise.resolve(hub)
+  }
+  const code = await run(args, io, services)
+  return { code, ...outputs }
+}
