@@ -1,3 +1,4 @@
+import { Cron } from 'croner'
 import { z } from 'zod'
 import { logLevels } from '../log/log.ts'
 import { parseImageFilter } from './image-filter.ts'
@@ -10,6 +11,9 @@ export const settingsSchemaVersion = '1.0'
 /** Keys that a layered deployment may add to; never a repository, tag or digest (twin keys take no dots). */
 export const settingsNamePattern = /^[a-z0-9][a-z0-9_-]{0,49}$/
 const settingsName = z.string().regex(settingsNamePattern)
+
+/** Five fields as cron and ACR have them; times are UTC. */
+const cron = z.string().refine(isCron, { error: 'must be a cron schedule of five fields, such as 0 5 * * *' })
 
 const imageSet = z.strictObject({
   repositories: z
@@ -68,6 +72,73 @@ const parent = z.strictObject({
   password: z.string().min(1)
 })
 
+const anonymousPull = z
+  .strictObject({
+    enabled: z.boolean().default(false),
+    scopeMap: settingsName
+      .optional()
+      .describe('Limits it to what a scope map may read; without one every repository can be read')
+  })
+  .prefault({})
+
+const tls = z.discriminatedUnion('source', [
+  z.strictObject({ source: z.literal('none') }),
+  z.strictObject({ source: z.literal('files'), certificate: z.string().min(1), key: z.string().min(1) }),
+  z.strictObject({ source: z.literal('workload') })
+])
+
+const registry = z
+  .strictObject({
+    challenge: z
+      .enum(['Bearer', 'Basic'])
+      .default('Bearer')
+      .describe(
+        'Basic where devices pull through relaying proxies: a Bearer realm names a host that they cannot reach'
+      ),
+    tls: tls
+      .default({ source: 'none' })
+      .describe('none: plain HTTP behind the API proxy; files: PEM files; workload: a certificate from IoT Edge'),
+    plainHttpCredentials: z
+      .enum(['refused', 'allowed'])
+      .default('refused')
+      .describe('Credentials over plain HTTP from anywhere but loopback and the container networks'),
+    trustedProxies: z
+      .array(z.string())
+      .default([])
+      .describe(
+        'Addresses or CIDR ranges whose X-Forwarded-* headers count, beside loopback and the container networks'
+      )
+  })
+  .prefault({})
+
+const parentTokens = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(false)
+      .describe('Whether a token unknown to this device may be verified with the parent'),
+    offlineHours: z
+      .number()
+      .min(0)
+      .max(8760)
+      .default(24)
+      .describe('Hours for which such a verification counts while offline')
+  })
+  .prefault({})
+
+const storage = z
+  .strictObject({
+    reserveMebibytes: z.int().min(0).default(1024).describe('Space on the disk that is never used'),
+    garbageCollection: z
+      .strictObject({ enabled: z.boolean().default(true), schedule: cron.default('0 5 * * *') })
+      .prefault({}),
+    scrub: z
+      .strictObject({ enabled: z.boolean().default(true), schedule: cron.default('0 3 * * 0') })
+      .prefault({})
+      .describe('Reads every blob again at low priority and compares it with its digest')
+  })
+  .prefault({})
+
 /** The desired-property document, and the settings file of a module without IoT Edge. */
 export const settingsSchema = z
   .strictObject({
@@ -80,6 +151,10 @@ export const settingsSchema = z
     imageSets: z.record(settingsName, imageSet).default({}),
     scopeMaps: z.record(settingsName, scopeMap).default({}),
     tokens: z.record(settingsName, clientToken).default({}),
+    anonymousPull,
+    registry,
+    parentTokens,
+    storage,
     sync: z
       .strictObject({
         intervalMinutes: z.number().min(1).max(10080).default(15).describe('Minutes between two looks at the parent')
@@ -104,7 +179,22 @@ export const settingsSchema = z
           path: ['tokens', name, 'scopeMap'],
           message: `there is no scope map ${token.scopeMap} in scopeMaps`
         })
+    const anonymous = settings.anonymousPull.scopeMap
+    if (anonymous !== undefined && !Object.hasOwn(settings.scopeMaps, anonymous))
+      context.addIssue({
+        code: 'custom',
+        path: ['anonymousPull', 'scopeMap'],
+        message: `there is no scope map ${anonymous} in scopeMaps`
+      })
   })
+
+function isCron(text: string): boolean {
+  try {
+    return text.trim().split(/\s+/).length === 5 && new Cron(text, { paused: true, timezone: 'UTC' }).nextRun() !== null
+  } catch {
+    return false
+  }
+}
 
 /** Settings with every default filled in. */
 export type Settings = z.output<typeof settingsSchema>

@@ -27,6 +27,8 @@ export function followSettingsFile(
       last = text
       onDocument(document, ++version)
     } catch (cause) {
+      // The mistake taken back is news too, or its report would stay for ever.
+      last = undefined
       const reason = cause instanceof SyntaxError ? 'it is not JSON' : String((cause as NodeJS.ErrnoException).code)
       if (!signal.aborted)
         onError(new SettingsError('SETTINGS_FILE_UNREADABLE', `${path} cannot be used: ${reason}`, { cause }))

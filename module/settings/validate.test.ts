@@ -54,6 +54,17 @@ describe('readSettings', () => {
       (endpoint) =>
         ['a parent at ' + endpoint, { parent: { endpoint, tokenName: 't', password: 'p' } }, 'parent.endpoint'] as const
     ),
+    ['a schedule of six fields', { storage: { scrub: { schedule: '0 0 5 * * *' } } }, 'storage.scrub.schedule'],
+    [
+      'a schedule that never comes',
+      { storage: { garbageCollection: { schedule: '0 0 31 2 *' } } },
+      'storage.garbageCollection.schedule'
+    ],
+    [
+      'anonymous pull by no scope map',
+      { anonymousPull: { enabled: true, scopeMap: 'nobody' } },
+      'anonymousPull.scopeMap'
+    ],
     ['an interval of nothing', { sync: { intervalMinutes: 0 } }, 'sync.intervalMinutes'],
     ['a mode of its own', { mode: 'readonly' }, 'mode']
   ] as const)
