@@ -22,6 +22,7 @@ import {
   readNotifications,
   readSyncProperties
 } from './connected-registry-rules.ts'
+import { methodNotAllowed, serveChild } from './child-resource.ts'
 import { ArmError, notFound } from './errors.ts'
 import { dataEndpointOf, renderSystemData, systemData, type ConnectedRegistry } from './state.ts'
 
@@ -35,35 +36,22 @@ export function connectedRegistries(
   verb: string | undefined
 ): Reply {
   const all = call.registry.connectedRegistries
-  if (name === undefined) {
-    if (call.method !== 'GET') throw new ArmError('MethodNotAllowed', `${call.method} is not supported here.`)
-    if (call.query.has('$filter'))
-      throw new ArmError('NotSimulated', 'Filtering connected registries is not simulated.')
-    // The whole family in one flat list, in the order of creation, and no nextLink key.
-    return { status: 200, kind, body: { value: [...all.values()].map((each) => render(context, call, each)) } }
-  }
-  const existing = all.get(name.toLowerCase())
-  if (verb !== undefined) {
-    if (call.method !== 'POST' || verb.toLowerCase() !== 'deactivate')
-      throw new ArmError('MethodNotAllowed', `${call.method} ${verb} is not supported here.`)
+  if (name === undefined && call.query.has('$filter'))
+    throw new ArmError('NotSimulated', 'Filtering connected registries is not simulated.')
+  if (name !== undefined && verb !== undefined) {
+    if (call.method !== 'POST' || verb.toLowerCase() !== 'deactivate') throw methodNotAllowed(`${call.method} ${verb}`)
+    const existing = all.get(name.toLowerCase())
     if (existing === undefined) throw notFound(name)
     return deactivate(context, call, existing)
   }
-  switch (call.method) {
-    case 'GET':
-      if (existing === undefined) throw notFound(name)
-      context.operations.step(existing)
-      return { status: 200, kind, body: render(context, call, existing) }
-    case 'PUT':
-      return put(context, call, name, existing)
-    case 'PATCH':
-      if (existing === undefined) throw notFound(name)
-      return patch(context, call, existing)
-    case 'DELETE':
-      return remove(context, call, existing)
-    default:
-      throw new ArmError('MethodNotAllowed', `${call.method} is not supported here.`)
-  }
+  return serveChild(context, call, name, {
+    kind,
+    all,
+    render: (each) => render(context, call, each),
+    put: (wanted, existing) => put(context, call, wanted, existing),
+    patch: (existing) => patch(context, call, existing),
+    remove: (existing) => remove(context, call, existing)
+  })
 }
 
 function put(context: ArmContext, call: Call, name: string, existing: ConnectedRegistry | undefined): Reply {

@@ -1,3 +1,4 @@
+import { serveChild } from './child-resource.ts'
 import {
   checkIdle,
   checkName,
@@ -12,7 +13,7 @@ import {
   type Call,
   type Reply
 } from './context.ts'
-import { ArmError, notFound } from './errors.ts'
+import { ArmError } from './errors.ts'
 import { renderSystemData, systemData, type ScopeMap } from './state.ts'
 import { stamp, withOffset } from './timestamps.ts'
 
@@ -23,27 +24,14 @@ const kind = 'scopeMaps'
 
 /** `…/scopeMaps` and `…/scopeMaps/{name}` (arm-wire §3). */
 export function scopeMaps(context: ArmContext, call: Call, name: string | undefined): Reply {
-  const all = call.registry.scopeMaps
-  if (name === undefined) {
-    if (call.method !== 'GET') throw new ArmError('MethodNotAllowed', `${call.method} is not supported here.`)
-    return { status: 200, kind, body: { value: [...all.values()].map((map) => render(context, call, map)) } }
-  }
-  const existing = all.get(name.toLowerCase())
-  switch (call.method) {
-    case 'GET':
-      if (existing === undefined) throw notFound(name)
-      context.operations.step(existing)
-      return { status: 200, kind, body: render(context, call, existing) }
-    case 'PUT':
-      return put(context, call, name, existing)
-    case 'PATCH':
-      if (existing === undefined) throw notFound(name)
-      return patch(context, call, existing)
-    case 'DELETE':
-      return remove(context, call, existing)
-    default:
-      throw new ArmError('MethodNotAllowed', `${call.method} is not supported here.`)
-  }
+  return serveChild(context, call, name, {
+    kind,
+    all: call.registry.scopeMaps,
+    render: (each) => render(context, call, each),
+    put: (wanted, existing) => put(context, call, wanted, existing),
+    patch: (existing) => patch(context, call, existing),
+    remove: (existing) => remove(context, call, existing)
+  })
 }
 
 /** Replaces description and actions of one that exists and keeps its creationDate, as az relies on. */

@@ -1,3 +1,4 @@
+import { serveChild } from './child-resource.ts'
 import {
   checkIdle,
   checkName,
@@ -14,7 +15,7 @@ import {
   type Json,
   type Reply
 } from './context.ts'
-import { ArmError, notFound } from './errors.ts'
+import { ArmError } from './errors.ts'
 import { renderSystemData, systemData, type Password, type PasswordSlot, type Token } from './state.ts'
 import { stamp, withOffset } from './timestamps.ts'
 
@@ -22,27 +23,14 @@ const kind = 'tokens'
 
 /** `…/tokens` and `…/tokens/{name}` (arm-wire §4). */
 export function tokens(context: ArmContext, call: Call, name: string | undefined): Reply {
-  const all = call.registry.tokens
-  if (name === undefined) {
-    if (call.method !== 'GET') throw new ArmError('MethodNotAllowed', `${call.method} is not supported here.`)
-    return { status: 200, kind, body: { value: [...all.values()].map((token) => render(context, call, token)) } }
-  }
-  const existing = all.get(name.toLowerCase())
-  switch (call.method) {
-    case 'GET':
-      if (existing === undefined) throw notFound(name)
-      context.operations.step(existing)
-      return { status: 200, kind, body: render(context, call, existing) }
-    case 'PUT':
-      return put(context, call, name, existing)
-    case 'PATCH':
-      if (existing === undefined) throw notFound(name)
-      return patch(context, call, existing)
-    case 'DELETE':
-      return remove(context, call, existing)
-    default:
-      throw new ArmError('MethodNotAllowed', `${call.method} is not supported here.`)
-  }
+  return serveChild(context, call, name, {
+    kind,
+    all: call.registry.tokens,
+    render: (each) => render(context, call, each),
+    put: (wanted, existing) => put(context, call, wanted, existing),
+    patch: (existing) => patch(context, call, existing),
+    remove: (existing) => remove(context, call, existing)
+  })
 }
 
 /** Whether the passwords of a token outlive a PUT over it is unknown (arm-wire §4); here they do. */
