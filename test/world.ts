@@ -176,7 +176,8 @@ export async function ask(caller: Caller, path: string, headers: Record<string, 
   return new Promise((resolve, reject) => {
     const made = (socket === undefined ? httpRequest : httpsRequest)(
       url,
-      { headers, agent: false, ...(socket === undefined ? {} : { createConnection: () => socket }), timeout: patience },
+      // Node asks for no `createConnection` where it is given an agent, be it `false`.
+      { headers, ...(socket === undefined ? { agent: false } : { createConnection: () => socket }), timeout: patience },
       (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
