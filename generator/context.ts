@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
 import type { Acr } from './acr/acr.ts'
+import type { Management, ManagementScope } from './acr/management.ts'
 import { GeneratorError } from './errors.ts'
 import type { Hub } from './hub/hub.ts'
 import type { Io, Output } from './io.ts'
@@ -12,6 +13,7 @@ import type { Device, Site } from './site-file/site.ts'
 /** The clouds a command speaks to; a test brings its own. Loaded only when they are needed: the SDKs are heavy. */
 export interface Services {
   acr(site: Site, io: Io): Promise<Acr>
+  management(scope: ManagementScope, io: Io): Promise<Management>
   hub(site: Site, io: Io): Promise<Hub>
 }
 
@@ -55,7 +57,7 @@ export class Context {
   }
 
   /** The passwords of a site's registry, kept until the command ends. */
-  async secrets(site: Site, access: 'read' | 'write'): Promise<SecretStore> {
+  async secrets(site: Pick<Site, 'loginServer'>, access: 'read' | 'write'): Promise<SecretStore> {
     const named = this.options.secrets ?? this.io.env['CAUSEWAY_SECRETS']
     const path =
       named === undefined
@@ -69,6 +71,11 @@ export class Context {
 
   acr(site: Site): Promise<Acr> {
     return this.#services.acr(site, this.io)
+  }
+
+  /** The registries of a subscription, for commands that need no site file. */
+  management(scope: ManagementScope): Promise<Management> {
+    return this.#services.management(scope, this.io)
   }
 
   async hub(site: Site): Promise<Hub> {

@@ -16,6 +16,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 /** Every code that a command can end with, and the exit code that goes with it. Codes stay once they are released. */
 const table = {
   USAGE: 'error',
+  NOT_CONFIRMED: 'error',
   SITE_UNREADABLE: 'error',
   SITE_INVALID: 'invalid',
   TEMPLATE_UNREADABLE: 'error',
@@ -23,6 +24,7 @@ const table = {
   MANIFEST_UNREADABLE: 'error',
   MANIFEST_INVALID: 'invalid',
   MANIFEST_HAS_REFERENCES: 'invalid',
+  VALIDATION_FAILED: 'invalid',
   SETTINGS_INVALID: 'invalid',
   SETTINGS_TOO_LARGE: 'invalid',
   OUTPUT_IN_GIT: 'error',

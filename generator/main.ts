@@ -23,6 +23,10 @@ process.exitCode = await run(
   {
     stdout: process.stdout,
     stderr: process.stderr,
+    // Opened only by commands that read it.
+    get stdin() {
+      return process.stdin
+    },
     env: process.env,
     workingFolder: process.cwd(),
     signal: stopping.signal

@@ -7,6 +7,7 @@ import type { ImagesImportOptions } from './commands/images.ts'
 import type { ProvisionOptions } from './commands/provision.ts'
 import type { SecretsShowOptions } from './commands/secrets.ts'
 import type { StatusOptions } from './commands/status.ts'
+import type { ValidateOptions } from './commands/validate.ts'
 import { Context, type CommonOptions, type Services } from './context.ts'
 import { defaultTemplate } from './deployment/template-name.ts'
 import { exitCodes, type ExitCode } from './errors.ts'
@@ -25,7 +26,7 @@ export async function run(args: readonly string[], io: Io, services: Services): 
   const program = createProgram(io, async (options, action) => {
     const context = new Context(io, services, options)
     try {
-      await action(context)
+      failed = (await action(context)) ?? exitCodes.ok
     } catch (error) {
       // What is drawn goes first, so that the error stands below it.
       await context.close()
@@ -43,7 +44,11 @@ export async function run(args: readonly string[], io: Io, services: Services): 
   }
 }
 
-type Runner = (options: CommonOptions, action: (context: Context) => void | Promise<void>) => Promise<void>
+type Runner = (options: CommonOptions, action: (context: Context) => Outcome | Promise<Outcome>) => Promise<void>
+
+/** An exit code of its own, where a command that did its work has news for a pipeline. */
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- most commands have none, and return nothing
+type Outcome = ExitCode | void
 
 /** The command line. Each command's code is loaded when it runs, so that `--help` answers at once. */
 function createProgram(io: Io, act: Runner): Command {
@@ -71,6 +76,18 @@ function createProgram(io: Io, act: Runner): Command {
       act(options, async (context) => (await import('./commands/images.ts')).imagesImport(context, options))
     )
 
+  // Its options are az's, and are read as az reads them: commander knows neither prefixes nor options that group words.
+  program
+    .command('acr')
+    .description('what az acr does, with the names, options and outputs that az has')
+    .argument('[words...]')
+    .helpOption(false)
+    .allowUnknownOption()
+    .action(async (words: string[]) => {
+      const prepared = (await import('./commands/acr/acr.ts')).prepareAcr(words)
+      await act(prepared.options, prepared.run)
+    })
+
   common(program.command('generate'))
     .description("write a device's deployment manifest; needs no network")
     .option('--device <id>', 'the device; not needed where the site has one')
@@ -80,6 +97,27 @@ function createProgram(io: Io, act: Runner): Command {
     .option('--allow-in-git', 'write passwords even where git does not ignore them')
     .action((options: GenerateCommandOptions) =>
       act(options, async (context) => (await import('./commands/generate.ts')).generate(context, options))
+    )
+
+  program
+    .command('validate')
+    .description('find what a device would refuse or misread in deployment manifests; needs no network')
+    .argument('<files...>', 'files, folders, and - for stdin')
+    .addOption(new Option('--output <format>', 'lines for people, or JSON').choices(['text', 'json']).default('text'))
+    .action((files: string[], options: ValidateOptions) =>
+      act({}, async (context) => (await import('./commands/validate.ts')).validate(context, files, options))
+    )
+
+  program
+    .command('explain')
+    .description('tell what a finding of validate means, and what to do')
+    .argument('[code]', 'such as M033 (default: all codes, with their titles)')
+    .action((code: string | undefined) =>
+      act({}, async (context) => {
+        const { explain, listRules } = await import('./commands/explain.ts')
+        if (code === undefined) listRules(context)
+        else explain(context, code)
+      })
     )
 
   common(program.command('deploy'))
@@ -143,6 +181,7 @@ function createProgram(io: Io, act: Runner): Command {
 const environmentHelp = `Environment:
   CAUSEWAY_SITE, CAUSEWAY_SECRETS            as --site and --secrets
   AZURE_TENANT_ID, AZURE_CLIENT_ID, …        who to be in Azure; without them, whoever az login signed in
+  AZURE_SUBSCRIPTION_ID                      for causeway acr, as --subscription
   IOTHUB_CONNECTION_STRING                   for the IoT hub, instead of that
   https_proxy, no_proxy, NODE_EXTRA_CA_CERTS proxies, and the CA they need
 Exit codes: 0 done, 1 failed, 3 a file is not valid, 4 not allowed, 5 in conflict with what is there`

@@ -9,6 +9,13 @@ export const azureServices: Services = {
     ])
     return createAcrClient(site.azure, { credential: await createCredential(site.azure.cloud), signal: io.signal })
   },
+  async management(scope, io) {
+    const [{ createManagement }, { createCredential }] = await Promise.all([
+      import('./acr/management.ts'),
+      import('./azure/credential.ts')
+    ])
+    return createManagement(scope, { credential: await createCredential(scope.cloud), signal: io.signal })
+  },
   async hub(site, io) {
     const { createHubClient } = await import('./hub/client.ts')
     return createHubClient(site.hubHost, {

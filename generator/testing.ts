@@ -1,5 +1,6 @@
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import type { Acr, ConnectedRegistryState, ImageImport, TokenState } from './acr/acr.ts'
+import type { Management } from './acr/management.ts'
 import type { Services } from './context.ts'
 import type { Hub, HubTwin } from './hub/hub.ts'
 import type { Io } from './io.ts'
@@ -162,6 +163,10 @@ export async function runCommand(
     readonly acr?: Acr
     readonly hub?: Hub
     readonly signal?: AbortSignal
+    readonly stdin?: string
+    /** Whether a person sits at stdin. */
+    readonly asked?: boolean
+    readonly management?: Management
   }
 ): Promise<CommandLine> {
   const outputs = { stdout: '', stderr: '' }
@@ -173,14 +178,18 @@ export async function runCommand(
   const io: Io = {
     stdout: capture('stdout'),
     stderr: capture('stderr'),
+    ...(options.stdin === undefined
+      ? {}
+      : { stdin: Object.assign(Readable.from([options.stdin]), { isTTY: options.asked === true }) }),
     env: options.env ?? {},
     workingFolder: options.folder,
     signal: options.signal ?? new AbortController().signal
   }
   const absent = (what: string) => (): Promise<never> => Promise.reject(new Error(`this test has no ${what}`))
-  const { acr, hub } = options
+  const { acr, hub, management } = options
   const services: Services = {
     acr: acr === undefined ? absent('registry') : () => Promise.resolve(acr),
+    management: management === undefined ? absent('subscription') : () => Promise.resolve(management),
     hub: hub === undefined ? absent('hub') : () => Promise.resolve(hub)
   }
   const code = await run(args, io, services)

@@ -1,17 +1,13 @@
 import { ContainerRegistryManagementClient, type ConnectedRegistry, type Token } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
-import { azureError, refusalOf } from '../azure/errors.ts'
-import { throwIfCancelled } from '../azure/wait.ts'
+import { refusalOf } from '../azure/errors.ts'
 import { GeneratorError } from '../errors.ts'
 import { slots } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
 import type { Acr, ConnectedRegistryState, TokenState } from './acr.ts'
-
-const clouds = {
-  AzureCloud: 'AZURE_PUBLIC_CLOUD',
-  AzureUSGovernment: 'AZURE_US_GOVERNMENT',
-  AzureChinaCloud: 'AZURE_CHINA_CLOUD'
-} as const
+import { createCalls } from './calls.ts'
+import { leafOf } from './cloud-registry.ts'
+import { clouds, defaultPollInterval } from './management.ts'
 
 export interface AcrClientOptions {
   readonly credential: TokenCredential
@@ -23,8 +19,6 @@ export interface AcrClientOptions {
 
 /** az's default: messages of a connected registry are kept for two days. */
 const messageTtl = 'P2D'
-/** Milliseconds; ARM says itself when it wants to be asked less often. */
-const defaultPollInterval = 400
 
 /**
  * The one place that speaks to `Microsoft.ContainerRegistry`. Whether a write is done at once or takes its time is the
@@ -42,26 +36,7 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
   const idOf = (kind: 'tokens' | 'scopeMaps' | 'connectedRegistries', name: string): string =>
     `/subscriptions/${azure.subscription}/resourceGroups/${azure.resourceGroup}/providers/Microsoft.ContainerRegistry/registries/${azure.registry}/${kind}/${name}`
 
-  async function attempt<Result>(what: string, call: () => PromiseLike<Result>): Promise<Result> {
-    throwIfCancelled(signal)
-    try {
-      return await call()
-    } catch (error) {
-      throwIfCancelled(signal)
-      throw azureError(error, what, `registry ${azure.registry}`)
-    }
-  }
-  async function absentOr<Result>(what: string, call: () => PromiseLike<Result>): Promise<Result | undefined> {
-    return attempt(what, async () => {
-      try {
-        return await call()
-      } catch (error) {
-        // An absent registry or resource group is a 404 too, under another code; `registry()` is asked first.
-        if (refusalOf(error).status === 404) return undefined
-        throw error
-      }
-    })
-  }
+  const { attempt, absentOr } = createCalls(signal, `registry ${azure.registry}`)
 
   return {
     registry: () =>
@@ -173,7 +148,7 @@ function tokenState(token: Token): TokenState {
     return found === undefined ? [] : [[slot, (found.creationTime ?? new Date(0)).toISOString()] as const]
   })
   return {
-    scopeMap: leaf(token.scopeMapId ?? ''),
+    scopeMap: leafOf(token.scopeMapId ?? ''),
     status: token.status?.toLowerCase() === 'disabled' ? 'disabled' : 'enabled',
     passwords: Object.fromEntries(passwords)
   }
@@ -182,13 +157,8 @@ function tokenState(token: Token): TokenState {
 function connectedRegistryState(registry: ConnectedRegistry): ConnectedRegistryState {
   return {
     mode: registry.mode ?? '',
-    syncToken: leaf(registry.parent?.syncProperties.tokenId ?? ''),
-    ...(registry.parent?.id === undefined ? {} : { parent: leaf(registry.parent.id) }),
-    clientTokens: (registry.clientTokenIds ?? []).map(leaf)
+    syncToken: leafOf(registry.parent?.syncProperties.tokenId ?? ''),
+    ...(registry.parent?.id === undefined ? {} : { parent: leafOf(registry.parent.id) }),
+    clientTokens: (registry.clientTokenIds ?? []).map(leafOf)
   }
-}
-
-/** The name at the end of a resource id, whose other parts come back in any case. */
-function leaf(id: string): string {
-  return id.slice(id.lastIndexOf('/') + 1)
 }

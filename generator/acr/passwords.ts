@@ -13,7 +13,7 @@ export interface TokenSlot {
 const sameMoment = 60_000
 
 /** Answers after which Azure certainly made no password. After any other it may have, and the intent stands. */
-const refusals = new Set<GeneratorErrorCode>([
+export const refusals: ReadonlySet<GeneratorErrorCode> = new Set<GeneratorErrorCode>([
   'AZURE_UNAUTHORIZED',
   'AZURE_FORBIDDEN',
   'AZURE_NOT_FOUND',

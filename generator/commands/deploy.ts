@@ -1,10 +1,11 @@
 import { deviceOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
-import { generateManifest, type DeploymentManifest } from '../deployment/generate.ts'
-import { readManifest } from '../deployment/read-manifest.ts'
+import { formatManifest, generateManifest, type DeploymentManifest } from '../deployment/generate.ts'
+import { parseManifest, readManifestText } from '../deployment/read-manifest.ts'
 import { mapStrings } from '../deployment/references.ts'
 import { readTemplate } from '../deployment/template.ts'
 import { deploy, modulesToRun, waitForDeployment } from '../hub/deploy.ts'
 import type { Device, Site } from '../site-file/site.ts'
+import { assertValid } from '../validate/assert.ts'
 
 export interface DeployOptions extends CommonOptions {
   readonly device?: string
@@ -52,14 +53,24 @@ async function manifestFor(
 ): Promise<DeploymentManifest> {
   if (options.manifest === undefined) {
     const template = await readTemplate(options.template, context.io.workingFolder)
-    return generateManifest(site, device, template, { secrets: await context.secrets(site, 'read'), now: new Date() })
+    const secrets = await context.secrets(site, 'read')
+    const made = generateManifest(site, device, template, { secrets, now: new Date() })
+    check(context, site, formatManifest(made), `the deployment manifest of ${device.id}`)
+    return made
   }
-  const manifest = await readManifest(options.manifest, context.io.workingFolder)
+  const text = await readManifestText(options.manifest, context.io.workingFolder)
+  const manifest = parseManifest(text, options.manifest)
   // Its passwords need not be those kept here; a refusal by the hub may quote them.
-  mapStrings(manifest, (text, path) => {
-    if (path.at(-1) === 'password') context.redaction.add(text)
-    context.redaction.add(/SyncTokenPassword=([^;]+)/.exec(text)?.[1] ?? '')
-    return text
+  mapStrings(manifest, (value, path) => {
+    if (path.at(-1) === 'password') context.redaction.add(value)
+    context.redaction.add(/SyncTokenPassword=([^;]+)/.exec(value)?.[1] ?? '')
+    return value
   })
+  check(context, site, text, options.manifest)
   return manifest
+}
+
+/** @throws {GeneratorError} `VALIDATION_FAILED` where the device would refuse it */
+function check(context: Context, site: Site, text: string, name: string): void {
+  for (const warning of assertValid(text, name, site)) context.stderr.write(`${warning}\n`)
 }

@@ -3,6 +3,7 @@ import { deviceOf, type CommonOptions, type Context } from '../context.ts'
 import { formatManifest, generateManifest } from '../deployment/generate.ts'
 import { readTemplate } from '../deployment/template.ts'
 import { writeOpenFile, writeSecretFile } from '../deployment/write.ts'
+import { assertValid } from '../validate/assert.ts'
 
 export interface GenerateCommandOptions extends CommonOptions {
   readonly device?: string
@@ -13,7 +14,11 @@ export interface GenerateCommandOptions extends CommonOptions {
   readonly allowInGit?: boolean
 }
 
-/** Makes one device's deployment manifest. Needs no network. */
+/**
+ * Makes one device's deployment manifest. Needs no network.
+ *
+ * @throws {GeneratorError} `VALIDATION_FAILED` where the device would refuse it
+ */
 export async function generate(context: Context, options: GenerateCommandOptions): Promise<void> {
   const site = await context.site()
   const device = deviceOf(site, options.device)
@@ -22,6 +27,8 @@ export async function generate(context: Context, options: GenerateCommandOptions
   const secrets = secret ? { secrets: await context.secrets(site, 'read') } : {}
   const text = formatManifest(generateManifest(site, device, template, { ...secrets, now: new Date() }))
   const output = options.output ?? `config/deployment.${device.id}.json`
+  // Before anything is written: a file that is there was fit to deploy when it was made.
+  for (const warning of assertValid(text, output, site)) context.stderr.write(`${warning}\n`)
   if (output === '-') {
     context.io.stdout.write(text)
     return

@@ -8,13 +8,16 @@ import { isRecord } from './template.ts'
 /**
  * Reads a deployment manifest that is about to be applied.
  *
- * @throws {GeneratorError} `MANIFEST_UNREADABLE`, `MANIFEST_INVALID`, or `MANIFEST_HAS_REFERENCES` where it was made without
- *   secrets; never with a value of the file in the message
+ * @throws {GeneratorError} `MANIFEST_UNREADABLE`, and as {@link parseManifest}
  */
 export async function readManifest(path: string, workingFolder: string): Promise<DeploymentManifest> {
-  let text: string
+  return parseManifest(await readManifestText(path, workingFolder), path)
+}
+
+/** The text of {@link readManifest}, for findings with their places. @throws {GeneratorError} `MANIFEST_UNREADABLE` */
+export async function readManifestText(path: string, workingFolder: string): Promise<string> {
   try {
-    text = (await readFile(resolve(workingFolder, path), 'utf8')).replace(/^\uFEFF/, '')
+    return (await readFile(resolve(workingFolder, path), 'utf8')).replace(/^\uFEFF/, '')
   } catch (cause) {
     throw new GeneratorError(
       'MANIFEST_UNREADABLE',
@@ -22,6 +25,16 @@ export async function readManifest(path: string, workingFolder: string): Promise
       { cause }
     )
   }
+}
+
+/**
+ * Takes a deployment manifest out of its envelope.
+ *
+ * @param path what errors call it
+ * @throws {GeneratorError} `MANIFEST_INVALID`, or `MANIFEST_HAS_REFERENCES` where it was made without secrets; never with a
+ *   value of the file in the message
+ */
+export function parseManifest(text: string, path: string): DeploymentManifest {
   let value: unknown
   try {
     value = JSON.parse(text)

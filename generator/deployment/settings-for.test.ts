@@ -74,6 +74,23 @@ describe('the settings of a device', () => {
     assert.equal(settingsFor(nested, deviceNamed(nested, 'bottom'), one).logLevel, 'Debug')
   })
 
+  it('carry further settings of the site, and of the device in their place, with the scope map they name', () => {
+    const site = testSite(
+      '  gateway: { connectedRegistry: { name: plantgateway }, tokens: [], settings: { registry: { challenge: Basic } } }',
+      'settings: { anonymousPull: { enabled: true, scopeMap: plant-readers }, registry: { challenge: Bearer }, notifications: ["*:*:push"] }\n'
+    )
+    const settings = settingsFor(site, deviceNamed(site, 'gateway'), one)
+    assert.deepEqual(settings.anonymousPull, { enabled: true, scopeMap: 'plant-readers' })
+    assert.equal(settings.registry?.challenge, 'Basic')
+    assert.deepEqual(settings.notifications, ['*:*:push'])
+    assert.deepEqual(Object.keys(settings.scopeMaps ?? {}), ['plant-readers'])
+    assert.doesNotThrow(() => assertSettings(complete(settings), 'gateway'))
+    assert.throws(
+      () => testSite(undefined, 'settings: { anonymousPull: { enabled: true, scopeMap: nobody } }\n'),
+      (error: GeneratorError) => error.code === 'SITE_INVALID'
+    )
+  })
+
   it('come in the same order however the site file is ordered', () => {
     const rest = (names: readonly string[]): string =>
       siteText().replace(

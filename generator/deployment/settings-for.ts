@@ -31,6 +31,8 @@ export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): Setti
   const children = below.filter((other) => other.parent === device.id)
   const sets = [...new Set([device, ...below].flatMap((each) => each.imageSets))].sort()
   const tokens = device.tokens.map((name) => ({ name, ...pick(site.tokens, name) }))
+  const anonymous = device.settings.anonymousPull?.scopeMap
+  const scopeMapNames = [...tokens.map(({ scopeMap }) => scopeMap), ...(anonymous === undefined ? [] : [anonymous])]
   const sections: Sections = {
     imageSets: sorted({
       ...Object.fromEntries(sets.map((name) => [name, pick(site.imageSets, name)])),
@@ -40,7 +42,7 @@ export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): Setti
     }),
     scopeMaps: sorted({
       ...Object.fromEntries(
-        tokens.map(({ scopeMap }) => [scopeMap, { actions: [...pick(site.scopeMaps, scopeMap).actions].sort() }])
+        scopeMapNames.map((name) => [name, { actions: [...pick(site.scopeMaps, name).actions].sort() }])
       ),
       ...Object.fromEntries(children.map((child) => [child.syncScopeMap, { actions: readActions(site, child) }]))
     }),
@@ -59,7 +61,8 @@ export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): Setti
     logLevel: device.logLevel,
     ...sections,
     sync: device.sync,
-    status: device.status
+    status: device.status,
+    ...sorted(device.settings)
   }
 }
 

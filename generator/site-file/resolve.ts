@@ -68,7 +68,8 @@ function resolveDevice(document: SiteDocument, id: string, ids: readonly string[
     tokens: [...(device.tokens ?? Object.keys(document.tokens))].sort(),
     sync: device.sync ?? document.sync,
     status: device.status ?? document.status,
-    logLevel: device.logLevel ?? document.logLevel
+    logLevel: device.logLevel ?? document.logLevel,
+    settings: { ...document.settings, ...device.settings }
   }
 }
 
@@ -86,6 +87,9 @@ function unknownNames(document: SiteDocument): SiteProblem[] {
       check([...at, 'imageSets', index], 'image set', name, document.imageSets)
     )
     device.tokens?.forEach((name, index) => check([...at, 'tokens', index], 'token', name, document.tokens))
+    const anonymous = { ...document.settings, ...device.settings }.anonymousPull?.scopeMap
+    if (anonymous !== undefined)
+      check([...at, 'settings', 'anonymousPull', 'scopeMap'], 'scope map', anonymous, document.scopeMaps)
     if (device.parent !== undefined) check([...at, 'parent'], 'device', device.parent, document.devices)
   }
   return problems

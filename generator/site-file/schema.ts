@@ -49,6 +49,16 @@ const importedImage = z.strictObject({
   image: image.describe('What it is called in the registry')
 })
 
+/** Settings of the module that the site file passes on as they are; where one is not given, the module's default holds. */
+const furtherSettings = z.strictObject({
+  anonymousPull: settingsSchema.shape.anonymousPull.unwrap().optional(),
+  registry: settingsSchema.shape.registry.unwrap().optional(),
+  parentTokens: settingsSchema.shape.parentTokens.unwrap().optional(),
+  storage: settingsSchema.shape.storage.unwrap().optional(),
+  notifications: settingsSchema.shape.notifications.unwrap().optional(),
+  notificationsWebhook: settingsSchema.shape.notificationsWebhook
+})
+
 const device = z.strictObject({
   connectedRegistry: z.strictObject({
     name: connectedRegistryName,
@@ -74,7 +84,10 @@ const device = z.strictObject({
   tokens: z.array(z.string()).optional().describe('Which client tokens this device knows; all where it is not given'),
   sync: settingsSchema.shape.sync.unwrap().optional(),
   status: settingsSchema.shape.status.unwrap().optional(),
-  logLevel: settingsSchema.shape.logLevel.unwrap().optional()
+  logLevel: settingsSchema.shape.logLevel.unwrap().optional(),
+  settings: furtherSettings
+    .default({})
+    .describe("Further settings of this device's module, each in place of the site's")
 })
 
 /** The site file: one site with its devices. `resolveSite` adds what one schema cannot see, such as names that must exist. */
@@ -98,6 +111,9 @@ export const siteSchema = z.strictObject({
   sync: settingsSchema.shape.sync,
   status: settingsSchema.shape.status,
   logLevel: settingsSchema.shape.logLevel,
+  settings: furtherSettings
+    .default({})
+    .describe('Further settings of every module; `causeway schema settings` has all'),
   moduleName: z
     .string()
     .regex(/^[a-zA-Z0-9_-]{1,128}$/)

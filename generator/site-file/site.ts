@@ -1,3 +1,4 @@
+import { repositoryOfEntry } from '../../module/settings/image-filter.ts'
 import type { SettingsInput } from '../../module/settings/document.ts'
 import type { SiteDocument } from './schema.ts'
 
@@ -42,6 +43,8 @@ export interface Device {
   readonly sync: SiteDocument['sync']
   readonly status: SiteDocument['status']
   readonly logLevel: SiteDocument['logLevel']
+  /** What else the site file says of the module's settings. */
+  readonly settings: SiteDocument['settings']
 }
 
 /** The repository of `repository:tag`. */
@@ -71,8 +74,8 @@ export function repositoriesOf(
   site: Pick<Site, 'imageSets'>,
   devices: readonly Pick<Device, 'imageSets'>[]
 ): readonly string[] {
-  const filters = devices.flatMap((device) =>
+  const entries = devices.flatMap((device) =>
     device.imageSets.flatMap((name) => site.imageSets[name]?.repositories ?? [])
   )
-  return [...new Set(filters.map((filter) => filter.split(':', 1)[0] ?? filter))].sort()
+  return [...new Set(entries.map(repositoryOfEntry))].sort()
 }

@@ -1,4 +1,4 @@
-import { isObject, refuse, type Properties } from './read.ts'
+import { isObject, readObject, refuse, type Properties } from './read.ts'
 
 /**
  * Joins `createOptions`, `createOptions01` … `createOptions99` and parses what they hold
@@ -12,6 +12,8 @@ export function readCreateOptions(settings: Properties, path: string): Propertie
   const text = chunks.map(({ key, value }, position) => {
     const expected = position === 0 ? 'createoptions' : `createoptions${String(position).padStart(2, '0')}`
     if (key !== expected) refuse(`${path}: expected ${expected} found ${key}`)
+    // DockerConfig.cs makes a text of whatever stands there; only of an object does that give JSON it can use.
+    if (isObject(value)) return JSON.stringify(value)
     if (typeof value !== 'string') refuse(`${path}.${key} must be a string that holds JSON`)
     return value
   })
@@ -28,7 +30,16 @@ function parse(text: string, path: string): Properties {
   }
   if (options === null) return {}
   if (!isObject(options)) refuse(`${path}.createOptions must hold a JSON object`)
+  checkHostConfig(options['HostConfig'] ?? {}, `${path}.createOptions.HostConfig`)
   return options
+}
+
+/** The members that edgeAgent itself has types for and that matter here (HostConfig.cs). */
+function checkHostConfig(host: unknown, path: string): void {
+  const { Binds: binds, PortBindings: ports } = readObject(host, path)
+  if (binds !== undefined && !Array.isArray(binds)) refuse(`${path}.Binds must be a list`)
+  for (const [port, hosts] of Object.entries(readObject(ports ?? {}, `${path}.PortBindings`)))
+    if (hosts !== null && !Array.isArray(hosts)) refuse(`${path}.PortBindings.${port} must be a list`)
 }
 
 /** A port of the container published on the device. */

@@ -8,6 +8,8 @@ export interface HubConfiguration {
 }
 
 const versions = ['1.0', '1.1', '1.2', '1.3']
+/** What edgeHub itself gives a route without priority; it takes it written out, too (RouteSpec.cs). */
+const defaultPriority = 2_000_000_000
 
 /**
  * Reads the desired properties of `$edgeHub` by the runtime's rules and stops at the first that is broken
@@ -17,7 +19,9 @@ const versions = ['1.0', '1.1', '1.2', '1.3']
  */
 export function parseHubConfiguration(desired: Properties): HubConfiguration {
   const schemaVersion = readOptionalString(desired['schemaVersion'], 'schemaVersion')
-  if (schemaVersion === undefined || !versions.includes(schemaVersion))
+  // EdgeHubConfigParser.cs looks at major and minor only.
+  const [, version = ''] = /^(\d+\.\d+)(?:\.\d+){0,2}$/.exec(schemaVersion ?? '') ?? []
+  if (!versions.includes(version))
     refuse(`The schema version ${schemaVersion ?? '(none)'} is not one of ${versions.join(', ')}`)
   const store = readObject(desired['storeAndForwardConfiguration'], 'storeAndForwardConfiguration')
   const timeToLiveSeconds = readInteger(
@@ -36,7 +40,7 @@ export function parseHubConfiguration(desired: Properties): HubConfiguration {
     )
   }
   const routes =
-    schemaVersion === '1.0' ? stringRoutes(desired['routes'] ?? {}) : specifiedRoutes(desired['routes'], 'routes')
+    version === '1.0' ? stringRoutes(desired['routes'] ?? {}) : specifiedRoutes(desired['routes'], 'routes')
   return { routes, timeToLiveSeconds }
 }
 
@@ -54,7 +58,8 @@ function specifiedRoutes(value: unknown, path: string): Record<string, Sink> {
   return Object.fromEntries(
     Object.entries(readObject(value, path)).map(([name, route]) => {
       if (!isObject(route)) return [name, parseRoute(readText(route, `${path}.${name}`))]
-      if (route['priority'] !== undefined) readInteger(route['priority'], `${path}.${name}.priority`, 0, 9)
+      if (route['priority'] !== undefined && route['priority'] !== defaultPriority)
+        readInteger(route['priority'], `${path}.${name}.priority`, 0, 9)
       if (route['timeToLiveSecs'] !== undefined)
         readInteger(route['timeToLiveSecs'], `${path}.${name}.timeToLiveSecs`, 0, 4_294_967_295)
       return [name, parseRoute(readText(route['route'], `${path}.${name}.route`))]

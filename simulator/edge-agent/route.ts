@@ -7,7 +7,7 @@ export type Sink =
   { readonly kind: 'upstream' } | { readonly kind: 'module'; readonly module: string; readonly input: string }
 
 // Route.g4: a source is a path of `*` and names without the characters that HTTP calls separators.
-const source = /^\s*(?:select\s+\*\s+)?from\s+(\/?(?:[^()<>@,;:\\"/[\]?={}\s]+)(?:\/[^()<>@,;:\\"/[\]?={}\s]+)*\/?)\s+/i
+const source = /^\s*(?:select\s+\*\s+)?from\s+((?:\/[^()<>@,;:\\"/[\]?={}\s]+)+)\s+/i
 
 /**
  * Parses one of edgeHub's routes: `[SELECT *] FROM path [WHERE condition] INTO sink` (deployment-manifests.md §1.3).
@@ -25,11 +25,12 @@ export function parseRoute(text: string): Sink {
 
 function parseSink(tokens: readonly Token[], text: string): Sink {
   const [first, open, endpoint, close] = tokens
-  if (first?.kind === 'name' && first.text.startsWith('$') && tokens.length === 1) {
+  // The grammar has no end of input: what stands behind the sink is not looked at.
+  if (first?.kind === 'name' && first.text.startsWith('$')) {
     if (first.text.toLowerCase() === '$upstream') return { kind: 'upstream' }
     refuse(`Unknown system endpoint ${first.text}`)
   }
-  const call = open?.text === '(' && endpoint?.kind === 'string' && close?.text === ')' && tokens.length === 4
+  const call = open?.text === '(' && endpoint?.kind === 'string' && close?.text === ')'
   if (!call || !isName(first, 'brokeredendpoint')) refuse(`Error parsing route ${text}: unknown sink`)
   const parts = endpoint.text.slice(1, -1).split('/').filter(Boolean)
   const [, module, , input] = parts

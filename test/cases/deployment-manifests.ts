@@ -160,6 +160,7 @@ const modules = rows('$edgeAgent', '§1.2 modules', [
   ['no status', module({ status: null }), 400],
   ['no type', module({ type: null }), 400],
   ['no settings', module({ settings: null }), 400],
+  ['restartPolicy in another case', module({ restartPolicy: 'Always' }), 200],
   ['restartPolicy on-unhealthy', module({ restartPolicy: 'on-unhealthy' }), 200],
   ['restartPolicy unless-stopped', module({ restartPolicy: 'unless-stopped' }), 400],
   ['imagePullPolicy never', module({ imagePullPolicy: 'never' }), 200],
@@ -198,7 +199,33 @@ const createOptions = rows('$edgeAgent', '§1.2 settings.createOptions', [
   ['empty createOptions', settings({ createOptions: '' }), 200],
   ['createOptions "null"', settings({ createOptions: 'null' }), 200],
   ['createOptions that are not JSON', settings({ createOptions: 'not json' }), 400, '§1.8'],
-  ['createOptions that are an object', settings({ createOptions: { HostConfig: {} } }), 400, 'azure-sdk.md §7'],
+  [
+    'createOptions that are an object (edgeAgent makes a text of it)',
+    settings({ createOptions: { HostConfig: {} } }),
+    200,
+    '§1.2 DockerConfig.cs'
+  ],
+  ['createOptions that are a list', settings({ createOptions: '[]' }), 400],
+  ['createOptions that are a number', settings({ createOptions: 1 }), 400],
+  [
+    'PortBindings without lists',
+    settings({ createOptions: '{"HostConfig":{"PortBindings":{"80/tcp":{"HostPort":"80"}}}}' }),
+    400,
+    '§1.2 HostConfig.cs'
+  ],
+  ['Binds that are a text', settings({ createOptions: '{"HostConfig":{"Binds":"/a:/b"}}' }), 400, '§1.2 HostConfig.cs'],
+  [
+    'LogConfig inside Binds, as once published',
+    settings({ createOptions: '{"HostConfig":{"Binds":["/a:/b","LogConfig":{"Type":"json-file"}]}}' }),
+    400,
+    '§0.10'
+  ],
+  [
+    'a host port that is a number',
+    settings({ createOptions: '{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":80}]}}}' }),
+    200,
+    '§1.2 HostConfig.cs'
+  ],
   ['createOptions cut in two', settings({ createOptions: '{"Labels"', createOptions01: ':{}}' }), 200],
   ['chunks with keys in other cases', settings({ createOptions: '{"Labels"', CREATEOPTIONS01: ':{}}' }), 200],
   ['a gap between chunks', settings({ createOptions: '{', createOptions02: '}' }), 400, '§1.8'],
@@ -224,7 +251,9 @@ const createOptions = rows('$edgeAgent', '§1.2 settings.createOptions', [
 const hub = rows('$edgeHub', '§1.3', [
   ['edgeHub schemaVersion 1.0', { schemaVersion: '1.0' }, 200],
   ['edgeHub schemaVersion 1.3', { schemaVersion: '1.3', integrity: {} }, 200],
+  ['edgeHub schemaVersion 1.1.0', { schemaVersion: '1.1.0' }, 200, '§1.3 EdgeHubConfigParser.cs'],
   ['edgeHub schemaVersion 1.4', { schemaVersion: '1.4' }, 400],
+  ['edgeHub schemaVersion 1', { schemaVersion: '1' }, 400],
   ['edgeHub schemaVersion 9.1', { schemaVersion: '9.1' }, 400, '§1.8'],
   ['no storeAndForwardConfiguration', { storeAndForwardConfiguration: null }, 400, '§1.8'],
   ['kept for ever', { storeAndForwardConfiguration: { timeToLiveSecs: -1 } }, 200],
@@ -234,6 +263,12 @@ const hub = rows('$edgeHub', '§1.3', [
   ['no routes under 1.0', { schemaVersion: '1.0', routes: null }, 200],
   ['a route object', route({ route: 'FROM /messages/* INTO $upstream', priority: 0, timeToLiveSecs: 60 }), 200],
   ['a route object under 1.0', { schemaVersion: '1.0', ...route({ route: 'FROM /* INTO $upstream' }) }, 400],
+  [
+    'the default priority, written out',
+    route({ route: 'FROM /* INTO $upstream', priority: 2_000_000_000 }),
+    200,
+    '§1.3 RouteSpec.cs'
+  ],
   ['priority 10', route({ route: 'FROM /* INTO $upstream', priority: 10 }), 400],
   ['a route object without its route', route({ priority: 1 }), 400],
   ['an empty route under 1.0', { schemaVersion: '1.0', ...route('') }, 200],
@@ -254,7 +289,20 @@ const routes = rows('$edgeHub', '§1.3 route grammar', [
   ['route: no sink', route('FROM /messages/*'), 400],
   ['route: no source', route('FROM INTO $upstream'), 400],
   ['route: a source with a semicolon', route('FROM /a;b INTO $upstream'), 400],
-  ['route: two sinks', route('FROM /* INTO $upstream $upstream'), 400],
+  ['route: a source without its first slash', route('FROM messages/* INTO $upstream'), 400, '§1.3 Route.g4'],
+  ['route: a source that ends in a slash', route('FROM /messages/ INTO $upstream'), 400, '§1.3 Route.g4'],
+  [
+    'route: two sinks (what follows the first is not looked at)',
+    route('FROM /* INTO $upstream $upstream'),
+    200,
+    '§1.3 Route.g4'
+  ],
+  [
+    'route: a condition behind the sink, not looked at either',
+    route('FROM /* INTO $upstream WHERE a = 1'),
+    200,
+    '§1.3 Route.g4'
+  ],
   [
     'route: a condition',
     route("FROM /* WHERE $connectionDeviceId = 'a' AND NOT ($body.x[0].y >= 0x1F OR p <> true) INTO $upstream"),

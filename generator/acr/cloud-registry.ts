@@ -1,0 +1,244 @@
+import type {
+  ConnectedRegistry,
+  ConnectedRegistryUpdateParameters,
+  ContainerRegistryManagementClient,
+  GenerateCredentialsResult,
+  ImportImageParameters,
+  Registry,
+  RegistryUpdateParameters,
+  ScopeMap,
+  Token,
+  TokenUpdateParameters
+} from '@azure/arm-containerregistry'
+import type { NewPassword, Slot } from '../secrets/store.ts'
+import { GeneratorError } from '../errors.ts'
+import { createCalls, type Calls } from './calls.ts'
+
+export interface RegistryAddress {
+  readonly subscription: string
+  readonly resourceGroup: string
+  readonly name: string
+}
+
+export interface RegistryCallOptions {
+  readonly signal: AbortSignal
+  /** Milliseconds between two looks at an operation that takes its time; the service's Retry-After goes first. */
+  readonly pollInterval: number
+}
+
+/** New passwords of one token, as the service shows them this once. */
+export interface NewCredentials {
+  readonly username: string
+  readonly passwords: Readonly<Partial<Record<Slot, NewPassword>>>
+  readonly result: GenerateCredentialsResult
+}
+
+/**
+ * One cloud registry's management, its resources whole as Azure keeps them: what `causeway acr` shows and changes. Whether
+ * a write is done at once or takes its time is the service's whim (facts: arm-wire §7); every method returns when it is done.
+ */
+export class CloudRegistry {
+  readonly address: RegistryAddress
+  readonly #client: ContainerRegistryManagementClient
+  readonly #calls: Calls
+  readonly #at: readonly [string, string]
+  readonly #once: { readonly abortSignal: AbortSignal }
+  readonly #patient: { readonly abortSignal: AbortSignal; readonly updateIntervalInMs: number }
+
+  constructor(client: ContainerRegistryManagementClient, address: RegistryAddress, options: RegistryCallOptions) {
+    this.address = address
+    this.#client = client
+    this.#calls = createCalls(options.signal, `registry ${address.name}`, {
+      notFound: 'Check the name, --registry, --resource-group and --subscription',
+      conflict: 'Where something else is changing it, run this again'
+    })
+    this.#at = [address.resourceGroup, address.name]
+    this.#once = { abortSignal: options.signal }
+    this.#patient = { ...this.#once, updateIntervalInMs: options.pollInterval }
+  }
+
+  idOf(kind: 'tokens' | 'scopeMaps' | 'connectedRegistries', name: string): string {
+    const { subscription, resourceGroup, name: registry } = this.address
+    return `/subscriptions/${subscription}/resourceGroups/${resourceGroup}/providers/Microsoft.ContainerRegistry/registries/${registry}/${kind}/${name}`
+  }
+
+  get(): Promise<Registry> {
+    return this.#calls.attempt(`reading registry ${this.address.name}`, () =>
+      this.#client.registries.get(...this.#at, this.#once)
+    )
+  }
+
+  update(changes: RegistryUpdateParameters): Promise<Registry> {
+    return this.#calls.attempt(`updating registry ${this.address.name}`, () =>
+      this.#client.registries.update(...this.#at, changes, this.#patient)
+    )
+  }
+
+  /** @param wait false returns once the service has taken the order */
+  async importImage(order: ImportImageParameters, wait: boolean): Promise<void> {
+    await this.#calls.attempt(`importing ${order.source.sourceImage}`, async () => {
+      const poller = this.#client.registries.importImage(...this.#at, order, this.#patient)
+      if (wait) await poller
+      else await poller.submitted()
+    })
+  }
+
+  scopeMap(name: string): Promise<ScopeMap> {
+    return this.#calls.attempt(`reading scope map ${name}`, () =>
+      this.#client.scopeMaps.get(...this.#at, name, this.#once)
+    )
+  }
+
+  findScopeMap(name: string): Promise<ScopeMap | undefined> {
+    return this.#calls.absentOr(`reading scope map ${name}`, () =>
+      this.#client.scopeMaps.get(...this.#at, name, this.#once)
+    )
+  }
+
+  scopeMaps(): Promise<readonly ScopeMap[]> {
+    return this.#calls.attempt('listing scope maps', () => all(this.#client.scopeMaps.list(...this.#at, this.#once)))
+  }
+
+  /** Replaces one of this name. */
+  createScopeMap(
+    name: string,
+    scopeMap: { readonly description?: string; readonly actions: readonly string[] }
+  ): Promise<ScopeMap> {
+    const body = { ...scopeMap, actions: [...scopeMap.actions] }
+    return this.#calls.attempt(`creating scope map ${name}`, () =>
+      this.#client.scopeMaps.create(...this.#at, name, body, this.#patient)
+    )
+  }
+
+  /** The actions replace those that were there. */
+  updateScopeMap(
+    name: string,
+    changes: { readonly description?: string; readonly actions?: readonly string[] }
+  ): Promise<ScopeMap> {
+    const { description, actions } = changes
+    const body = {
+      ...(description === undefined ? {} : { description }),
+      ...(actions === undefined ? {} : { actions: [...actions] })
+    }
+    return this.#calls.attempt(`updating scope map ${name}`, () =>
+      this.#client.scopeMaps.update(...this.#at, name, body, this.#patient)
+    )
+  }
+
+  async deleteScopeMap(name: string): Promise<void> {
+    await this.#calls.attempt(`deleting scope map ${name}`, () =>
+      this.#client.scopeMaps.delete(...this.#at, name, this.#patient)
+    )
+  }
+
+  token(name: string): Promise<Token> {
+    return this.#calls.attempt(`reading token ${name}`, () => this.#client.tokens.get(...this.#at, name, this.#once))
+  }
+
+  tokens(): Promise<readonly Token[]> {
+    return this.#calls.attempt('listing tokens', () => all(this.#client.tokens.list(...this.#at, this.#once)))
+  }
+
+  createToken(
+    name: string,
+    token: { readonly scopeMapId: string; readonly status: 'enabled' | 'disabled' }
+  ): Promise<Token> {
+    return this.#calls.attempt(`creating token ${name}`, () =>
+      this.#client.tokens.create(...this.#at, name, token, this.#patient)
+    )
+  }
+
+  updateToken(name: string, changes: TokenUpdateParameters): Promise<Token> {
+    return this.#calls.attempt(`updating token ${name}`, () =>
+      this.#client.tokens.update(...this.#at, name, changes, this.#patient)
+    )
+  }
+
+  async deleteToken(name: string): Promise<void> {
+    await this.#calls.attempt(`deleting token ${name}`, () =>
+      this.#client.tokens.delete(...this.#at, name, this.#patient)
+    )
+  }
+
+  /**
+   * Makes passwords in place of those in these slots.
+   *
+   * @param slots one, or both with one call
+   * @throws {GeneratorError} `AZURE_REFUSED` where the service made them and did not show them
+   */
+  generateCredentials(token: string, slots: readonly Slot[], expiry?: Date): Promise<NewCredentials> {
+    const [slot, ...others] = slots
+    const body = {
+      tokenId: this.idOf('tokens', token),
+      // Without a name it makes both (facts: arm-wire §5).
+      ...(slot === undefined || others.length > 0 ? {} : { name: slot }),
+      ...(expiry === undefined ? {} : { expiry })
+    }
+    return this.#calls.attempt(`making ${slots.join(' and ')} of token ${token}`, async () => {
+      const result = await this.#client.registries.generateCredentials(...this.#at, body, this.#patient)
+      const passwords = Object.fromEntries(slots.map((each) => [each, shown(result, token, each)]))
+      return { username: result.username ?? token, passwords, result }
+    })
+  }
+
+  connectedRegistry(name: string): Promise<ConnectedRegistry> {
+    return this.#calls.attempt(`reading connected registry ${name}`, () =>
+      this.#client.connectedRegistries.get(...this.#at, name, this.#once)
+    )
+  }
+
+  connectedRegistries(): Promise<readonly ConnectedRegistry[]> {
+    return this.#calls.attempt('listing connected registries', () =>
+      all(this.#client.connectedRegistries.list(...this.#at, this.#once))
+    )
+  }
+
+  createConnectedRegistry(name: string, registry: ConnectedRegistry): Promise<ConnectedRegistry> {
+    return this.#calls.attempt(`creating connected registry ${name}`, () =>
+      this.#client.connectedRegistries.create(...this.#at, name, registry, this.#patient)
+    )
+  }
+
+  updateConnectedRegistry(name: string, changes: ConnectedRegistryUpdateParameters): Promise<ConnectedRegistry> {
+    return this.#calls.attempt(`updating connected registry ${name}`, () =>
+      this.#client.connectedRegistries.update(...this.#at, name, changes, this.#patient)
+    )
+  }
+
+  async deactivateConnectedRegistry(name: string): Promise<void> {
+    await this.#calls.attempt(`deactivating connected registry ${name}`, () =>
+      this.#client.connectedRegistries.deactivate(...this.#at, name, this.#patient)
+    )
+  }
+
+  async deleteConnectedRegistry(name: string): Promise<void> {
+    await this.#calls.attempt(`deleting connected registry ${name}`, () =>
+      this.#client.connectedRegistries.delete(...this.#at, name, this.#patient)
+    )
+  }
+}
+
+/** The name at the end of a resource id, whose other parts come back in any case. */
+export function leafOf(id: string | undefined): string {
+  return id === undefined ? '' : id.slice(id.lastIndexOf('/') + 1)
+}
+
+function shown(result: GenerateCredentialsResult, token: string, slot: Slot): NewPassword {
+  const made = result.passwords?.find((password) => password.name === slot)
+  if (made?.value === undefined)
+    throw new GeneratorError(
+      'AZURE_REFUSED',
+      `Azure made ${slot} of token ${token} and did not show it; run this again`
+    )
+  return {
+    value: made.value,
+    creationTime: (made.creationTime ?? new Date()).toISOString(),
+    ...(made.expiry === undefined ? {} : { expiry: made.expiry.toISOString() })
+  }
+}
+
+async function all<Item>(pages: AsyncIterable<Item>): Promise<readonly Item[]> {
+  const items: Item[] = []
+  for await (const item of pages) items.push(item)
+  return items
+}

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { goodManifest } from '../../test/cases/deployment-manifests.ts'
+import { FakeHub, runCommand, siteText, type CommandLine } from '../testing.ts'
+
+const good = JSON.stringify(goodManifest, undefined, 2)
+const bad = good.replace('FROM /messages/* INTO $upstream', 'FROM messages INTO $upstream')
+
+describe('causeway validate', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'causeway-validate-'))
+    await writeFile(join(folder, 'good.json'), good)
+    await writeFile(join(folder, 'bad.json'), bad)
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  const causeway = (words: string, more: Partial<Parameters<typeof runCommand>[1]> = {}): Promise<CommandLine> =>
+    runCommand(words.split(' '), { folder, ...more })
+
+  it('ends with 0 where a device would take every file, and needs neither site file nor Azure', async () => {
+    const { code, stdout, stderr } = await causeway('validate good.json')
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /^good\.json:\d+:\d+: info M092 /)
+    assert.equal(stderr, '1 file: 1 remark\n')
+  })
+
+  it('ends with 3 where one has an error, and says where it is', async () => {
+    const { code, stdout, stderr } = await causeway('validate good.json bad.json')
+    assert.equal(code, 3)
+    const line = bad.split('\n').findIndex((text) => text.includes('FROM messages')) + 1
+    assert.match(
+      stdout,
+      new RegExp(
+        String.raw`^bad\.json:${line}:\d+: error M020 modulesContent\.\$edgeHub\.properties\.desired\.routes\.upstream: expected a path`,
+        'm'
+      )
+    )
+    assert.match(stderr, /^2 files: 1 error, 2 remarks$/m)
+  })
+
+  it('prints JSON for programs', async () => {
+    const { code, stdout, stderr } = await causeway('validate bad.json good.json --output json')
+    assert.deepEqual([code, stderr], [3, ''])
+    const { files } = JSON.parse(stdout) as { files: Record<string, unknown>[] }
+    assert.deepEqual(
+      files.map(({ file, kind, ok }) => ({ file, kind, ok })),
+      [
+        { file: 'bad.json', kind: 'deployment', ok: false },
+        { file: 'good.json', kind: 'deployment', ok: true }
+      ]
+    )
+    const [finding] = (files[0]?.['findings'] as Record<string, unknown>[]).filter(({ code: each }) => each === 'M020')
+    assert.deepEqual(Object.keys(finding ?? {}).sort(), ['code', 'column', 'line', 'message', 'path', 'severity'])
+    assert.equal(finding?.['severity'], 'error')
+  })
+
+  it('reads stdin', async () => {
+    assert.match((await causeway('validate -', { stdin: bad })).stdout, /^-:\d+:\d+: error M020 /m)
+    assert.match((await causeway('validate -', { stdin: '' })).stdout, /^-:1:1: error M001 it is not JSON/)
+  })
+
+  it('finds the deployment manifests of a folder, and passes over other JSON', async () => {
+    await mkdir(join(folder, 'sites/north'), { recursive: true })
+    await mkdir(join(folder, 'sites/node_modules/x'), { recursive: true })
+    await writeFile(join(folder, 'sites/north/deployment.json'), bad)
+    await writeFile(join(folder, 'sites/broken.json'), `${good},`)
+    await writeFile(join(folder, 'sites/package.json'), '{"name": "x"}')
+    await writeFile(join(folder, 'sites/node_modules/x/deployment.json'), bad)
+    const { stdout } = await causeway('validate sites --output json')
+    const { files } = JSON.parse(stdout) as { files: { file: string; ok: boolean }[] }
+    assert.deepEqual(
+      files.map(({ file, ok }) => [file, ok]),
+      [
+        [join('sites', 'broken.json'), false],
+        [join('sites', 'north', 'deployment.json'), false]
+      ]
+    )
+  })
+
+  it('says what it cannot read', async () => {
+    await mkdir(join(folder, 'empty'))
+    for (const [name, why] of [
+      ['nowhere.json', /^error MANIFEST_UNREADABLE: nowhere\.json cannot be read \(ENOENT\)$/m],
+      ['empty', /^error MANIFEST_UNREADABLE: there is no deployment manifest in empty$/m]
+    ] as const) {
+      const { code, stdout, stderr } = await causeway(`validate ${name}`)
+      assert.deepEqual([code, stdout], [1, ''])
+      assert.match(stderr, why)
+    }
+    assert.equal((await causeway('validate')).code, 1)
+  })
+})
+
+describe('causeway explain', () => {
+  const explain = (...words: string[]): Promise<CommandLine> => runCommand(['explain', ...words], { folder: tmpdir() })
+
+  it('tells what a code means, why it matters and what to do', async () => {
+    const { code, stdout } = await explain('m033')
+    assert.equal(code, 0)
+    assert.match(stdout, /^M033 \(warning\): No credential fits/)
+    assert.match(stdout, /\n\nWhy: .*\n\nWhat to do: .*\n\nFacts: §0\.7/)
+  })
+
+  it('lists all codes', async () => {
+    assert.match((await explain()).stdout, /^M001 {2}error {4}The file is not JSON$/m)
+  })
+
+  it('suggests what was meant', async () => {
+    const { code, stderr } = await explain('M03')
+    assert.equal(code, 1)
+    assert.match(stderr, /^error USAGE: there is no rule M03; did you mean M0\d\d\?; causeway explain lists them$/m)
+    assert.match((await explain('constructor')).stderr, /^error USAGE: there is no rule constructor; causeway explain/m)
+  })
+})
+
+describe('generate and deploy', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'causeway-validated-'))
+    await writeFile(join(folder, 'site.yaml'), siteText())
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  const template = {
+    modulesContent: {
+      ...goodManifest.modulesContent,
+      $edgeHub: { 'properties.desired': { schemaVersion: '1.1', routes: { r: 'FROM /* TO $upstream' } } },
+      'connected-registry': { 'properties.desired': '${settings}' }
+    }
+  }
+
+  it('write and apply nothing that a device would refuse', async () => {
+    const text = JSON.stringify(template).replaceAll('"m":', '"connected-registry":')
+    await writeFile(join(folder, 'bad.template.json'), text)
+    const made = await runCommand(
+      ['generate', '--without-secrets', '--template', 'bad.template.json', '--output', '-'],
+      {
+        folder
+      }
+    )
+    assert.deepEqual([made.code, made.stdout], [3, ''])
+    assert.match(made.stderr, /^-:\d+:\d+: error M020 modulesContent\.\$edgeHub\.properties\.desired\.routes\.r: /m)
+    assert.match(made.stderr, /^-:\d+:\d+: error M025 /m)
+    assert.match(made.stderr, /^error VALIDATION_FAILED: a device would refuse -: 2 errors; causeway explain/m)
+
+    const hub = new FakeHub()
+    hub.put('gateway', '$edgeAgent')
+    await writeFile(join(folder, 'bad.json'), bad)
+    const deployed = await runCommand(['deploy', '--manifest', 'bad.json'], { folder, hub })
+    assert.equal(deployed.code, 3)
+    assert.match(deployed.stderr, /^bad\.json:\d+:\d+: error M020 /m)
+    assert.deepEqual(hub.applied, [])
+  })
+
+  it('say what a device would take and misread', async () => {
+    const text = JSON.stringify(template)
+      .replaceAll('"m":', '"connected-registry":')
+      .replace('FROM /* TO $upstream"}', 'FROM /* INTO $upstream WHERE a = 1"},"storeAndForwardConfiguration":{}')
+    await writeFile(join(folder, 'odd.template.json'), text)
+    const { code, stderr } = await runCommand(
+      ['generate', '--without-secrets', '--template', 'odd.template.json', '--output', 'x.json'],
+      { folder }
+    )
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /^x\.json:\d+:\d+: warning M027 /m)
+    // The pull token reads the runtime's four repositories; hello-world comes from the device's own registry.
+    assert.match(stderr, /^x\.json:\d+:\d+: warning M094 .*crimagepulltoken may not read hello-world; /m)
+    assert.equal(stderr.match(/M094/g)?.length, 1)
+  })
+})

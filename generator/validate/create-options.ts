@@ -1,0 +1,145 @@
+import { findPlaceholder, JsonSyntaxError, memberOf, parseJson, type JsonNode } from './json.ts'
+import { join, type Spot } from './place.ts'
+import { documentHoles, filled, templateHole, templateHoles } from './placeholders.ts'
+
+/** What of a module's create options other checks look at. */
+export interface CreateOptions {
+  readonly options: JsonNode | undefined
+  /** Whether they are known: a template may leave them open. */
+  readonly known: boolean
+}
+
+const open: CreateOptions = { options: undefined, known: false }
+const none: CreateOptions = { options: undefined, known: true }
+
+/**
+ * Checks `createOptions`, `createOptions01` … `createOptions99`: in a row, keys in any case, joined JSON of the right shape
+ * (deployment-manifests.md §1.2). Templates have objects there, which are turned into text later (§1.7).
+ */
+export function checkCreateOptions(settings: Spot): CreateOptions {
+  const chunks = settings
+    .members()
+    .filter(({ key }) => /createoptions/i.test(key))
+    .sort((a, b) => (a.key.toLowerCase() < b.key.toLowerCase() ? -1 : 1))
+  const [first] = chunks
+  if (first === undefined) return none
+  for (const [index, { key, spot }] of chunks.entries()) {
+    // ChunkedProperty: whatever has the word in it counts as a piece, and `createOptions1` as the second like `createOptions01`.
+    const [, number = ''] = /createoptions(\d*)/i.exec(key) ?? []
+    if (index === 0 ? number === '' : number !== '' && Number(number) === index) continue
+    const expected = index === 0 ? 'createOptions' : `createOptions${String(index).padStart(2, '0')}`
+    spot.finding('M041', `expected ${expected}, found ${key}`)
+    return open
+  }
+  if (chunks.length > mostChunks) {
+    chunks[mostChunks]?.spot.finding('M041', `edgeAgent reads ${mostChunks} pieces, and there are ${chunks.length}`)
+    return open
+  }
+  if (first.spot.node.kind === 'object' && chunks.length === 1) {
+    if (settings.around.kind !== 'template')
+      first.spot.finding('M045', 'createOptions is an object; write it as a text')
+    checkShape(first.spot.node, first.spot)
+    return { options: first.spot.node, known: true }
+  }
+  const texts = chunks.map(({ spot }) => (spot.node.kind === 'string' ? spot.node.value : undefined))
+  if (texts.includes(undefined)) {
+    const wrong = chunks.find(({ spot }) => spot.node.kind !== 'string' && spot.node.kind !== 'placeholder')
+    wrong?.spot.finding('M040', `${wrong.key} must be a text that holds JSON`)
+    return open
+  }
+  return checkText(texts.join(''), first.spot)
+}
+
+const mostChunks = 100
+
+function checkText(text: string, spot: Spot): CreateOptions {
+  if (text.trim() === '' || text.toLowerCase() === 'null') return none
+  const template = spot.around.kind === 'template' && templateHole(text) !== undefined
+  let failure: JsonSyntaxError | undefined
+  for (const candidate of readings(text, template ? templateHoles : documentHoles))
+    try {
+      const options = parseJson(candidate)
+      const hole = findPlaceholder(options)
+      if (hole !== undefined && !template) throw new JsonSyntaxError('a placeholder that is not filled in', hole.at)
+      if (options.kind !== 'object') {
+        if (options.kind === 'placeholder') return open
+        spot.finding('M044', 'createOptions must hold a JSON object')
+        return open
+      }
+      checkShape(options, spot)
+      return { options, known: true }
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error
+      failure ??= error
+    }
+  // What a variable brings may itself be JSON: nothing is known before it is expanded.
+  if (!template)
+    spot.finding(
+      'M040',
+      `createOptions is not JSON: ${failure?.message ?? ''} at character ${(failure?.at ?? 0) + 1} of it`
+    )
+  return open
+}
+
+/** The text as it stands, and only where that is no JSON its holes filled in. */
+function* readings(text: string, holes: readonly RegExp[]): Iterable<string> {
+  yield text
+  yield* filled(text, holes)
+}
+
+type Shape = 'object' | 'list' | 'value'
+
+/**
+ * What edgeAgent's own classes want (CreateContainerParameters.cs, HostConfig.cs); all else is handed on to the engine as it is.
+ * Only kinds are looked at: Newtonsoft turns numbers and booleans into texts, and back.
+ */
+const shapes: readonly (readonly [path: string, shape: Shape, items?: Shape])[] = [
+  ['Env', 'list', 'value'],
+  ['ExposedPorts', 'object', 'object'],
+  ['Labels', 'object', 'value'],
+  ['HostConfig', 'object'],
+  ['HostConfig.Binds', 'list', 'value'],
+  ['HostConfig.LogConfig', 'object'],
+  ['HostConfig.LogConfig.Config', 'object', 'value'],
+  ['HostConfig.Mounts', 'list', 'object'],
+  ['HostConfig.NetworkMode', 'value'],
+  ['HostConfig.PortBindings', 'object', 'list'],
+  ['HostConfig.Privileged', 'value'],
+  ['HostConfig.Devices', 'list', 'object'],
+  ['HostConfig.CapAdd', 'list', 'value'],
+  ['HostConfig.CapDrop', 'list', 'value'],
+  ['HostConfig.ExtraHosts', 'list', 'value'],
+  ['HostConfig.RestartPolicy', 'object'],
+  ['HostConfig.Sysctls', 'object', 'value'],
+  ['HostConfig.Ulimits', 'list', 'object'],
+  ['NetworkingConfig', 'object']
+]
+
+const words: Readonly<Record<Shape, string>> = { object: 'an object', list: 'a list', value: 'a text or number' }
+
+function checkShape(options: JsonNode, spot: Spot): void {
+  for (const [path, shape, items] of shapes) {
+    const node = path.split('.').reduce<JsonNode | undefined>((at, key) => memberOf(at, key)?.value, options)
+    if (node === undefined) continue
+    if (!fits(node, shape)) {
+      spot.finding('M044', `${path} must be ${words[shape]}`)
+      continue
+    }
+    if (items === undefined) continue
+    const entries: (readonly [string, JsonNode])[] =
+      node.kind === 'object'
+        ? node.members.map(({ key, value }) => [join(path, key), value] as const)
+        : node.kind === 'array'
+          ? node.items.map((item, index) => [`${path}[${index}]`, item] as const)
+          : []
+    for (const [where, item] of entries)
+      if (!fits(item, items)) spot.finding('M044', `${where} must be ${words[items]}`)
+  }
+}
+
+function fits(node: JsonNode, shape: Shape): boolean {
+  if (node.kind === 'null' || node.kind === 'placeholder') return true
+  if (shape === 'object') return node.kind === 'object'
+  if (shape === 'list') return node.kind === 'array'
+  return node.kind !== 'object' && node.kind !== 'array'
+}

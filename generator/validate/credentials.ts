@@ -1,0 +1,107 @@
+import type { ReadImage } from './image.ts'
+import type { Spot } from './place.ts'
+import { angleHole, documentHoles, filled, templateHole } from './placeholders.ts'
+
+/** The addresses of `registryCredentials`, and whether all of them are known. */
+export interface Credentials {
+  readonly addresses: readonly string[]
+  /** Some address waits for a variable: nothing can be said of images then. */
+  readonly open: boolean
+}
+
+/** Checks `registryCredentials` (deployment-manifests.md §1.2). One blank password makes the whole deployment invalid. */
+export function checkCredentials(list: Spot | undefined): Credentials {
+  if (list === undefined) return { addresses: [], open: false }
+  if (list.node.kind === 'placeholder') return { addresses: [], open: true }
+  if (list.node.kind !== 'object') {
+    list.finding('M080', 'registryCredentials must be an object of credentials')
+    return { addresses: [], open: true }
+  }
+  return list.members().reduce<Credentials>(
+    (sofar, { spot }) => {
+      const address = checkCredential(spot)
+      return address === undefined
+        ? { ...sofar, open: true }
+        : { ...sofar, addresses: [...sofar.addresses, address.toLowerCase()] }
+    },
+    { addresses: [], open: false }
+  )
+}
+
+/** One credential. @returns its address, unless it is wrong or open */
+export function checkCredential(spot: Spot): string | undefined {
+  if (spot.node.kind === 'placeholder') return undefined
+  if (spot.node.kind !== 'object') {
+    spot.finding('M080', 'a credential must be an object with address, username and password')
+    return undefined
+  }
+  checkText(spot, 'username')
+  const password = checkText(spot, 'password')
+  if (
+    password !== undefined &&
+    spot.around.kind === 'template' &&
+    templateHole(password) === undefined &&
+    angleHole(password) === undefined
+  )
+    spot.get('password')?.finding('M052', 'a password stands in a template')
+  const address = checkText(spot, 'address')
+  return address === undefined ? undefined : checkAddress(spot, address)
+}
+
+function checkAddress(spot: Spot, address: string): string | undefined {
+  const place = spot.get('address')
+  if (spot.around.kind === 'template' && templateHole(address) !== undefined) return undefined
+  if (address.startsWith('$') && !/\$upstream:[1-9]/i.test(address)) {
+    if (/^\$upstream/i.test(address))
+      place?.finding('M032', '$upstream needs a port in the address of a credential, as in $upstream:8000')
+    else place?.finding('M035', `${address} is a variable that edgeAgent does not know`)
+    return undefined
+  }
+  if (address.includes('/'))
+    place?.finding('M034', `${address} is not host[:port], and so no image ever equals it: pulls are anonymous`)
+  // As in images, so that the two still fit each other.
+  return filled(address.trim(), documentHoles)[0]
+}
+
+function checkText(spot: Spot, name: string): string | undefined {
+  const field = spot.get(name)
+  if (field === undefined) {
+    spot.missing('M035', name, `a credential needs ${name}`)
+    return undefined
+  }
+  if (field.node.kind === 'placeholder') return undefined
+  if (field.node.kind === 'string' && field.node.value.trim() !== '') return field.node.value
+  field.finding('M035', `${name} of a credential must not be blank`)
+  return undefined
+}
+
+/** Azure's registries never answer without a login, unless somebody switched anonymous pull on. */
+const azureRegistry = /\.azurecr\.(?:io|cn|us)$/i
+
+/**
+ * Looks for images whose registry has no credential: those of Azure's registries, and those that miss one by its port or
+ * scheme. All others may be public. One finding for each registry.
+ */
+export function checkMatching(images: readonly { spot: Spot; image: ReadImage }[], credentials: Credentials): void {
+  const told = new Set<string>()
+  for (const { spot, image } of images) {
+    const registry = image.registry?.toLowerCase()
+    if (registry === undefined || credentials.addresses.includes(registry) || told.has(registry)) continue
+    told.add(registry)
+    const near = credentials.addresses.find((address) => hostOf(address) === hostOf(registry))
+    if (near !== undefined)
+      spot.finding('M033', `the credential for ${near} does not fit ${registry}: port and form must be the same`)
+    else if (azureRegistry.test(registry) && !credentials.open)
+      spot.finding('M033', `no credential has the address ${registry}`)
+  }
+}
+
+/** `https://Host:443/path` → `host` */
+function hostOf(address: string): string {
+  return (
+    address
+      .toLowerCase()
+      .replace(/^[a-z]+:\/\//, '')
+      .split(/[/:]/, 1)[0] ?? ''
+  )
+}

@@ -1,0 +1,55 @@
+/**
+ * Texts that somebody still has to fill in. Three kinds are about (deployment-manifests.md §1.7 and the published examples):
+ * `${NAME}` and `$NAME` of templates, `<NAME>` in documentation, and our own references to passwords.
+ */
+const braces = /\$\{[^}]*\}|\{\{[^}]*\}\}|\$\([A-Za-z_][^)]*\)/
+const bare = /\$(?!upstream\b)(?:[A-Za-z_]\w*)/i
+const angle = /<[A-Za-z][\w .-]*>/
+const reference = /^\$\{(?:secret|hash):[^}]*\}$/
+
+/** What a value of a template still holds, `$upstream` and the runtime's own `$IOTEDGE_…` apart. */
+export function templateHole(text: string): string | undefined {
+  return braces.exec(text)?.[0] ?? bareHole(text)
+}
+
+/** What a route of a template still holds: bare names in capitals only, since `$body` and `$connectionDeviceId` are the route's own. */
+export function routeHole(text: string): string | undefined {
+  return braces.exec(text)?.[0] ?? /\$[A-Z_][A-Z0-9_]*\b/.exec(text)?.[0]
+}
+
+/**
+ * What a finished deployment still holds. A bare `$NAME` may be meant as it stands in an environment variable
+ * (`$IOTEDGE_PARENTHOSTNAME`) or a route (`$body`), and is a variable that nobody set in images and credentials.
+ */
+export function leftover(text: string, path: string): string | undefined {
+  const found = /\$\{[^}]*\}/.exec(text)?.[0]
+  return found ?? (/\.(?:registryCredentials\..*|image)$/.test(path) ? bareHole(text) : undefined)
+}
+
+/** `${secret:token/password1}`, which `generate --without-secrets` leaves on purpose. */
+export function isReference(hole: string): boolean {
+  return reference.test(hole)
+}
+
+/** `<NAME>`, as documentation writes what the reader has to fill in. */
+export function angleHole(text: string): string | undefined {
+  return angle.exec(text)?.[0]
+}
+
+/** The text with its holes filled, in the ways that matter to a grammar: as a word, and as a number. */
+export function filled(text: string, holes: readonly RegExp[]): readonly string[] {
+  const fill = (value: string): string => holes.reduce((sofar, hole) => sofar.replaceAll(hole, value), text)
+  return [...new Set([fill('x'), fill('1')])]
+}
+
+export const documentHoles: readonly RegExp[] = [everywhere(angle)]
+export const templateHoles: readonly RegExp[] = [everywhere(braces), everywhere(bare), ...documentHoles]
+
+function bareHole(text: string): string | undefined {
+  const found = bare.exec(text)?.[0]
+  return found?.toUpperCase().startsWith('$IOTEDGE_') === true ? undefined : found
+}
+
+function everywhere(pattern: RegExp): RegExp {
+  return new RegExp(pattern.source, `${pattern.flags}g`)
+}

@@ -1,0 +1,387 @@
+import assert from 'node:assert/strict'
+import { goodManifest } from '../../test/cases/deployment-manifests.ts'
+import type { ManifestKind, ValidationFinding } from './finding.ts'
+import { checkLayers } from './layers.ts'
+import { examine, validateManifest } from './manifest.ts'
+import { rules, type RuleCode, type Severity } from './rules.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+/** The good manifest with an RFC 7396 patch of its modulesContent. */
+function good(patch: Json = {}): string {
+  return JSON.stringify({ modulesContent: patched(goodManifest.modulesContent, patch) }, undefined, 2)
+}
+
+function patched(before: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return patch
+  const result: Record<string, unknown> = isObject(before) ? { ...before } : {}
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) Reflect.deleteProperty(result, name)
+    else result[name] = patched(result[name], value)
+  }
+  return result
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+const agent = (desired: Json): Json => ({ $edgeAgent: { 'properties.desired': desired } })
+const hub = (desired: Json): Json => ({ $edgeHub: { 'properties.desired': desired } })
+const m = (module: Json): string => good(agent({ modules: { m: module } }))
+const settings = (values: Json): string => m({ settings: values })
+const route = (value: unknown): string => good(hub({ routes: { upstream: value } }))
+const credential = (values: Json): string =>
+  good(agent({ runtime: { settings: { registryCredentials: { cloud: values } } } }))
+const layer = (content: Json, more: Json = {}): string =>
+  JSON.stringify({ ...more, content: { modulesContent: content } })
+const layerModule = { type: 'docker', status: 'running', settings: { image: 'mcr.microsoft.com/a:1' } }
+const proxy = (port: string, address: string, more: Json = {}): string =>
+  good(
+    agent({
+      modules: {
+        m: { startupOrder: 1 },
+        IoTEdgeAPIProxy: {
+          ...{ type: 'docker', status: 'running', startupOrder: 2 },
+          settings: {
+            image: 'mcr.microsoft.com/azureiotedge-api-proxy:1.1.27',
+            createOptions: '{"HostConfig":{"PortBindings":{"8000/tcp":[{"HostPort":"8000"}]}}}'
+          },
+          env: { NGINX_DEFAULT_PORT: { value: port }, CONNECTED_ACR_ROUTE_ADDRESS: { value: address } },
+          ...more
+        }
+      }
+    })
+  )
+const modulesOf = (count: number, more: Json = {}): string =>
+  good(
+    agent({
+      modules: Object.fromEntries(
+        Array.from({ length: count - 1 }, (_, index) => [`m${index}`, { ...layerModule, ...more }])
+      )
+    })
+  )
+
+interface RuleCase {
+  readonly fine: string
+  readonly wrong: string
+  /** Where the finding weighs less than its rule. */
+  readonly severity?: Severity
+  readonly file?: string
+}
+
+const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
+  M001: [
+    { fine: good(), wrong: `${good()},` },
+    { fine: good(), wrong: `\uFEFF${good()}`, severity: 'warning' },
+    {
+      fine: good(),
+      wrong: good().replace('"schemaVersion"', '"schemaVersion": "1.0", "schemaVersion"'),
+      severity: 'warning'
+    },
+    { fine: good(), wrong: good().replace('7200', '${TTL}') }
+  ],
+  M002: [
+    { fine: `{"content": ${good()}, "id": "x", "priority": 1}`, wrong: '{"modules": {}}' },
+    { fine: good(), wrong: good().replace('modulesContent', 'moduleContent'), severity: 'warning' }
+  ],
+  M003: [{ fine: good(), wrong: good({ $edgeHub: null }) }],
+  M004: [
+    { fine: good({ m: { 'properties.desired': {} } }), wrong: good({ m: {} }) },
+    { fine: good(), wrong: good({ $edgeHub: { comment: {} } }), severity: 'warning' },
+    { fine: good(), wrong: good({ $edgeHub: { 'properties.desired.routes.x': 'FROM /* INTO $upstream' } }) }
+  ],
+  M010: [
+    { fine: good(agent({ schemaVersion: '1.0' })), wrong: good(agent({ schemaVersion: '1.1.1' })) },
+    { fine: good(hub({ schemaVersion: '1.3' })), wrong: good(hub({ schemaVersion: '2.0' })) },
+    { fine: good(), wrong: good(hub({ schemaVersion: null })) }
+  ],
+  M011: [{ fine: good(), wrong: good(agent({ runtime: { type: 'kubernetes' } })) }],
+  M012: [{ fine: good(), wrong: good(agent({ systemModules: null })) }],
+  M013: [
+    { fine: m({ restartPolicy: 'never' }), wrong: m({ restartPolicy: 'unless-stopped' }) },
+    { fine: m({ startupOrder: 3 }), wrong: m({ startupOrder: '3' }) },
+    { fine: good(agent({ systemModules: { edgeHub: { restartPolicy: null } } })), wrong: m({ status: null }) }
+  ],
+  M014: [
+    { fine: good(), wrong: good(agent({ modules: { 'a+b': layerModule } })) },
+    { fine: m({ env: { A_b: { value: '1' } } }), wrong: m({ env: { 'A#b': { value: '1' } } }) }
+  ],
+  M015: [
+    { fine: m({ env: { Logging__Level: { value: 'x' } } }), wrong: m({ env: { 'Logging.Level': { value: 'x' } } }) },
+    {
+      fine: good({ m: { 'properties.desired': { n: 2 ** 52 - 1 } } }),
+      wrong: good({ m: { 'properties.desired': { n: 2 ** 53 } } })
+    },
+    { fine: good({ m: { 'properties.desired': nested(9) } }), wrong: good({ m: { 'properties.desired': nested(10) } }) }
+  ],
+  M020: [{ fine: route('FROM /messages/* INTO $upstream'), wrong: route('FROM /messages/* TO $upstream') }],
+  M021: [
+    {
+      fine: route('FROM /* INTO BrokeredEndpoint("/modules/m/inputs/i")'),
+      wrong: route('FROM /* INTO BrokeredEndpoint("/modules/n/inputs/i")')
+    }
+  ],
+  M022: [
+    {
+      fine: route({ route: 'FROM /* INTO $upstream' }),
+      wrong: good(hub({ schemaVersion: '1.0', routes: { r: { route: 'FROM /* INTO $upstream' } } }))
+    }
+  ],
+  M023: [
+    {
+      fine: route({ route: 'FROM /* INTO $upstream', priority: 9 }),
+      wrong: route({ route: 'FROM /* INTO $upstream', priority: 10 })
+    }
+  ],
+  M024: [
+    {
+      fine: route({ route: 'FROM /* INTO $upstream', timeToLiveSecs: 0 }),
+      wrong: route({ route: 'FROM /* INTO $upstream', timeToLiveSecs: -1 })
+    }
+  ],
+  M025: [
+    { fine: good(hub({ storeAndForwardConfiguration: {} })), wrong: good(hub({ storeAndForwardConfiguration: null })) },
+    {
+      fine: good(hub({ storeAndForwardConfiguration: { storeLimits: { maxSizeBytes: 1 } } })),
+      wrong: good(hub({ storeAndForwardConfiguration: { storeLimits: { maxSizeBytes: '1 GB' } } }))
+    }
+  ],
+  M026: [{ fine: good(), wrong: good(hub({ schemaVersion: '1.2', mqttBroker: {} })) }],
+  M027: [{ fine: route('FROM /* WHERE a = 1 INTO $upstream'), wrong: route('FROM /* INTO $upstream WHERE a = 1') }],
+  M028: [
+    { fine: route('FROM /* WHERE is_null(a) INTO $upstream'), wrong: route('FROM /* WHERE is_nul(a) INTO $upstream') }
+  ],
+  M030: [
+    { fine: settings({ image: 'localhost:5000/a/b:1' }), wrong: settings({ image: 'a:b:c' }) },
+    { fine: settings({ image: '$upstream:443/a:1' }), wrong: settings({ image: '$REGISTRY/a:1' }) }
+  ],
+  M031: [
+    {
+      fine: settings({ image: 'mcr.microsoft.com/a@sha256:00ff' }),
+      wrong: settings({ image: 'mcr.microsoft.com/a:1@sha256:00ff' })
+    }
+  ],
+  M032: [
+    { fine: settings({ image: '$upstream:8000/a:1' }), wrong: settings({ image: '$upstream/a:1' }) },
+    { fine: credential({ address: '$upstream:8000' }), wrong: credential({ address: '$upstream' }) }
+  ],
+  M033: [
+    { fine: good(), wrong: settings({ image: 'other.azurecr.io/a:1' }) },
+    {
+      fine: settings({ image: 'docker.io/library/redis:7' }),
+      wrong: settings({ image: 'mycontainerregistry001.azurecr.io:443/a:1' })
+    }
+  ],
+  M034: [{ fine: good(), wrong: credential({ address: 'https://mycontainerregistry001.azurecr.io' }) }],
+  M035: [
+    { fine: good(), wrong: credential({ password: ' ' }) },
+    { fine: good(), wrong: credential({ username: null }) }
+  ],
+  M040: [{ fine: settings({ createOptions: 'null' }), wrong: settings({ createOptions: "{'a': 1}" }) }],
+  M041: [
+    {
+      fine: settings({ createOptions: '{', createOptions01: '}' }),
+      wrong: settings({ createOptions: '{', createOptions02: '}' })
+    },
+    {
+      fine: settings({ createOptions: '{', CreateOptions01: '}' }),
+      wrong: settings({ createOptions: '{}', createOptions_old: '{}' })
+    }
+  ],
+  M042: [
+    {
+      fine: m({ env: { A: { value: 'x'.repeat(4096) } } }),
+      wrong: m({ env: { A: { value: 'x'.repeat(4097) } } })
+    },
+    { fine: m({ env: { A: { value: 'x'.repeat(4096) } } }), wrong: m({ env: { A: { value: 'é'.repeat(2049) } } }) }
+  ],
+  M043: [
+    { fine: modulesOf(20), wrong: modulesOf(20, { env: { A: { value: 'x'.repeat(2000) } } }) },
+    { fine: modulesOf(20), wrong: modulesOf(40, { env: { A: { value: 'x'.repeat(500) } } }), severity: 'warning' }
+  ],
+  M044: [
+    {
+      fine: settings({ createOptions: '{"HostConfig":{"Binds":["/a:/b"]}}' }),
+      wrong: settings({ createOptions: '{"HostConfig":{"Binds":[["/a:/b"]]}}' })
+    },
+    { fine: settings({ createOptions: '{"Env":["A=1"]}' }), wrong: settings({ createOptions: '{"Env":{"A":"1"}}' }) }
+  ],
+  M045: [{ fine: settings({ createOptions: '{}' }), wrong: settings({ createOptions: {} }) }],
+  M046: [{ fine: modulesOf(50), wrong: modulesOf(51) }],
+  M050: [
+    { fine: m({ env: { A: { value: '$IOTEDGE_PARENTHOSTNAME' } } }), wrong: m({ env: { A: { value: '${REGION}' } } }) },
+    { fine: good(), wrong: credential({ password: '$CONTAINER_REGISTRY_PASSWORD' }) },
+    { fine: good(), wrong: credential({ password: '${secret:crimagepulltoken/password1}' }), severity: 'info' }
+  ],
+  M051: [{ fine: route('FROM /* INTO $upstream'), wrong: route('FROM /* INTO myhub.azure-devices.net') }],
+  M052: [
+    {
+      fine: credential({ password: '$CONTAINER_REGISTRY_PASSWORD' }),
+      wrong: credential({ password: 'hunter2hunter2' }),
+      file: 'deployment.template.json'
+    }
+  ],
+  M053: [{ fine: good(), wrong: m({ env: { A: { value: '<REPLACE_WITH_NAME>' } } }) }],
+  M060: [],
+  M061: [],
+  M062: [
+    {
+      fine: layer({ $edgeAgent: { 'properties.desired.modules.a': layerModule } }),
+      wrong: layer({ $edgeAgent: { 'properties.desired.systemModules.edgeHub': layerModule } })
+    },
+    {
+      fine: layer({ $edgeHub: { 'properties.desired.routes.a': 'FROM /* INTO $upstream' } }),
+      wrong: layer({ $edgeHub: { 'properties.desired.schemaVersion': '1.1' } })
+    }
+  ],
+  M070: [{ fine: good({ m: { 'properties.desired': {} } }), wrong: good({ M: { 'properties.desired': {} } }) }],
+  M080: [
+    { fine: m({ env: { A: {} } }), wrong: m({ env: { _comment: 'text' } }) },
+    { fine: good(), wrong: good(agent({ modules: { _comment: 'text' } })) },
+    { fine: good(), wrong: good({ m: { 'properties.desired': 'text' } }) }
+  ],
+  M090: [
+    {
+      fine: settings({ image: 'mcr.microsoft.com/a:1-amd64' }),
+      wrong: settings({ image: 'mcr.microsoft.com/a:1-amd64.debug' })
+    },
+    {
+      fine: settings({ image: 'mcr.microsoft.com/a:debugger' }),
+      wrong: settings({ image: 'mcr.microsoft.com/a:1-debug' })
+    }
+  ],
+  M091: [
+    { fine: good(), wrong: settings({ image: 'mcr.microsoft.com/a' }) },
+    { fine: good(), wrong: settings({ image: 'mcr.microsoft.com/a:latest' }) }
+  ],
+  M092: [
+    {
+      fine: JSON.stringify(withLogs(JSON.parse(good()))),
+      wrong: good()
+    }
+  ],
+  M093: [
+    { fine: proxy('8000', 'm:8080'), wrong: proxy('443', 'm:8080') },
+    { fine: proxy('8000', '<REGISTRY>:8080'), wrong: proxy('8000', 'registry:8080') }
+  ],
+  M094: [],
+  M095: [{ fine: proxy('8000', 'm:8080'), wrong: proxy('8000', 'm:8080', { startupOrder: 0 }) }]
+}
+
+function nested(levels: number): Json {
+  return levels === 0 ? {} : { a: nested(levels - 1) }
+}
+
+/** Every module with log rotation. */
+function withLogs(value: unknown): unknown {
+  if (!isObject(value)) return value
+  const changed = Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, withLogs(entry)]))
+  return 'image' in changed ? { ...changed, createOptions: '{"HostConfig":{"LogConfig":{}}}' } : changed
+}
+
+describe('the rules of validate', () => {
+  for (const [code, list] of Object.entries(cases))
+    for (const [index, { fine, wrong, severity, file = 'deployment.json' }] of list.entries())
+      it(`${code} is found where it is due, and nowhere else (${index + 1})`, () => {
+        const of = (text: string): ValidationFinding[] =>
+          validateManifest(text, file).findings.filter((finding) => finding.code === code)
+        assert.deepEqual(of(fine), [])
+        const [first] = of(wrong)
+        assert.equal(first?.severity, severity ?? rules[code as RuleCode].severity)
+        assert.ok(!JSON.stringify(of(wrong)).includes('hunter2'))
+      })
+
+  it('are each explained', () => {
+    for (const [code, { title, why, whatToDo, facts }] of Object.entries(rules)) {
+      assert.match(code, /^M0\d\d$/)
+      for (const text of [title, why, whatToDo, facts]) assert.ok(text.length > 1, code)
+    }
+  })
+})
+
+describe('kinds of deployment manifests', () => {
+  for (const [what, text, file, kind] of [
+    ['a whole deployment', good(), 'deployment.json', 'deployment'],
+    ['one from stdin', good(), '-', 'deployment'],
+    ['a layer', layer({ $edgeAgent: { 'properties.desired.modules.a': layerModule } }), 'a.json', 'layered'],
+    ['a layer of one twin only', layer({ m: { 'properties.desired': { a: 1 } } }), 'a.json', 'layered'],
+    ['a template by its name', good(), 'x/deployment.debug.Template.json', 'template'],
+    ['a template by its version', good().replace('{', '{"$schema-template": "2.0.0",'), 'a.json', 'template'],
+    ['a template by its modules', settings({ image: '${MODULES.m.amd64}' }), 'a.json', 'template']
+  ] as const satisfies readonly (readonly [string, string, string, ManifestKind])[])
+    it(`${what} is told as ${kind}, without an error`, () => {
+      const report = validateManifest(text, file)
+      assert.equal(report.kind, kind)
+      assert.ok(report.ok, JSON.stringify(report.findings))
+    })
+})
+
+describe('templates', () => {
+  const template = (text: string): string[] =>
+    validateManifest(text.replace('"password": "p"', '"password": "$P"'), 'deployment.template.json')
+      .findings.filter(({ severity }) => severity !== 'info')
+      .map(({ code }) => code)
+
+  for (const [what, text] of [
+    ['images by placeholder', settings({ image: '${MODULES.Filter.amd64}' })],
+    ['images behind a variable', settings({ image: '$CONTAINER_REGISTRY/a:${TAG}' })],
+    ['credentials by variable', credential({ address: '${REGISTRY}', username: '$USER', password: '$PASSWORD' })],
+    ['an unquoted number', good().replace('7200', '${TTL}')],
+    ['createOptions that are an object', settings({ createOptions: { Labels: { 'a.b': 'x'.repeat(5000) } } })],
+    [
+      'createOptions with a variable in the text',
+      settings({ createOptions: '{"HostConfig":{"Memory":$MEMORY,"Binds":["${X}:/x"]}}' })
+    ],
+    ['createOptions from a variable', settings({ createOptions: '${CREATE_OPTIONS}' })],
+    ['a long text of createOptions', settings({ createOptions: JSON.stringify({ Labels: { a: 'x'.repeat(5000) } }) })],
+    ['a route with a variable', route('FROM /messages/modules/$MODULE/* INTO $upstream')],
+    ['a schema version by variable', good(agent({ schemaVersion: '${SCHEMA}' }))],
+    ['names by variable', good(agent({ modules: { '${MODULE}': layerModule } }))],
+    ['settings that come whole', good({ m: { 'properties.desired': '${settings}' } })]
+  ] as const)
+    it(`may have ${what}`, () => {
+      assert.deepEqual(template(text), [])
+    })
+
+  for (const [what, text, code] of [
+    ['comments among environment variables', m({ env: { _comment_X: 'text' } }), 'M080'],
+    ['$upstream without a port', settings({ image: '$upstream/${IMAGE}' }), 'M032'],
+    ['a route that does not parse', route('FROM /messages/* INTO $upstrem'), 'M020'],
+    ['a route whose own words look like variables', route('FROM /* WHERE $body.x = INTO $upstream'), 'M020'],
+    ['createOptions that no variable mends', settings({ createOptions: '{' }), 'M040'],
+    ['an unknown status', m({ status: 'paused' }), 'M013']
+  ] as const)
+    it(`may not have ${what}`, () => {
+      assert.deepEqual(template(text), [code])
+    })
+})
+
+describe('layers beside their base', () => {
+  const layered = { $edgeAgent: { 'properties.desired.modules.a': layerModule } }
+  const other = { $edgeAgent: { 'properties.desired.modules.b': layerModule } }
+  const base = (priority: number, targetCondition = '*'): string =>
+    JSON.stringify({ priority, targetCondition, content: JSON.parse(good()) as unknown })
+  const codes = (...texts: string[]): string[] => {
+    const examined = texts.map((text, index) => examine(text, `${index}.json`))
+    checkLayers(examined.map(({ deployment }) => deployment))
+    return examined
+      .flatMap((each) => each.toReport().findings.filter(({ severity }) => severity !== 'info'))
+      .map(({ code }) => code)
+  }
+  const at = (priority: number, content: Json = layered, targetCondition = '*'): string =>
+    layer(content, { priority, targetCondition })
+
+  it('need a higher priority', () => {
+    assert.deepEqual(codes(base(5), at(6)), [])
+    assert.deepEqual(codes(base(5), at(5)), ['M060'])
+    assert.deepEqual(codes(base(5), at(4)), ['M060'])
+    assert.deepEqual(codes(base(5), at(5, layered, "tags.site='a'")), [], 'other devices')
+  })
+
+  it('need different ones where they set the same', () => {
+    assert.deepEqual(codes(at(6), at(7)), [])
+    assert.deepEqual(codes(at(6), at(6, other)), [])
+    assert.deepEqual(codes(at(6), at(6)), ['M061'])
+  })
+})
