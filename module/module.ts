@@ -1,12 +1,20 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createAccess } from './access/access.ts'
+import { AuditLog } from './access/audit-log.ts'
+import { watchDisk } from './disk-watch.ts'
+import { FadingFault } from './fading-fault.ts'
 import { answerHealth } from './health.ts'
 import type { LineLog } from './log/log.ts'
+import { Maintenance } from './maintenance.ts'
+import { createMethods } from './methods.ts'
+import { createMetrics } from './metrics.ts'
+import { Notifying } from './notifying.ts'
 import { ParentKeeper } from './parent-keeper.ts'
-import { createRegistry } from './registry/registry.ts'
-import { createHttpServer } from './registry/server.ts'
+import { PauseKeeper } from './pause-keeper.ts'
+import type { ServerKeyPair } from './registry/tls.ts'
+import { ReportBudget } from './report-budget.ts'
+import { RequestCounter } from './request-count.ts'
+import { Serving } from './serving.ts'
 import { SettingsKeeper } from './settings-keeper.ts'
 import type { Settings } from './settings/document.ts'
 import type { Environment } from './settings/environment.ts'
@@ -14,10 +22,12 @@ import { followSettingsFile } from './settings/file.ts'
 import { LastGoodFile } from './settings/last-good.ts'
 import { resolveParent } from './settings/parent.ts'
 import { createStatus } from './status/status.ts'
+import type { DiskNews } from './storage/disk.ts'
 import { openStorage } from './storage/open-storage.ts'
 import { readLastSync } from './sync/last-sync.ts'
 import { createSync, type Sync } from './sync/sync.ts'
-import { followTwin } from './twin-side.ts'
+import { readModuleIdentity } from './twin/environment.ts'
+import { fetchServerCertificate } from './twin/workload.ts'
 import { version } from './version.ts'
 
 export interface RunningModule {
@@ -33,6 +43,8 @@ export interface ModuleOptions {
   readonly log: LineLog
 }
 
+/** Mebibytes. */
+const reserveWithoutSettings = 1024
 /** A sync without settings only proves the credentials, as often as a sync with the default interval would. */
 const nothingToSync = { imageSets: {}, intervalMinutes: 15 } as const
 
@@ -43,17 +55,85 @@ const nothingToSync = { imageSets: {}, intervalMinutes: 15 } as const
  */
 export async function startModule({ environment, variables, log }: ModuleOptions): Promise<RunningModule> {
   const stopping = new AbortController()
-  const storage = await openStorage({ folder: join(environment.dataFolder, 'storage'), log })
-  const access = await createAccess({ folder: environment.dataFolder, log })
-  const status = createStatus({ version, startedAt: new Date(), lastSync: await readLastSync(storage.index) })
-  const parents = new ParentKeeper({ log, variables })
-  const sync = createSync({ content: storage, parent: parents.current, observer: status.observe, log })
+  let tellDisk: (news: DiskNews) => void = () => undefined
+  const storage = await openStorage({
+    folder: join(environment.dataFolder, 'storage'),
+    log,
+    disk: { onChange: (news) => tellDisk(news) }
+  })
+  const parents = new ParentKeeper({ log, variables, onCredential: (taken) => status.setCredential(taken) })
+  const status = createStatus({ version, startedAt: new Date(), lastSync: await readLastSync(storage.index), log })
+  tellDisk = (news) =>
+    status.observe({
+      kind: 'content',
+      ...(news.full ? { works: false, code: 'DISK_FULL', message: news.message } : { works: true })
+    })
+  const insecure = new FadingFault(status, 'InsecureCredentials')
+  const access = await createAccess({
+    folder: environment.dataFolder,
+    log,
+    parent: parents.current,
+    onInsecureCredentials: (address) =>
+      insecure.happened(
+        `credentials came over plain HTTP from ${address} and were refused: others may have read them, so renew them; then send clients through the API proxy or set registry.tls`
+      )
+  })
+  const audit = new AuditLog({ folder: join(environment.dataFolder, 'audit'), log })
+  const notifying = await Notifying.open({ environment, variables, storage, log })
+  const { content } = notifying
+  const requests = new RequestCounter()
+  const metrics = createMetrics({
+    version,
+    figures: () => status.figures(),
+    requests: () => requests.counts,
+    twinOnline: () => (environment.source.kind === 'twin' ? notifying.hubIsReached : undefined),
+    waitingNotifications: () => notifying.waiting(),
+    log
+  })
+  const sync = createSync({
+    content,
+    parent: parents.current,
+    observer: (event) => {
+      // A pass that had nothing to write does not prove that there is room again.
+      if (event.kind !== 'content' || !event.works || !storage.disk.isFull) status.observe(event)
+      metrics.observe(event)
+    },
+    log
+  })
+  const pause = new PauseKeeper({
+    folder: environment.dataFolder,
+    log,
+    onChange: (paused) => {
+      status.setPaused(paused)
+      sync.setPaused(paused !== undefined)
+    }
+  })
+  await pause.restore()
+
+  const maintenance = new Maintenance({ storage, log, onDamage: () => void sync.syncNow('Recovery') })
 
   let settings: Settings | undefined
+  const serving = new Serving({
+    content,
+    access,
+    audit,
+    status,
+    log,
+    handlers: [requests.handle, metrics.handle, answerHealth(status)],
+    fetchCertificate: environment.source.kind === 'twin' ? fetchCertificate(variables) : undefined,
+    onMissing: (repository, reference) => sync.waitedFor(repository, reference)
+  })
+
   const apply = (given: Settings | undefined): void => {
     settings = given
     log.level = given?.logLevel ?? 'Information'
-    access.configure(given ?? { scopeMaps: {}, tokens: {} })
+    access.configure(given)
+    insecure.clear()
+    serving.configure(given)
+    maintenance.configure(given?.storage)
+    storage.disk.reserveBytes = (given?.storage.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024
+    status.setImageSets(Object.keys(given?.imageSets ?? {}))
+    notifying.configure(given)
     parents.setParent(resolveParent(environment.connection, given, environment.parentHostName))
     syncBy(sync, given)
   }
@@ -66,63 +146,94 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   })
   await keeper.restore()
 
-  const registry = createRegistry({
-    content: storage,
-    authorizer: access,
-    tokens: access,
-    log,
-    mode: () => settings?.mode ?? 'ReadOnly'
-  })
-  const server = createHttpServer([answerHealth(status), registry], log)
-  server.listen(environment.listen.port, environment.listen.host)
-  await once(server, 'listening')
-  const { address, port } = server.address() as AddressInfo
-  const origin = `http://${address.includes(':') ? `[${address}]` : address}:${port}`
+  if (environment.source.kind === 'file')
+    await followSettingsFile(
+      environment.source.path,
+      (document, number) => keeper.take(asRecord(document), number),
+      (error) => keeper.unreadable(error.message),
+      stopping.signal
+    )
+  const origin = await serving.listen(environment.listen)
   log.info('serving', { version, address: origin, data: environment.dataFolder })
 
+  const budget = new ReportBudget(environment.dataFolder, log)
   const twin =
     environment.source.kind === 'twin'
-      ? await followTwin({
+      ? // The Azure SDK takes a while to load, and a module without IoT Edge has no use for it.
+        await (
+          await import('./twin-side.ts')
+        ).followTwin({
           variables,
           log,
           signal: stopping.signal,
           keeper,
           status,
-          progressSeconds: () => settings?.status.progressSeconds,
-          syncNow: () => void sync.syncNow(),
+          reporting: () => settings?.status,
+          budget,
+          methods: createMethods({
+            status,
+            pause,
+            cleaner: maintenance,
+            recent: log.recent,
+            syncNow: () => {
+              if (settings !== undefined) void sync.syncNow()
+              return settings !== undefined
+            },
+            secrets: () => secretsOf(environment, settings)
+          }),
+          onConnected: (link) => notifying.connected(link),
           onTrustBundle: (bundle) => {
+            notifying.setTrustBundle(bundle)
             if (parents.setTrustBundle(bundle)) syncBy(sync, settings)
           }
         })
       : undefined
-  if (environment.source.kind === 'file')
-    followSettingsFile(
-      environment.source.path,
-      (document, number) => void keeper.take(asRecord(document), number),
-      (error) => keeper.unreadable(error.message),
-      stopping.signal
-    )
+  await watchDisk({
+    folder: environment.dataFolder,
+    reserveBytes: () => storage.disk.reserveBytes,
+    onSpace: (space) => status.setDisk(space),
+    log,
+    signal: stopping.signal
+  })
   sync.start()
 
   return {
     address: origin,
     async close() {
       stopping.abort()
-      server.close()
+      serving.stopListening()
       await sync.stop()
+      await maintenance.close()
       await twin?.closed
-      server.closeAllConnections()
+      await budget.written()
+      serving.close()
+      insecure.clear()
+      await audit.close()
+      await access.close()
       await parents.close()
+      await notifying.close()
       await storage.close()
     }
   }
 }
 
 function syncBy(sync: Sync, settings: Settings | undefined): void {
-  sync.configure(
-    settings === undefined
-      ? nothingToSync
-      : { imageSets: settings.imageSets, intervalMinutes: settings.sync.intervalMinutes }
+  sync.configure(settings === undefined ? nothingToSync : { imageSets: settings.imageSets, ...settings.sync })
+}
+
+/** Clients call this module by the gateway's name where they come through the host's port, else by its own. */
+function fetchCertificate(variables: ModuleOptions['variables']): (signal: AbortSignal) => Promise<ServerKeyPair> {
+  return (signal) => {
+    const identity = readModuleIdentity(variables)
+    return fetchServerCertificate(identity, identity.gatewayHostName?.split(':', 1)[0] ?? identity.moduleId, signal)
+  }
+}
+
+/** What this module holds and must give to nobody. */
+function secretsOf({ connection }: Environment, settings: Settings | undefined): string[] {
+  const webhook = URL.parse(settings?.notificationsWebhook ?? '')
+  return [connection?.syncTokenPassword, settings?.parent?.password, webhook?.search, webhook?.password].filter(
+    (secret) => secret !== undefined
   )
 }
 

@@ -1,10 +1,13 @@
 import type { Log } from './log/log.ts'
+import type { TakenCredential } from './parent/credentials.ts'
 import { createParent, type Parent } from './parent/parent.ts'
 import type { ParentSettings } from './settings/parent.ts'
 import { version } from './version.ts'
 
 export interface ParentKeeperOptions {
   readonly log: Log
+  /** Told of the credential that the parent took. */
+  readonly onCredential?: (taken: TakenCredential) => void
   /** Where the outbound proxy is looked up. */
   readonly variables: Readonly<Record<string, string | undefined>>
 }
@@ -52,13 +55,15 @@ export class ParentKeeper {
   }
 
   /** @returns undefined where the address is none: the sync then says that there is no parent, and the log why */
-  #make({ origin, tokenName, password }: ParentSettings): Parent | undefined {
-    const { log, variables } = this.#options
+  #make({ origin, tokenName, password, otherCredentials }: ParentSettings): Parent | undefined {
+    const { log, variables, onCredential } = this.#options
     try {
       return createParent({
         origin,
         tokenName,
         password,
+        otherCredentials,
+        ...(onCredential === undefined ? {} : { onCredential }),
         extraCertificates: this.#trustBundle,
         environment: variables,
         userAgent: `causeway/${version}`,

@@ -20,9 +20,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'module/sync': ['module/oci', 'module/log', 'module/settings'],
   'module/status': ['module/oci', 'module/log', 'module/settings'],
   'module/twin': ['module/log', 'module/settings'],
+  'module/notifications': ['module/oci', 'module/log', 'module/settings'],
   module: ['module/*'],
   generator: ['module/oci', 'module/settings'],
   simulator: ['module/oci', 'module/storage'],
+  bench: ['module/oci', 'module/settings', 'module/storage'],
   demo: [],
   test: ['*']
 }
@@ -47,7 +49,7 @@ interface Arrow {
 }
 
 function arrows(): Arrow[] {
-  const files = globSync('{module,generator,simulator,demo,test}/**/*.ts', { cwd: root }).filter(
+  const files = globSync('{module,generator,simulator,bench,demo,test}/**/*.ts', { cwd: root }).filter(
     (file) => !file.endsWith('.test.ts')
   )
   return files.flatMap((file) =>

@@ -14,7 +14,7 @@ describe('a module killed in the middle of a sync', function () {
       text
         .replace('repositories: [hello-world]', 'repositories: [hello-world, big]')
         .replace('- repositories/hello-world/content/read', '- repositories/*/content/read')
-        .replace('progressSeconds: 900', 'progressSeconds: 1')
+        .replace('progressSeconds: 900', 'progressSeconds: 1\n  updatesPerDay: 5000')
     )
     await world.mustRun('provision')
     await world.mustRun('images', 'import')
@@ -30,7 +30,8 @@ describe('a module killed in the middle of a sync', function () {
       cloud.requests
         .filter(({ path }) => pushed.blobs.some(({ digest }) => path.includes(digest.slice(7))))
         .reduce((sum, { bytesSent }) => sum + bytesSent, 0)
-    cloud.knobs.bytesPerSecond = 2 * mebibyte
+    const password = await world.password('plant-client')
+    cloud.knobs.bytesPerSecond = mebibyte
     const deploying = world.mustRun('deploy', '--device', 'gateway')
     for (const done of [2, 8, 14]) {
       await world.untilReported(
@@ -41,7 +42,7 @@ describe('a module killed in the middle of a sync', function () {
       const caller = {
         origin: `http://${world.registry('gateway')}`,
         user: 'plant-client',
-        password: await world.password('plant-client')
+        password
       }
       const early = await pullPath(caller, 'big', 'manifests/1')
       assert.equal(early.status, 404, 'an image that is not ready is not there')
@@ -68,7 +69,7 @@ describe('a module killed in the middle of a sync', function () {
     const caller = {
       origin: `http://${world.registry('gateway')}`,
       user: 'plant-client',
-      password: await world.password('plant-client')
+      password
     }
     const manifest = await pullPath(caller, 'big', 'manifests/1')
     assert.equal(digestOf(manifest.body), pushed.digest)

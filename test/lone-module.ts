@@ -32,6 +32,11 @@ export class LoneModule {
     return this.#program?.isRunning === true
   }
 
+  /** Its process id, for what the system knows of it. */
+  get pid(): number | undefined {
+    return this.#running.pid
+  }
+
   /** Starts the process, and waits until it serves. */
   async start(variables: Variables = {}): Promise<void> {
     this.#program = new Program(process.execPath, [entry], {

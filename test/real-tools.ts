@@ -23,13 +23,15 @@ export function skip(context: Mocha.Context, reason: string): never {
  *
  * @param environment the whole of it, but for `PATH`
  * @param input what it reads from its standard input: the place for passwords, which other users see in arguments
+ * @param milliseconds how long it may take
  * @throws {Error} where it cannot be started or does not end
  */
 export async function run(
   command: string,
   words: readonly string[],
   environment: Variables = {},
-  input = ''
+  input = '',
+  milliseconds = patience
 ): Promise<Ran> {
   const child = spawn(command, words, { env: { PATH: process.env['PATH'], ...environment }, stdio: 'pipe' })
   let stdout = ''
@@ -38,7 +40,7 @@ export async function run(
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   // Who ends without reading breaks the pipe; the exit code tells why.
   child.stdin.on('error', () => undefined).end(input)
-  const late = setTimeout(() => child.kill('SIGKILL'), patience)
+  const late = setTimeout(() => child.kill('SIGKILL'), milliseconds)
   try {
     const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
     if (signal !== null) throw new Error(`${command} ${words.join(' ')} was ended by ${signal}\n${stdout}\n${stderr}`)
@@ -122,6 +124,16 @@ export class Program {
       if (news !== undefined && !pattern.test(this.#said.slice(after)))
         throw new Error(`it did not say ${String(pattern)} ${news}:\n${this.#said.slice(after)}`)
     }
+  }
+
+  /** For what a program does on a signal without ending. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** Its process id, for what the system knows of it. */
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   /**

@@ -6,12 +6,13 @@ import { LineLog } from '../log/log.ts'
 import { parseRepository } from '../oci/name.ts'
 import { settingsSchema, type SettingsInput } from '../settings/document.ts'
 import { hashPassword, verifyPassword } from '../settings/password-hash.ts'
-import { createAccess, type Access, type TokenCredentials } from './access.ts'
+import { createAccess, type Access, type Client, type TokenCredentials } from './access.ts'
 import type { Need } from './authorize.ts'
 
 const app = parseRepository('samples/app')
 const other = parseRepository('other')
 const pull: Need = { kind: 'repository', repository: app, action: 'pull' }
+const client: Client = { address: '127.0.0.1', encrypted: false }
 const pullScope = 'repository:samples/app:pull'
 
 describe('access', () => {
@@ -33,7 +34,10 @@ describe('access', () => {
     access = await create()
     configure({})
   })
-  afterEach(() => rm(folder, { recursive: true }))
+  afterEach(async () => {
+    await access.close()
+    await rm(folder, { recursive: true })
+  })
 
   const create = (): Promise<Access> =>
     createAccess({
@@ -67,11 +71,11 @@ describe('access', () => {
   const basic = (name: string, password: string): string =>
     `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
   const kind = async (authorization: string | undefined, need: Need = pull): Promise<string> => {
-    const decision = await access.authorize(authorization, need)
+    const decision = await access.authorize(authorization, need, client)
     return decision.kind === 'challenge' ? (decision.error ?? 'challenge') : decision.kind
   }
   const issue = (scopes: string[], credentials?: TokenCredentials, offline = false) =>
-    access.issue({ service: '127.0.0.1:8080', scopes, offline, ...(credentials ? { credentials } : {}) })
+    access.issue({ client, service: '127.0.0.1:8080', scopes, offline, ...(credentials ? { credentials } : {}) })
   const asReader: TokenCredentials = { kind: 'password', name: 'reader', password: 'one' }
   const bearer = async (scopes: string[], credentials = asReader): Promise<string> =>
     `Bearer ${(await issue(scopes, credentials)).token}`
@@ -95,7 +99,7 @@ describe('access', () => {
         ['line-puller', 'two']
       ] as const) {
         derivations = 0
-        assert.deepEqual(await access.authorize(basic(name, password), pull), {
+        assert.deepEqual(await access.authorize(basic(name, password), pull, client), {
           kind: 'challenge',
           message: 'the token name or the password is not right'
         })
@@ -134,7 +138,7 @@ describe('access', () => {
     it('turns away what is too much, and still takes a password that it knows', async () => {
       assert.equal(await kind(basic('reader', 'one')), 'allowed')
       const flood = await Promise.allSettled(
-        Array.from({ length: 100 }, (_, guess) => access.authorize(basic('line-puller', `guess${guess}`), pull))
+        Array.from({ length: 100 }, (_, guess) => access.authorize(basic('line-puller', `guess${guess}`), pull, client))
       )
       const refused = flood.filter((result) => result.status === 'rejected')
       assert.equal(flood.length - refused.length, 2 + 8)
@@ -144,7 +148,7 @@ describe('access', () => {
 
     it('lets others in while one name is being guessed at', async () => {
       const flood = Array.from({ length: 100 }, (_, guess) =>
-        access.authorize(basic('line-puller', `guess${guess}`), pull).catch(() => undefined)
+        access.authorize(basic('line-puller', `guess${guess}`), pull, client).catch(() => undefined)
       )
       assert.equal(await kind(basic('reader', 'two')), 'allowed')
       await Promise.all(flood)
@@ -178,7 +182,7 @@ describe('access', () => {
 
     it('knows nobody before there are settings', async () => {
       const fresh = await create()
-      assert.equal((await fresh.authorize(basic('reader', 'one'), pull)).kind, 'challenge')
+      assert.equal((await fresh.authorize(basic('reader', 'one'), pull, client)).kind, 'challenge')
     })
   })
 
@@ -200,11 +204,11 @@ describe('access', () => {
     })
 
     it('shows in the catalog what can be pulled and listed', async () => {
-      const decision = await access.authorize(basic('line-puller', 'one'), { kind: 'catalog' })
+      const decision = await access.authorize(basic('line-puller', 'one'), { kind: 'catalog' }, client)
       assert.ok(decision.kind === 'allowed')
       assert.equal(decision.caller.name, 'Line-Puller')
       assert.equal(decision.caller.mayList(other), false)
-      const second = await access.authorize(basic('reader', 'one'), { kind: 'catalog' })
+      const second = await access.authorize(basic('reader', 'one'), { kind: 'catalog' }, client)
       assert.ok(second.kind === 'allowed')
       assert.equal(second.caller.mayList(app), true)
       assert.equal(second.caller.mayList(other), false)

@@ -2,12 +2,24 @@ import { createHmac } from 'node:crypto'
 import type { Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Settings } from '../settings/document.ts'
-import { decide, type Decision, type Need } from './authorize.ts'
+import { anonymousPrincipal } from './anonymous.ts'
+import { decide, type Decision, type Need, type Principal } from './authorize.ts'
 import { accessTokenSeconds, Bearer } from './bearer.ts'
 import { ClientTokens, isLive, type ClientToken, type Slot } from './client-tokens.ts'
+import { LoginHints } from './login-hints.ts'
+import { Networks } from './networks.ts'
+import { ParentTokens, type ParentVerifier } from './parent-tokens.ts'
 import { PasswordCheck, type PasswordCheckOptions } from './passwords.ts'
 import { grant } from './scopes.ts'
 import { loadSigningKey } from './signing-key.ts'
+import { Throttle } from './throttle.ts'
+
+/** Where a request comes from, as its connection has it. */
+export interface Client {
+  readonly address: string
+  /** Whether this hop is TLS. */
+  readonly encrypted: boolean
+}
 
 /** Who asks the token endpoint for a token. */
 export type TokenCredentials =
@@ -15,6 +27,7 @@ export type TokenCredentials =
   | { readonly kind: 'refresh'; readonly token: string }
 
 export interface TokenRequest {
+  readonly client: Client
   /** The registry as the client addresses it: `host[:port]`. */
   readonly service: string
   /** As asked for; what is not allowed is left out of the token. */
@@ -35,33 +48,81 @@ export interface TokenReply {
   readonly refresh_token?: string
 }
 
+/** What this room reads of the settings. */
+export type AccessSettings = Pick<Settings, 'scopeMaps' | 'tokens' | 'anonymousPull' | 'parentTokens' | 'registry'>
+
 /** Who may do what, by the settings in force. */
 export interface Access {
-  /** Takes effect at once, also for bearer tokens that were issued before. */
-  configure(settings: Pick<Settings, 'scopeMaps' | 'tokens'>): void
+  /**
+   * Takes effect at once, also for bearer tokens that were issued before.
+   *
+   * @param settings undefined where there are none: then nobody is known
+   */
+  configure(settings: AccessSettings | undefined): void
   /**
    * @param authorization the request's `Authorization` header
    * @throws {OciError} `TOOMANYREQUESTS`
    */
-  authorize(authorization: string | undefined, need: Need): Promise<Decision>
-  /** The token endpoint. @throws {OciError} `UNAUTHORIZED`, `TOOMANYREQUESTS` */
+  authorize(authorization: string | undefined, need: Need, client: Client): Promise<Decision>
+  /** The token endpoint. @throws {OciError} `UNAUTHORIZED`, `DENIED`, `TOOMANYREQUESTS` */
   issue(request: TokenRequest): Promise<TokenReply>
+  /** Whether a connection from this address is a proxy's whose `X-Forwarded-*` headers count. */
+  readonly isTrustedProxy: (address: string) => boolean
+  /** Waits until everything that is kept over restarts is on disk. */
+  close(): Promise<void>
 }
 
 export interface AccessOptions {
-  /** Where the key that signs bearer tokens is kept; made where it is absent. */
+  /** Where the key that signs bearer tokens is kept, and what was learned of passwords; made where it is absent. */
   readonly folder: string
   readonly log: Log
   /** Milliseconds since the epoch. */
   readonly now?: () => number
   readonly verifyPassword?: PasswordCheckOptions['verify']
+  readonly networks?: Networks
+  /** Whom to ask about tokens that the settings do not know, where they allow it. */
+  readonly parent?: () => ParentVerifier | undefined
+  /** Told of credentials that came over plain HTTP from afar and were refused. Must not throw. */
+  readonly onInsecureCredentials?: (address: string) => void
 }
 
 /** Until {@link Access.configure} nobody is known. */
-export async function createAccess({ folder, log, now = Date.now, verifyPassword }: AccessOptions): Promise<Access> {
+export async function createAccess(options: AccessOptions): Promise<Access> {
+  const { folder, log, now = Date.now, verifyPassword, parent = () => undefined } = options
   const key = await loadSigningKey(folder, log)
-  const check = new PasswordCheck({ now, log, ...(verifyPassword === undefined ? {} : { verify: verifyPassword }) })
-  return new ClientTokenAccess(key, check, now, log)
+  const hints = await LoginHints.load(folder, key, log)
+  const passwords = new PasswordCheck({
+    now,
+    log,
+    hints,
+    ...(verifyPassword === undefined ? {} : { verify: verifyPassword })
+  })
+  // Derived, so that fingerprints in payloads say nothing about the signature's key.
+  const fingerprintKey = createHmac('sha256', key).update('slot fingerprints').digest()
+  const parentTokens = await ParentTokens.load({ folder, log, now, passwords, fingerprintKey, parent })
+  return new ClientTokenAccess({
+    bearer: new Bearer(key, now),
+    passwords,
+    parentTokens,
+    fingerprintKey,
+    hints,
+    networks: options.networks ?? new Networks(),
+    now,
+    log,
+    onInsecureCredentials: options.onInsecureCredentials ?? (() => undefined)
+  })
+}
+
+interface Parts {
+  readonly bearer: Bearer
+  readonly passwords: PasswordCheck
+  readonly parentTokens: ParentTokens
+  readonly fingerprintKey: Uint8Array
+  readonly hints: LoginHints
+  readonly networks: Networks
+  readonly now: () => number
+  readonly log: Log
+  readonly onInsecureCredentials: (address: string) => void
 }
 
 /** A client token, and the password by which it is known. */
@@ -70,92 +131,167 @@ interface Known {
   readonly slot: Slot
 }
 
+const wrongPassword = 'the token name or the password is not right'
+
 class ClientTokenAccess implements Access {
-  readonly #bearer: Bearer
-  readonly #passwords: PasswordCheck
-  readonly #now: () => number
-  readonly #log: Log
-  /** Derived, so that fingerprints in payloads say nothing about the signature's key. */
-  readonly #fingerprintKey: Uint8Array
+  readonly #parts: Parts
+  readonly #throttle = new Throttle(() => performance.now())
   #tokens: ClientTokens
+  #anonymous: Principal | undefined
+  #plainCredentials: 'refused' | 'allowed' = 'refused'
 
-  constructor(key: Uint8Array, passwords: PasswordCheck, now: () => number, log: Log) {
-    this.#bearer = new Bearer(key, now)
-    this.#passwords = passwords
-    this.#now = now
-    this.#log = log
-    this.#fingerprintKey = createHmac('sha256', key).update('slot fingerprints').digest()
-    this.#tokens = new ClientTokens({ scopeMaps: {}, tokens: {} }, this.#fingerprintKey)
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#tokens = new ClientTokens({ scopeMaps: {}, tokens: {} }, parts.fingerprintKey)
   }
 
-  configure(settings: Pick<Settings, 'scopeMaps' | 'tokens'>): void {
-    this.#tokens = new ClientTokens(settings, this.#fingerprintKey, (name) =>
-      this.#log.warn('two client tokens bear one name; the first one is used', { name })
+  configure(settings: AccessSettings | undefined): void {
+    const { log, fingerprintKey, networks, parentTokens } = this.#parts
+    this.#tokens = new ClientTokens(settings ?? { scopeMaps: {}, tokens: {} }, fingerprintKey, (name) =>
+      log.warn('two client tokens bear one name; the first one is used', { name })
     )
+    this.#anonymous = settings && anonymousPrincipal(settings)
+    this.#plainCredentials = settings?.registry.plainHttpCredentials ?? 'refused'
+    networks.configure(settings?.registry.trustedProxies ?? [])
+    parentTokens.configure(settings?.parentTokens)
   }
 
-  async authorize(authorization: string | undefined, need: Need): Promise<Decision> {
-    if (authorization === undefined) return { kind: 'challenge', message: 'authentication required' }
+  readonly isTrustedProxy = (address: string): boolean => this.#parts.networks.isTrustedProxy(address)
+
+  async close(): Promise<void> {
+    await Promise.all([this.#parts.hints.saved(), this.#parts.parentTokens.saved()])
+  }
+
+  async authorize(authorization: string | undefined, need: Need, client: Client): Promise<Decision> {
+    if (authorization === undefined) return this.#withoutName(need, client)
     const basic = readBasic(authorization)
     if (basic !== undefined) {
-      const known = await this.#byPassword(basic.name, basic.password)
-      return known === undefined
-        ? { kind: 'challenge', message: 'the token name or the password is not right' }
-        : decide(known.token, undefined, need)
+      if (!this.#takesCredentials(client)) return this.#refusePlain(client)
+      const known = await this.#byPassword(basic.name, basic.password, scopesOf(need))
+      // Wrong credentials are never taken for none: whoever sends them is told, and logs out or in (ACR, anonymous pull).
+      if (known === undefined) return { kind: 'challenge', message: wrongPassword }
+      this.#throttle.token(known.token.name)
+      return decide(known.token, undefined, need)
     }
-    const payload = await this.#bearer.read('access_token', /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? '')
+    const payload = await this.#parts.bearer.read('access_token', /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? '')
+    if (payload?.name === '' && this.#anonymous !== undefined) {
+      this.#throttleAnonymous(client)
+      return decide(this.#anonymous, payload.access, need)
+    }
+    if (!this.#takesCredentials(client)) return this.#refusePlain(client)
     const known = payload && this.#bySlot(payload.name, payload.slot)
-    return known === undefined
-      ? { kind: 'challenge', error: 'invalid_token', message: 'the bearer token is not valid, or not any more' }
-      : decide(known.token, payload?.access, need)
+    if (known === undefined)
+      return { kind: 'challenge', error: 'invalid_token', message: 'the bearer token is not valid, or not any more' }
+    this.#throttle.token(known.token.name)
+    return decide(known.token, payload?.access, need)
   }
 
-  async issue({ service, scopes, credentials, offline }: TokenRequest): Promise<TokenReply> {
-    const known = await this.#identify(credentials)
-    if (known === undefined)
-      throw new OciError(
-        'UNAUTHORIZED',
-        credentials === undefined
-          ? 'authentication required: this registry gives no anonymous access'
-          : 'the token name or the password is not right'
-      )
+  async issue({ client, service, scopes, credentials, offline }: TokenRequest): Promise<TokenReply> {
+    if (credentials === undefined) return this.#issueAnonymous(client, service, scopes)
+    if (!this.#takesCredentials(client)) throw new OciError('DENIED', this.#refusePlain(client).message)
+    const known =
+      credentials.kind === 'password'
+        ? await this.#byPassword(credentials.name, credentials.password, scopes)
+        : await this.#byRefreshToken(credentials.token)
+    if (known === undefined) throw new OciError('UNAUTHORIZED', wrongPassword)
     const { token, slot } = known
+    this.#throttle.token(token.name)
+    const { bearer, now } = this.#parts
     const base = { name: token.name, slot: slot.fingerprint, service, access: grant(scopes, token.rights) }
-    const expires = Math.min(this.#now() + accessTokenSeconds * 1000, slot.expires)
-    const access = await this.#bearer.issue({ ...base, kind: 'access_token', expires })
+    const expires = Math.min(now() + accessTokenSeconds * 1000, slot.expires)
+    const access = await bearer.issue({ ...base, kind: 'access_token', expires })
     // As good as the password it came from, and gone with it: docker keeps it in the password's place after a login.
     const refresh = offline
-      ? { refresh_token: await this.#bearer.issue({ ...base, kind: 'refresh_token', expires: slot.expires }) }
+      ? { refresh_token: await bearer.issue({ ...base, kind: 'refresh_token', expires: slot.expires }) }
       : {}
+    return { ...this.#reply(access, expires), ...refresh }
+  }
+
+  /** Docker decides by the answer to `/v2/` whether it will ever log in: there everybody is challenged. */
+  #withoutName(need: Need, client: Client): Decision {
+    if (this.#anonymous === undefined && !this.#takesCredentials(client))
+      // Before a password has been sent, not after.
+      return { kind: 'denied', message: this.#plainMessage(client) }
+    if (this.#anonymous !== undefined && need.kind === 'repository') {
+      const decision = decide(this.#anonymous, undefined, need)
+      if (decision.kind === 'allowed') {
+        this.#throttleAnonymous(client)
+        return decision
+      }
+    }
+    return { kind: 'challenge', message: 'authentication required' }
+  }
+
+  async #issueAnonymous(client: Client, service: string, scopes: readonly string[]): Promise<TokenReply> {
+    if (this.#anonymous === undefined)
+      throw new OciError('UNAUTHORIZED', 'authentication required: this registry gives no anonymous access')
+    this.#throttleAnonymous(client)
+    const expires = this.#parts.now() + accessTokenSeconds * 1000
+    const access = grant(scopes, this.#anonymous.rights)
+    const kind = 'access_token'
+    return this.#reply(await this.#parts.bearer.issue({ kind, name: '', slot: '', service, access, expires }), expires)
+  }
+
+  #reply(token: string, expires: number): TokenReply {
+    const now = this.#parts.now()
     return {
-      token: access,
-      access_token: access,
-      expires_in: Math.max(Math.floor((expires - this.#now()) / 1000), 1),
-      issued_at: new Date(this.#now()).toISOString(),
-      ...refresh
+      token,
+      access_token: token,
+      expires_in: Math.max(Math.floor((expires - now) / 1000), 1),
+      issued_at: new Date(now).toISOString()
     }
   }
 
-  async #identify(credentials: TokenCredentials | undefined): Promise<Known | undefined> {
-    if (credentials === undefined) return undefined
-    if (credentials.kind === 'password') return this.#byPassword(credentials.name, credentials.password)
-    const payload = await this.#bearer.read('refresh_token', credentials.token)
+  #throttleAnonymous({ address }: Client): void {
+    this.#throttle.anonymous(address, this.isTrustedProxy(address))
+  }
+
+  #takesCredentials({ address, encrypted }: Client): boolean {
+    return encrypted || this.#plainCredentials === 'allowed' || this.#parts.networks.isNear(address)
+  }
+
+  #refusePlain(client: Client): Extract<Decision, { kind: 'denied' }> {
+    // Whoever is told warns once; a line for each try would be a way to fill the log.
+    this.#parts.log.debug('credentials over plain HTTP were refused', { address: client.address })
+    this.#parts.onInsecureCredentials(client.address)
+    return { kind: 'denied', message: this.#plainMessage(client) }
+  }
+
+  #plainMessage({ address }: Client): string {
+    return `credentials over plain HTTP are not taken from ${address}, where others may read them: come through the API proxy, give this registry a certificate (registry.tls), or allow it (registry.plainHttpCredentials)`
+  }
+
+  async #byRefreshToken(text: string): Promise<Known | undefined> {
+    const payload = await this.#parts.bearer.read('refresh_token', text)
     return payload && this.#bySlot(payload.name, payload.slot)
   }
 
-  async #byPassword(name: string, password: string): Promise<Known | undefined> {
+  /** @param scopes what the parent is asked about, for a token that only it knows */
+  async #byPassword(name: string, password: string, scopes: readonly string[]): Promise<Known | undefined> {
+    const { passwords, parentTokens } = this.#parts
     const token = this.#tokens.get(name)
-    const slot = await this.#passwords.check(name, password, token)
+    const slot =
+      token === undefined && parentTokens.enabled
+        ? await parentTokens.check(name, password, scopes)
+        : await passwords.check(name, password, token)
     // Settings may have changed while the password was derived: what counts is what is in force now.
     return slot && this.#bySlot(name, slot.fingerprint)
   }
 
   /** A changed, disabled or removed token, and a rotated or expired password, are found here at each request. */
   #bySlot(name: string, fingerprint: string): Known | undefined {
-    const token = this.#tokens.get(name)
+    // What the settings say of a name goes before what the parent says of it.
+    const token = this.#tokens.get(name) ?? this.#parts.parentTokens.get(name)
     const slot = token?.slots.find((each) => each.fingerprint === fingerprint)
-    return token?.enabled === true && slot !== undefined && isLive(slot, this.#now()) ? { token, slot } : undefined
+    return token?.enabled === true && slot !== undefined && isLive(slot, this.#parts.now())
+      ? { token, slot }
+      : undefined
   }
+}
+
+/** What a token for this would be asked with. */
+function scopesOf(need: Need): string[] {
+  return need.kind === 'repository' ? [`repository:${need.repository}:pull`] : []
 }
 
 /** RFC 7617: the name ends at the first colon; what follows is the password, colons and all. */

@@ -26,9 +26,9 @@ const payloadSchema = z.object({
 
 /** What one of our tokens says. */
 export interface BearerPayload {
-  /** The client token it was given to. */
+  /** The client token it was given to; empty where nobody said who they are. */
   readonly name: string
-  /** The fingerprint of the password it was given for: with another password it is worth nothing. */
+  /** The fingerprint of the password it was given for: with another password it is worth nothing. Empty for anonymous. */
   readonly slot: string
   readonly access: readonly Granted[]
   /** Milliseconds since the epoch; never is Infinity. */

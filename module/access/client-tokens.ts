@@ -41,7 +41,7 @@ export class ClientTokens {
           name,
           enabled: token.status === 'enabled',
           slots: [token.passwords.password1, token.passwords.password2].flatMap((password) =>
-            password === undefined ? [] : [slot(password, fingerprintKey)]
+            password === undefined ? [] : [slotOf(password, fingerprintKey)]
           ),
           rights: Rights.of(settings.scopeMaps[token.scopeMap]?.actions ?? [])
         })
@@ -58,7 +58,11 @@ export function isLive(slot: Slot, now: number): boolean {
   return now < slot.expires
 }
 
-function slot(password: { readonly hash: string; readonly expiry?: string | undefined }, key: Uint8Array): Slot {
+/** @param key keys the fingerprint */
+export function slotOf(
+  password: { readonly hash: string; readonly expiry?: string | undefined },
+  key: Uint8Array
+): Slot {
   return {
     hash: password.hash,
     fingerprint: createHmac('sha256', key).update(password.hash).digest('base64url').slice(0, 22),

@@ -3,17 +3,21 @@ import type { Log } from '../log/log.ts'
 import { verifyPassword } from '../settings/password-hash.ts'
 import { isLive, type ClientToken, type Slot } from './client-tokens.ts'
 import { Gate } from './gate.ts'
+import type { LoginHints } from './login-hints.ts'
 import { Lru } from './lru.ts'
 
 export interface PasswordCheckOptions {
   readonly now: () => number
   readonly log: Log
+  readonly hints: Pick<LoginHints, 'has' | 'add'>
   /** For tests that count derivations. */
   readonly verify?: (password: string, hash: string) => Promise<boolean>
 }
 
 /** Each derivation takes 16 MiB and tens of milliseconds of one core; libuv has four threads, and files need some. */
-const limits = { running: 2, waiting: 64, waitingPerName: 8 } as const
+const limits = { running: 2, waitingPerLane: 8 } as const
+/** Where names wait that are none: that they are turned away sooner tells a guesser no more than a scope map's name does. */
+const strangers = ''
 
 /** Passwords that were right, and those that were wrong: a misconfigured device sends the same one for ever. */
 const mostRemembered = 1000
@@ -61,8 +65,10 @@ export class PasswordCheck {
     const candidates = live.map((slot) => slot.hash).join()
     if (this.#wrong.get(id) === candidates) return undefined
     const found = await this.#once(`${id} ${candidates}`, name, password, live)
-    if (found !== undefined) this.#right.set(id, found.hash)
-    else {
+    if (found !== undefined) {
+      this.#right.set(id, found.hash)
+      this.#options.hints.add(name, password)
+    } else {
       this.#wrong.set(id, candidates)
       this.#options.log.warn('a login was refused', { name: name.slice(0, 64), reason: reasonOf(token, live) })
     }
@@ -73,7 +79,10 @@ export class PasswordCheck {
   #once(key: string, name: string, password: string, live: readonly Slot[]): Promise<Slot | undefined> {
     let running = this.#running.get(key)
     if (running === undefined) {
-      running = this.#gate.run(name.toLowerCase(), () => this.#derive(password, live))
+      const derive = (): Promise<Slot | undefined> => this.#derive(password, live)
+      const lane = live.length === 0 ? strangers : name.toLowerCase()
+      // A right password waits for nobody's wrong ones; that so few wrong ones pass as right keeps this within bounds.
+      running = live.length > 0 && this.#options.hints.has(name, password) ? derive() : this.#gate.run(lane, derive)
       this.#running.set(key, running)
       const forget = (): void => void this.#running.delete(key)
       running.then(forget, forget)

@@ -1,6 +1,7 @@
-/** Levels by the names of Microsoft's connected registry; `None` silences everything. */
-export const logLevels = ['Debug', 'Information', 'Warning', 'Error', 'None'] as const
-export type LogLevel = (typeof logLevels)[number]
+import { logLevels, type LogLevel } from './levels.ts'
+import { LogRing } from './ring.ts'
+
+export { logLevels, type LogLevel } from './levels.ts'
 
 /** Facts beside the sentence. Never a secret: callers pass fingerprints. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
@@ -23,6 +24,8 @@ const lines = {
 /** A log whose level can be changed while it runs (the twin's `logLevel`). */
 export class LineLog implements Log {
   level: LogLevel = 'Information'
+  /** What was written last. */
+  readonly recent = new LogRing()
   readonly #write: (line: string) => void
 
   constructor(write: (line: string) => void = (line) => void process.stdout.write(line)) {
@@ -49,7 +52,9 @@ export class LineLog implements Log {
     const rest = Object.entries(fields)
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => ` ${key}=${quote(String(value))}`)
-    this.#write(`${priority} ${time} [${name}] ${oneLine(message)}${rest.join('')}\n`)
+    const text = `${priority} ${time} [${name}] ${oneLine(message)}${rest.join('')}`
+    this.recent.add(level, text)
+    this.#write(`${text}\n`)
   }
 }
 

@@ -33,15 +33,30 @@ export class OciError extends Error {
   override readonly name = 'OciError'
   readonly code: OciErrorCode
   readonly detail: unknown
+  /** When it may be tried again, where that is known. */
+  readonly retryAfterSeconds: number | undefined
+  readonly #status: number | undefined
 
-  constructor(code: OciErrorCode, message?: string, options: { detail?: unknown; cause?: unknown } = {}) {
+  constructor(
+    code: OciErrorCode,
+    message?: string,
+    options: {
+      detail?: unknown
+      cause?: unknown
+      retryAfterSeconds?: number
+      /** Where HTTP has a better one than the table: 413, 414, 507. */
+      status?: number
+    } = {}
+  ) {
     super(message ?? table[code][1], options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.detail = options.detail
+    this.retryAfterSeconds = options.retryAfterSeconds
+    this.#status = options.status
   }
 
   get status(): number {
-    return table[this.code][0]
+    return this.#status ?? table[this.code][0]
   }
 
   /** The body that clients parse; container engines read only the first entry. */

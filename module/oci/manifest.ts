@@ -43,7 +43,9 @@ export function readManifest(bytes: Uint8Array, contentType?: string): ManifestC
   const index = isIndexMediaType(mediaType)
   const config = document['config'] === undefined ? [] : [descriptor(document['config'], 'config')]
   const layers = descriptors(document['layers'], 'layers').filter((layer) => !isForeign(layer))
-  const artifactType = typeof document['artifactType'] === 'string' ? document['artifactType'] : config[0]?.mediaType
+  // Empty counts as missing, and then an image manifest is what its config is (distribution-spec, "Listing Referrers").
+  const given = document['artifactType']
+  const artifactType = typeof given === 'string' && given !== '' ? given : config[0]?.mediaType
   return {
     mediaType,
     manifests: index ? descriptors(document['manifests'], 'manifests') : [],
@@ -54,6 +56,15 @@ export function readManifest(bytes: Uint8Array, contentType?: string): ManifestC
       ? { annotations: document['annotations'] as Readonly<Record<string, string>> }
       : {})
   }
+}
+
+/** What a registry files a manifest under, so that whoever asks for the referrers of its subject finds it. */
+export function referenceOf({ subject, artifactType }: ManifestContents): {
+  readonly subject?: Digest
+  readonly artifactType?: string
+} {
+  if (subject === undefined) return {}
+  return { subject: subject.digest, ...(artifactType === undefined ? {} : { artifactType }) }
 }
 
 /** Non-distributable layers stay where their `urls` say; registries need not hold them (image-spec, layer.md). */

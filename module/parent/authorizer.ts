@@ -1,13 +1,9 @@
 import { parseChallenges } from './challenge.ts'
+import { fingerprintOf, type CredentialChoice, type Credentials } from './credentials.ts'
 import { ParentError } from './errors.ts'
 import { ask, discard, readAll, type Answer } from './exchange.ts'
 import type { Outbound } from './outbound.ts'
 import { refusal } from './refusal.ts'
-
-export interface Credentials {
-  readonly tokenName: string
-  readonly password: string
-}
 
 /** What a proof is needed for: `base` is `/v2/` itself, `tags` a repository's list, `pull` its content. */
 export type Purpose =
@@ -42,7 +38,7 @@ const shortLifeSeconds = 60
 export class Authorizer {
   readonly #outbound: Outbound
   readonly #origin: URL
-  readonly #credentials: Credentials | undefined
+  readonly #choice: CredentialChoice
   readonly #userAgent: string
   readonly #grants = new Map<string, Grant>()
   readonly #tokens = new Map<string, BearerToken>()
@@ -50,11 +46,22 @@ export class Authorizer {
   #latest: Grant | undefined
   #basic = false
 
-  constructor(outbound: Outbound, origin: URL, credentials: Credentials | undefined, userAgent: string) {
+  constructor(outbound: Outbound, origin: URL, choice: CredentialChoice, userAgent: string) {
     this.#outbound = outbound
     this.#origin = origin
-    this.#credentials = credentials
+    this.#choice = choice
     this.#userAgent = userAgent
+  }
+
+  /** Whose rights are in question; undefined where nobody was named. */
+  get tokenName(): string | undefined {
+    return this.#choice.current?.tokenName
+  }
+
+  /** The parent has answered a request that was sent with proof, and did not refuse that. */
+  answered(): void {
+    const { current } = this.#choice
+    if (this.#basic && current !== undefined) this.#choice.take(current)
   }
 
   /** The `Authorization` to begin with, or undefined where the parent has asked for none so far. */
@@ -85,14 +92,14 @@ export class Authorizer {
     const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && 'realm' in parameters)
     if (bearer !== undefined) {
       const grant = {
-        realm: this.#realm(bearer.parameters['realm'] ?? ''),
+        realm: realmOf(this.#origin, bearer.parameters['realm'] ?? ''),
         service: bearer.parameters['service'],
         scope: bearer.parameters['scope'] ?? ''
       }
       this.#latest = grant
       this.#basic = false
       this.#grants.set(keyOf(purpose), grant)
-      if (spent.has(idOf(grant))) throw await refusal(answer, subject, this.#credentials?.tokenName)
+      if (spent.has(idOf(grant))) throw await refusal(answer, subject, this.tokenName)
       await discard(answer)
       spent.add(idOf(grant))
       this.#tokens.delete(idOf(grant))
@@ -104,7 +111,9 @@ export class Authorizer {
         'PARENT_PROTOCOL',
         `${this.#origin.host} answers 401 and names no way to prove who asks: check that the endpoint is a registry`
       )
-    if (spent.has('basic')) throw this.#unauthorized(this.#origin.host)
+    const { current } = this.#choice
+    if (current !== undefined && spent.has(basicKey(current)) && !this.#choice.refuse(current))
+      throw this.#unauthorized(this.#origin.host)
     this.#basic = true
     return this.#basicHeader(spent)
   }
@@ -116,21 +125,10 @@ export class Authorizer {
   }
 
   #basicHeader(spent: Spent): string {
-    if (this.#credentials === undefined) throw this.#unauthorized(this.#origin.host)
-    spent.add('basic')
-    const { tokenName, password } = this.#credentials
-    return `Basic ${Buffer.from(`${tokenName}:${password}`).toString('base64')}`
-  }
-
-  /** The password goes to https, or to the very host that is spoken to in the clear anyway; never from https down to http. */
-  #realm(text: string): URL {
-    const realm = URL.parse(text, this.#origin.href)
-    const sameInTheClear = this.#origin.protocol === 'http:' && realm?.hostname === this.#origin.hostname
-    if (realm !== null && (realm.protocol === 'https:' || (realm.protocol === 'http:' && sameInTheClear))) return realm
-    throw new ParentError(
-      'PARENT_PROTOCOL',
-      `${this.#origin.host} names a token endpoint that would get the password in the clear (${realm?.host ?? 'no address'}): nothing was sent there; check the parent's endpoint and protocol`
-    )
+    const { current } = this.#choice
+    if (current === undefined || spent.has(basicKey(current))) throw this.#unauthorized(this.#origin.host)
+    spent.add(basicKey(current))
+    return basic(current)
   }
 
   async #fetchOnce(grant: Grant, signal: AbortSignal | undefined): Promise<BearerToken> {
@@ -143,6 +141,22 @@ export class Authorizer {
   }
 
   async #fetch(grant: Grant): Promise<BearerToken> {
+    const tried = new Set<Credentials>()
+    for (;;) {
+      const { current } = this.#choice
+      const token = await this.#fetchWith(grant, current)
+      if (token !== undefined) {
+        if (current !== undefined) this.#choice.take(current)
+        return token
+      }
+      if (current === undefined || tried.has(current) || !this.#choice.refuse(current))
+        throw this.#unauthorized(grant.realm.host)
+      tried.add(current)
+    }
+  }
+
+  /** @returns undefined where the credentials are refused */
+  async #fetchWith(grant: Grant, credentials: Credentials | undefined): Promise<BearerToken | undefined> {
     const url = new URL(grant.realm)
     if (grant.service !== undefined) url.searchParams.set('service', grant.service)
     for (const scope of grant.scope.split(' ').filter((text) => text !== '')) url.searchParams.append('scope', scope)
@@ -153,28 +167,53 @@ export class Authorizer {
       headers: {
         'user-agent': this.#userAgent,
         accept: 'application/json',
-        ...(this.#credentials === undefined ? {} : { authorization: this.#basicHeader(new Set()) })
+        ...(credentials === undefined ? {} : { authorization: basic(credentials) })
       }
     })
     if (answer.status === 401) {
       await discard(answer)
-      throw this.#unauthorized(url.host)
+      return undefined
     }
     if (answer.status !== 200)
-      throw await refusal(answer, grant.scope === '' ? 'its token endpoint' : grant.scope, this.#credentials?.tokenName)
+      throw await refusal(answer, grant.scope === '' ? 'its token endpoint' : grant.scope, credentials?.tokenName)
     const { value, lifeSeconds } = readToken(await readAll(answer, 1024 * 1024), url.host)
     // A tenth early, at most a minute: a token must outlive the request that it is sent with.
     return { value, until: asked + (lifeSeconds - Math.min(60, lifeSeconds / 10)) * 1000 }
   }
 
   #unauthorized(host: string): ParentError {
+    const { names } = this.#choice
     return new ParentError(
       'PARENT_UNAUTHORIZED',
-      this.#credentials === undefined
+      names.length === 0
         ? `${host} wants credentials and none are set: set the parent's token name and password`
-        : `${host} refuses token ${this.#credentials.tokenName}: its password is wrong or has expired, or the token or its connected registry is disabled; make a new password and set it where the parent is set`
+        : `${host} refuses token ${names.join(' and token ')}: its password is wrong or has expired, or the token or its connected registry is disabled; make a new password and set it where the parent is set`
     )
   }
+}
+
+/**
+ * A token endpoint, where a password may be sent there: to https, or to the very host that is spoken to in the clear anyway;
+ * never from https down to http.
+ *
+ * @throws {ParentError} `PARENT_PROTOCOL`
+ */
+export function realmOf(origin: URL, text: string): URL {
+  const realm = URL.parse(text, origin.href)
+  const sameInTheClear = origin.protocol === 'http:' && realm?.hostname === origin.hostname
+  if (realm !== null && (realm.protocol === 'https:' || (realm.protocol === 'http:' && sameInTheClear))) return realm
+  throw new ParentError(
+    'PARENT_PROTOCOL',
+    `${origin.host} names a token endpoint that would get the password in the clear (${realm?.host ?? 'no address'}): nothing was sent there; check the parent's endpoint and protocol`
+  )
+}
+
+function basic({ tokenName, password }: Credentials): string {
+  return `Basic ${Buffer.from(`${tokenName}:${password}`).toString('base64')}`
+}
+
+function basicKey(credentials: Credentials): string {
+  return `basic ${fingerprintOf(credentials)}`
 }
 
 function keyOf(purpose: Purpose): string {

@@ -1,15 +1,17 @@
 import type { Readable } from 'node:stream'
 
 /** Bytes of one body that may wait for a slow disk. */
-const mostQueued = 2 * 1024 * 1024
+const usualReadAhead = 2 * 1024 * 1024
 
 /**
  * The bytes of a body, every one that arrived: where the connection breaks, the error comes after them. Iterating the stream
  * itself would lose what its buffer holds at that moment, and a metered link pays for those bytes a second time.
  *
  * Leaving the loop early destroys the body.
+ *
+ * @param mostQueued bytes that may wait for whoever reads; the stream's own buffer comes on top
  */
-export async function* arrivals(body: Readable): AsyncGenerator<Buffer, void, undefined> {
+export async function* arrivals(body: Readable, mostQueued = usualReadAhead): AsyncGenerator<Buffer, void, undefined> {
   const queue: Buffer[] = []
   let queued = 0
   let end: { readonly error?: Error } | undefined

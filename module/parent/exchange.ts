@@ -94,10 +94,18 @@ export async function readAll(answer: Answer, limit: number, signal?: AbortSigna
   return Buffer.concat(chunks)
 }
 
-/** The body's bytes as they come; leaving the loop early closes the connection. */
-export async function* readBody(answer: Answer, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+/**
+ * The body's bytes as they come; leaving the loop early closes the connection.
+ *
+ * @param readAhead bytes that may wait to be read
+ */
+export async function* readBody(
+  answer: Answer,
+  signal?: AbortSignal,
+  readAhead?: number
+): AsyncGenerator<Buffer, void, undefined> {
   try {
-    yield* arrivals(answer.body)
+    yield* arrivals(answer.body, readAhead)
   } catch (error) {
     signal?.throwIfAborted()
     throw fromNetwork(error, answer.url.host)

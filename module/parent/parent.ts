@@ -1,12 +1,15 @@
 import type { Log } from '../log/log.ts'
 import { algorithmOf, digestOf, isDigest, type Digest } from '../oci/digest.ts'
-import { manifestMediaTypes } from '../oci/media-types.ts'
+import { readManifest, type Descriptor } from '../oci/manifest.ts'
+import { manifestMediaTypes, mediaTypes } from '../oci/media-types.ts'
 import { isTag, type Repository, type Tag } from '../oci/name.ts'
 import { Authorizer, type Purpose, type Spent } from './authorizer.ts'
+import { CredentialChoice, type Credentials, type TakenCredential } from './credentials.ts'
 import { ParentError } from './errors.ts'
 import { askFollowing, discard, one, readAll, readBody, type Answer } from './exchange.ts'
 import { createOutbound, defaultTimeouts, type ParentTimeouts } from './outbound.ts'
 import { refusal } from './refusal.ts'
+import { verifyToken, type ParentGrant } from './verify.ts'
 
 export interface ParentOptions {
   /** `https://host[:port]` */
@@ -14,6 +17,10 @@ export interface ParentOptions {
   /** Without a name and a password only parents that ask for none can be read. */
   readonly tokenName?: string
   readonly password?: string
+  /** What to try where these are refused: the device's other credential for the same parent. */
+  readonly otherCredentials?: Credentials | undefined
+  /** Told of a credential that the parent took, now and then. */
+  readonly onCredential?: (taken: TakenCredential) => void
   /** PEM text that is trusted beside the system's roots: IoT Edge's trust bundle. */
   readonly extraCertificates?: string | undefined
   /** Where `https_proxy`, `http_proxy` and `no_proxy` are looked up. */
@@ -66,8 +73,30 @@ export interface Parent {
   blob(
     repository: Repository,
     digest: Digest,
-    options?: { readonly offset?: number; readonly signal?: AbortSignal | undefined }
+    options?: {
+      readonly offset?: number
+      readonly signal?: AbortSignal | undefined
+      /** Bytes that may wait to be read: a slow reader's ceiling is only as good as this is small. */
+      readonly readAhead?: number | undefined
+    }
   ): Promise<FetchedBlob>
+  /** What refers to a manifest, or undefined where the parent has no referrers API. */
+  referrers(
+    repository: Repository,
+    subject: Digest,
+    options?: { readonly signal?: AbortSignal | undefined }
+  ): Promise<readonly Descriptor[] | undefined>
+  /**
+   * Whether the parent knows a client's token, and what it grants it of the scopes.
+   *
+   * @returns undefined where it refuses the name or the password
+   */
+  verify(
+    tokenName: string,
+    password: string,
+    scopes: readonly string[],
+    signal: AbortSignal
+  ): Promise<ParentGrant[] | undefined>
   /** Ends every connection; what is under way fails. */
   close(): Promise<void>
 }
@@ -90,8 +119,10 @@ export function createParent(options: ParentOptions): Parent {
   const { tokenName, password } = options
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
   const outbound = createOutbound(options.environment ?? {}, options.extraCertificates, timeouts)
-  const credentials = tokenName === undefined || password === undefined ? undefined : { tokenName, password }
-  const authorizer = new Authorizer(outbound, origin, credentials, options.userAgent)
+  const preferred = tokenName === undefined || password === undefined ? [] : [{ tokenName, password }]
+  const all = [...preferred, ...(options.otherCredentials === undefined ? [] : [options.otherCredentials])]
+  const choice = new CredentialChoice(all, options.onCredential)
+  const authorizer = new Authorizer(outbound, origin, choice, options.userAgent)
 
   /** Asks with proof of identity, renewing it once, and asking anew for signed links that have ended. */
   async function request(
@@ -118,6 +149,7 @@ export function createParent(options: ParentOptions): Parent {
         signal: what.signal
       })
       const elsewhere = answer.url.origin !== what.url.origin
+      if (answer.status < 500 && ![401, 407, 429].includes(answer.status)) authorizer.answered()
       if (!elsewhere && answer.status === 401)
         authorization = await authorizer.respond(answer, purpose, subject, spent, what.signal)
       else if (elsewhere && [401, 403, 404, 410].includes(answer.status)) {
@@ -142,7 +174,7 @@ export function createParent(options: ParentOptions): Parent {
     const url = new URL(`/v2/${repository}/manifests/${reference}`, options.origin)
     const headers = { accept: manifestMediaTypes.join(', ') }
     const answer = await request({ url, headers, signal }, { kind: 'pull', repository }, subject)
-    if (answer.status !== 200) throw await refusal(answer, subject, tokenName)
+    if (answer.status !== 200) throw await refusal(answer, subject, authorizer.tokenName)
     const bytes = await readAll(answer, largestManifest, signal)
     const told = isDigest(reference) ? reference : one(answer.headers['docker-content-digest'])
     const digest = told !== undefined && isDigest(told) ? told : digestOf(bytes)
@@ -164,7 +196,7 @@ export function createParent(options: ParentOptions): Parent {
         { kind: 'base' },
         'its base (/v2/)'
       )
-      if (answer.status !== 200) throw await refusal(answer, 'registry at /v2/', tokenName)
+      if (answer.status !== 200) throw await refusal(answer, 'registry at /v2/', authorizer.tokenName)
       await discard(answer)
     },
 
@@ -174,7 +206,7 @@ export function createParent(options: ParentOptions): Parent {
         const here: URL = url
         const subject = `tag list of ${repository}`
         const answer = await request({ url: here, signal }, { kind: 'tags', repository }, subject)
-        if (answer.status !== 200) throw await refusal(answer, subject, tokenName)
+        if (answer.status !== 200) throw await refusal(answer, subject, authorizer.tokenName)
         url = nextPage(one(answer.headers['link']), here, page)
         yield* readTags(await readAll(answer, 16 * 1024 * 1024, signal), here.host)
       }
@@ -198,12 +230,12 @@ export function createParent(options: ParentOptions): Parent {
         return { digest, mediaType: mediaTypeOf(answer) }
       }
       // Some registries answer HEAD without a digest, or not at all (registry.md §6.2).
-      if (answer.status !== 200 && answer.status !== 405) throw await refusal(answer, subject, tokenName)
+      if (answer.status !== 200 && answer.status !== 405) throw await refusal(answer, subject, authorizer.tokenName)
       await discard(answer)
       return manifest(repository, reference, { signal })
     },
 
-    async blob(repository, digest, { offset = 0, signal } = {}) {
+    async blob(repository, digest, { offset = 0, signal, readAhead } = {}) {
       const subject = nameOf(repository, digest)
       const url = new URL(`/v2/${repository}/blobs/${digest}`, options.origin)
       const get = (from: number): Promise<Answer> =>
@@ -218,7 +250,7 @@ export function createParent(options: ParentOptions): Parent {
         await discard(answer)
         answer = await get(0)
       }
-      if (answer.status !== 200 && answer.status !== 206) throw await refusal(answer, subject, tokenName)
+      if (answer.status !== 200 && answer.status !== 206) throw await refusal(answer, subject, authorizer.tokenName)
       const place = placeOf(answer)
       if (place === undefined || (place.offset !== offset && place.offset !== 0)) {
         answer.body.destroy()
@@ -227,7 +259,30 @@ export function createParent(options: ParentOptions): Parent {
           `${answer.url.host} answers another range of ${subject} than asked for`
         )
       }
-      return { ...place, stream: readBody(answer, signal) }
+      return { ...place, stream: readBody(answer, signal, readAhead) }
+    },
+
+    verify: (tokenName, password, scopes, signal) =>
+      verifyToken(outbound, { origin, userAgent: options.userAgent, tokenName, password, scopes, signal }),
+
+    async referrers(repository, subject, { signal } = {}) {
+      const found: Descriptor[] = []
+      let url: URL | undefined = new URL(`/v2/${repository}/referrers/${subject}`, options.origin)
+      for (let page = 0; url !== undefined; page += 1) {
+        const here: URL = url
+        const what = `list of referrers of ${nameOf(repository, subject)}`
+        const headers = { accept: mediaTypes.ociIndex }
+        const answer = await request({ url: here, headers, signal }, { kind: 'pull', repository }, what)
+        // Registries without the API answer 404; some of them do not even know the path.
+        if (page === 0 && [400, 404, 405].includes(answer.status)) {
+          await discard(answer)
+          return undefined
+        }
+        if (answer.status !== 200) throw await refusal(answer, what, authorizer.tokenName)
+        url = nextPage(one(answer.headers['link']), here, page)
+        found.push(...readReferrers(await readAll(answer, largestManifest, signal), here.host))
+      }
+      return found
     },
 
     close: () => outbound.close()
@@ -261,6 +316,14 @@ function nextPage(link: string | undefined, from: URL, page: number): URL | unde
   if (next?.origin !== from.origin || next.href === from.href || page >= mostPages)
     throw new ParentError('PARENT_PROTOCOL', `${from.host} pages its tags in a way that leads nowhere`)
   return next
+}
+
+function readReferrers(bytes: Buffer, host: string): readonly Descriptor[] {
+  try {
+    return readManifest(bytes, mediaTypes.ociIndex).manifests
+  } catch (cause) {
+    throw new ParentError('PARENT_PROTOCOL', `${host} answers a list of referrers that is no index`, { cause })
+  }
 }
 
 function readTags(bytes: Buffer, host: string): Tag[] {

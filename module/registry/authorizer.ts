@@ -12,9 +12,22 @@ export type Need =
 
 /** Who is allowed to do it. */
 export interface Caller {
+  /** The client token's name; empty for somebody who did not say who they are. */
   readonly name: string
   /** Whether the catalog may show them this repository. */
   mayList(repository: Repository): boolean
+  /**
+   * Whether they may do something else too: a mount asks for `pull` on the repositories that hold a blob. Whatever a bearer
+   * token was asked for: a mount that names no source finds its blob where its client could not know it would need a scope.
+   */
+  may(action: 'pull' | 'push' | 'delete' | 'list', repository: Repository): boolean
+}
+
+/** Where a request comes from, as its connection has it. */
+export interface Client {
+  readonly address: string
+  /** Whether this hop is TLS. */
+  readonly encrypted: boolean
 }
 
 export type Decision =
@@ -22,16 +35,17 @@ export type Decision =
   /** 401; `error` tells clients that fetching another bearer token may help (RFC 6750, section 3.1). */
   | { readonly kind: 'challenge'; readonly error?: 'invalid_token' | 'insufficient_scope'; readonly message: string }
   /** 403: logging in again would not help. */
-  | { readonly kind: 'denied'; readonly message: string }
+  | { readonly kind: 'denied'; readonly message: string; readonly name?: string }
 
 /** Whom the registry asks "may they?". */
 export interface Authorizer {
   /** @throws {OciError} `TOOMANYREQUESTS` */
-  authorize(authorization: string | undefined, need: Need): Promise<Decision>
+  authorize(authorization: string | undefined, need: Need, client: Client): Promise<Decision>
 }
 
 /** Who asks the token endpoint, and for what. */
 export interface TokenRequest {
+  readonly client: Client
   readonly service: string
   readonly scopes: readonly string[]
   readonly credentials?:
@@ -42,6 +56,6 @@ export interface TokenRequest {
 
 /** Who makes bearer tokens. */
 export interface TokenIssuer {
-  /** @returns the reply's body. @throws {OciError} `UNAUTHORIZED`, `TOOMANYREQUESTS` */
+  /** @returns the reply's body. @throws {OciError} `UNAUTHORIZED`, `DENIED`, `TOOMANYREQUESTS` */
   issue(request: TokenRequest): Promise<object>
 }

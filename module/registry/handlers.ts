@@ -1,22 +1,37 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Repository } from '../oci/name.ts'
 import type { Caller } from './authorizer.ts'
 import type { Content } from './content.ts'
-import type { ManifestCache } from './manifest-cache.ts'
+import type { ByteCache } from './byte-cache.ts'
+import type { DescriptorCache } from './descriptor-cache.ts'
+import type { FallbackCache } from './fallback-referrers.ts'
+import type { Uploads } from './uploads.ts'
 
 /** What every handler of the read side works with. */
 export interface Serving {
   readonly content: Content
-  readonly cache: ManifestCache
+  /** Manifests. */
+  readonly cache: ByteCache
+  readonly smallBlobs: ByteCache
+  readonly descriptors: DescriptorCache
+  readonly fallbacks: FallbackCache
   /** Told of what a caller who may have it asked for and is not here yet. */
   readonly onMissing: (repository: Repository, reference: string) => void
+}
+
+/** What the handlers of the write side work with. */
+export interface Pushing extends Serving {
+  readonly uploads: Uploads
+  /** Whether a manifest is taken that names blobs or manifests which its repository does not hold. */
+  readonly missingContent: () => 'accepted' | 'refused'
 }
 
 /** A request that was let in. */
 export interface Exchange {
   readonly request: IncomingMessage
+  readonly response: ServerResponse
   readonly query: URLSearchParams
   readonly caller: Caller
 }

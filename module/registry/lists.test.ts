@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
 import { digestOf } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
-import { parseRepository, parseTag } from '../oci/name.ts'
-import { putBlob } from '../storage/contract.ts'
-import { app, codeOf, manifest, useWorld } from './world.test.ts'
+import { app, codeOf, useWorld } from './world.test.ts'
 
 describe('registry: lists', () => {
   const world = useWorld()
@@ -49,34 +47,5 @@ describe('registry: lists', () => {
       manifests: []
     })
     assert.equal(codeOf(await world.get('/v2/samples/app/referrers/nonsense')), 'DIGEST_INVALID')
-  })
-
-  it('give the referrers that a client wrote under the fallback tag', async () => {
-    const entry = (artifactType: string) => {
-      return {
-        mediaType: mediaTypes.ociManifest,
-        digest: digestOf(artifactType),
-        size: 3,
-        artifactType,
-        annotations: { a: 'b' }
-      }
-    }
-    const index = Buffer.from(
-      JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [entry('sig'), entry('sbom')] })
-    )
-    const digest = await putBlob(world.storage, index)
-    const repository = parseRepository('samples/signed')
-    const subject = digestOf(manifest)
-    await world.storage.index.apply([
-      { kind: 'putManifest', repository, digest, mediaType: mediaTypes.ociIndex, size: index.length },
-      { kind: 'setTag', repository, tag: parseTag(subject.replace(':', '-')), digest }
-    ])
-    const all = await world.get(`/v2/samples/signed/referrers/${subject}`)
-    assert.deepEqual(JSON.parse(all.body.toString()).manifests, [entry('sig'), entry('sbom')])
-    assert.equal(all.headers['oci-filters-applied'], undefined)
-    const some = await world.get(`/v2/samples/signed/referrers/${subject}?artifactType=sbom`)
-    assert.deepEqual(JSON.parse(some.body.toString()).manifests, [entry('sbom')])
-    assert.equal(some.headers['oci-filters-applied'], 'artifactType')
-    await world.storage.index.apply([{ kind: 'removeRepository', repository }])
   })
 })

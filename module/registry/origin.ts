@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Client } from './authorizer.ts'
 
 /** The registry as the client addresses it. */
 export interface Origin {
@@ -11,16 +12,27 @@ const hostPattern = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
 /**
  * Reads the address a client used. IoT Edge's API proxy passes no `Host` on, but sets `X-Forwarded-Host` (with the port)
- * and `X-Forwarded-Proto`; a client that sets them itself misleads nobody but itself. What is no host is not repeated
- * into a header.
+ * and `X-Forwarded-Proto`. From anybody else they are passed over: a shared cache on the way, or a page in a browser, could
+ * be made to hand a realm to others that collects their passwords. What is no host is not repeated into a header.
+ *
+ * @param trusted whether the connection is a proxy's whose word counts
  */
-export function readOrigin(request: IncomingMessage): Origin {
-  const encrypted = 'encrypted' in request.socket
-  const forwardedHost = firstOf(request.headers['x-forwarded-host'])
-  const forwardedProto = firstOf(request.headers['x-forwarded-proto'])
+export function readOrigin(request: IncomingMessage, trusted: boolean): Origin {
+  const forwardedHost = trusted ? firstOf(request.headers['x-forwarded-host']) : undefined
+  const forwardedProto = trusted ? firstOf(request.headers['x-forwarded-proto']) : undefined
   const host = [forwardedHost, request.headers.host].find((each) => each !== undefined && hostPattern.test(each))
-  const scheme = forwardedProto === 'https' || forwardedProto === 'http' ? forwardedProto : encrypted ? 'https' : 'http'
+  const scheme =
+    forwardedProto === 'https' || forwardedProto === 'http' ? forwardedProto : isEncrypted(request) ? 'https' : 'http'
   return { scheme, host: host ?? localAddress(request) }
+}
+
+/** Who is at the other end of the connection: behind a proxy, the proxy. */
+export function readClient(request: IncomingMessage): Client {
+  return { address: request.socket.remoteAddress ?? '', encrypted: isEncrypted(request) }
+}
+
+function isEncrypted({ socket }: IncomingMessage): boolean {
+  return 'encrypted' in socket
 }
 
 /** HTTP/1.0 clients send no `Host`. */

@@ -38,7 +38,7 @@ describe('registry', () => {
     })
 
     it('challenges for Basic by setting', async () => {
-      const relayed = await world.start({ challenge: 'Basic' })
+      const relayed = await world.start({ challenge: () => 'Basic' })
       const answer = await world.send('GET', '/v2/', {}, undefined, portOf(relayed))
       assert.equal(answer.headers['www-authenticate'], `Basic realm="127.0.0.1:${portOf(relayed)}", charset="UTF-8"`)
       assert.equal((await world.send('GET', '/v2/', { authorization: basic }, undefined, portOf(relayed))).status, 200)
@@ -130,7 +130,16 @@ describe('registry', () => {
         assert.equal((await world.get('/v2/')).status, 200)
       }
       world.mode = 'ReadWrite'
-      assert.match((await world.send('POST', '/v2/samples/app/blobs/uploads/')).body.toString(), /serves pulls only/)
+      for (const [method, path] of writes) {
+        const answer = await world.send(
+          method,
+          path,
+          { authorization: basic },
+          method.startsWith('P') ? 'x' : undefined
+        )
+        assert.equal(answer.status, 403, `${method} ${path}`)
+        assert.equal(codeOf(answer), 'DENIED')
+      }
       assert.equal((await world.get('/v2/samples/app/manifests/1.0')).status, 200)
     })
 

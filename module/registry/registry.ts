@@ -2,40 +2,54 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Repository } from '../oci/name.ts'
+import { auditEntry, type Audit, type Trail } from './audit.ts'
 import type { Authorizer, Need, TokenIssuer } from './authorizer.ts'
 import { serveBlob } from './blobs.ts'
+import { ByteCache } from './byte-cache.ts'
 import { challenge, type ChallengeScheme } from './challenge.ts'
 import type { Content } from './content.ts'
-import type { Exchange, Serving } from './handlers.ts'
+import { DescriptorCache } from './descriptor-cache.ts'
+import { FallbackCache } from './fallback-referrers.ts'
+import type { Exchange, Pushing } from './handlers.ts'
 import { serveCatalog, serveTags } from './lists.ts'
-import { ManifestCache } from './manifest-cache.ts'
 import { serveManifest } from './manifests.ts'
-import { readOrigin } from './origin.ts'
+import { readClient, readOrigin } from './origin.ts'
 import { serveReferrers } from './referrers.ts'
 import { errorReply, json, toOciError, writeReply, type Reply } from './reply.ts'
 import { readRoute, type Route } from './routes.ts'
 import type { Handler } from './server.ts'
 import { isTokenPath, serveToken } from './tokens.ts'
+import { Uploads } from './uploads.ts'
+import { refuseWrite, serveWrite } from './writes.ts'
 
 export interface RegistryOptions {
   readonly content: Content
   readonly authorizer: Authorizer
   readonly tokens: TokenIssuer
   readonly log: Log
-  /** The mode in force: it decides what a push is told. */
+  /** The mode in force; ReadOnly by default. */
   readonly mode?: () => 'ReadOnly' | 'ReadWrite'
-  /** Bearer by default. */
-  readonly challenge?: ChallengeScheme
+  /** The scheme in force; Bearer by default. */
+  readonly challenge?: () => ChallengeScheme
+  /** Whether a connection from this address is a proxy's whose `X-Forwarded-*` headers count; nobody's by default. */
+  readonly trustsProxy?: (address: string) => boolean
+  readonly audit?: Audit
+  /** Whether a manifest is taken that names what its repository does not hold; it is, by default. */
+  readonly missingContent?: () => 'accepted' | 'refused'
   /** Told of what somebody who may pull it asked for and is not here yet: a tag or a digest. Must not throw. */
   readonly onMissing?: (repository: Repository, reference: string) => void
 }
 
 /** Docker Engine before 17 looks for it, and every registry still sends it. */
 const apiVersion = { 'Docker-Distribution-Api-Version': 'registry/2.0' }
+/** Bytes. Manifests are some kilobytes: this holds a thousand. Indexes with thousands of entries would drive them out. */
+const manifestCache = { most: 16 * 1024 * 1024, largest: 1024 * 1024 } as const
+/** Bytes. Configs, and the small layers that many devices pull one after another. */
+const blobCache = { most: 8 * 1024 * 1024, largest: 128 * 1024 } as const
 const readMethods: readonly (string | undefined)[] = ['GET', 'HEAD']
 
 /**
- * The OCI distribution API, with its token endpoints. This release serves pulls; pushes are refused.
+ * The OCI distribution API, with its token endpoints.
  *
  * @returns a handler that answers `/v2`, `/acr/oauth2/token` and `/oauth2/token`, and leaves every other path to others
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
@@ -52,12 +66,23 @@ export function createRegistry(options: RegistryOptions): Handler {
 
 class Registry {
   readonly #options: RegistryOptions
-  readonly #serving: Serving
+  readonly #serving: Pushing
 
   constructor(options: RegistryOptions) {
     this.#options = options
     const onMissing = options.onMissing ?? (() => undefined)
-    this.#serving = { content: options.content, cache: new ManifestCache(), onMissing }
+    const missingContent = options.missingContent ?? (() => 'accepted')
+    const uploads = new Uploads(options.content.blobs)
+    this.#serving = {
+      content: options.content,
+      cache: new ByteCache(manifestCache),
+      smallBlobs: new ByteCache(blobCache),
+      descriptors: new DescriptorCache(),
+      fallbacks: new FallbackCache(),
+      onMissing,
+      missingContent,
+      uploads
+    }
   }
 
   async answer(
@@ -66,15 +91,20 @@ class Registry {
     path: string,
     query: URLSearchParams
   ): Promise<void> {
-    const { log } = this.#options
+    const { log, audit } = this.#options
+    const trail: Trail = {}
+    let headers: OutgoingHttpHeaders = {}
     try {
-      const reply = await this.#reply(request, response, path, query)
+      const reply = await this.#reply(request, response, path, query, trail)
+      headers = reply.headers
       await writeReply(request, response, withHeaders(reply, apiVersion), log)
     } catch (error) {
       const reply = errorReply(toOciError(error, log, path), apiVersion)
       if (response.headersSent) response.destroy()
       else await writeReply(request, response, reply, log)
     }
+    const entry = audit && auditEntry(request, trail, response.statusCode, headers)
+    if (entry !== undefined) audit?.record(entry)
     log.debug('request', { method: request.method, path, status: response.statusCode })
   }
 
@@ -82,25 +112,39 @@ class Registry {
     request: IncomingMessage,
     response: ServerResponse,
     path: string,
-    query: URLSearchParams
+    query: URLSearchParams,
+    trail: Trail
   ): Promise<Reply> {
     const { authorizer, tokens } = this.#options
-    const origin = readOrigin(request)
+    const client = readClient(request)
+    const origin = readOrigin(request, this.#options.trustsProxy?.(client.address) ?? false)
     const route = readRoute(path)
-    if (route === undefined) return serveToken(tokens, request, response, query, origin)
+    trail.route = route
+    if (route === undefined) return serveToken(tokens, request, response, query, origin, trail)
     const reading = readMethods.includes(request.method) && route.kind !== 'upload' && route.kind !== 'uploads'
     const need = needOf(route, reading, request.method)
+    const writable = this.#options.mode?.() === 'ReadWrite'
     // Whoever is known learns that pushing is not possible here, whatever their scope map says.
-    const decision = await authorizer.authorize(request.headers.authorization, reading ? need : { kind: 'login' })
+    const decision = await authorizer.authorize(
+      request.headers.authorization,
+      reading || writable ? need : { kind: 'login' },
+      client
+    )
     switch (decision.kind) {
       case 'denied':
+        trail.who = decision.name
         return errorReply(new OciError('DENIED', decision.message))
       case 'challenge':
         return errorReply(new OciError('UNAUTHORIZED', decision.message), {
-          'WWW-Authenticate': challenge(this.#options.challenge ?? 'Bearer', origin, need, decision)
+          'WWW-Authenticate': challenge(this.#options.challenge?.() ?? 'Bearer', origin, need, decision)
         })
-      case 'allowed':
-        return reading ? this.#read(route, { request, query, caller: decision.caller }) : this.#refuseWrite(route)
+      case 'allowed': {
+        const { caller } = decision
+        trail.who = caller.name
+        const exchange = { request, response, query, caller }
+        if (reading) return this.#read(route, exchange)
+        return writable ? serveWrite(this.#serving, exchange, route) : refuseWrite(route)
+      }
     }
   }
 
@@ -120,19 +164,8 @@ class Registry {
         return json(200, {})
       case 'uploads':
       case 'upload':
-        return this.#refuseWrite(route)
+        return refuseWrite(route)
     }
-  }
-
-  #refuseWrite(route: Route): Reply {
-    const writable = ['manifest', 'blob', 'upload', 'uploads'].includes(route.kind)
-    const readOnly = (this.#options.mode?.() ?? 'ReadOnly') === 'ReadOnly'
-    const message = !writable
-      ? 'this path can only be read'
-      : readOnly
-        ? 'this connected registry is ReadOnly: push to its parent, and it arrives here with the next sync'
-        : 'this release of the connected registry serves pulls only, in ReadWrite mode too: push to its parent'
-    return errorReply(new OciError('UNSUPPORTED', message), { Allow: 'GET, HEAD' })
   }
 }
 

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
 import { errorReply, toOciError, writeReply } from './reply.ts'
@@ -42,6 +43,28 @@ export function createHttpServer(handlers: readonly Handler[], log: Log): Server
   )
   // Handlers say themselves when a body may come, so that a refused one is never sent.
   server.on('checkContinue', listener)
+  server.on('clientError', refuse)
   server.setTimeout(timeouts.idle)
   return server
+}
+
+/** What is no HTTP gets the one form of errors too, unless an answer is on its way already; then its connection ends. */
+function refuse(error: Error & { readonly code?: string }, socket: Duplex): void {
+  // Node keeps the answer that is under way there, and looks at it for its own reply to such errors.
+  const { _httpMessage: underWay } = socket as { _httpMessage?: ServerResponse }
+  if (!socket.writable || underWay?.headersSent === true) return void socket.destroy()
+  const [status, reason, message] = refusals[error.code ?? ''] ?? [400, 'Bad Request', 'this is not HTTP']
+  const body = JSON.stringify(new OciError('UNSUPPORTED', message, { status }).toBody())
+  const head = [
+    `HTTP/1.1 ${status} ${reason}`,
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    'Connection: close'
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+}
+
+const refusals: Readonly<Record<string, readonly [status: number, reason: string, message: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'the request line and headers are longer than 16 KiB'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'the request did not arrive in time']
 }

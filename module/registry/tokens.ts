@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OciError } from '../oci/errors.ts'
+import type { Trail } from './audit.ts'
 import type { TokenIssuer, TokenRequest } from './authorizer.ts'
 import { tokenPath } from './challenge.ts'
-import type { Origin } from './origin.ts'
+import { readClient, type Origin } from './origin.ts'
 import { errorReply, json, type Reply } from './reply.ts'
 
 /** A form with a few names in it; more is no token request. */
@@ -19,7 +20,7 @@ export function isTokenPath(path: string): boolean {
  * The token endpoint: GET with Basic, as docker and containers-image ask; POST with a form, as containerd, BuildKit and
  * ACR's clients do first.
  *
- * @throws {OciError} `UNAUTHORIZED`, `TOOMANYREQUESTS`, `UNSUPPORTED`, `SIZE_INVALID`
+ * @throws {OciError} `UNAUTHORIZED`, `DENIED`, `TOOMANYREQUESTS`, `UNSUPPORTED`, `SIZE_INVALID`
  * @see https://distribution.github.io/distribution/spec/auth/token/
  * @see https://distribution.github.io/distribution/spec/auth/oauth/
  */
@@ -28,13 +29,15 @@ export async function serveToken(
   request: IncomingMessage,
   response: ServerResponse,
   query: URLSearchParams,
-  origin: Origin
+  origin: Origin,
+  trail: Trail
 ): Promise<Reply> {
   // Tokens belong to one caller: neither browsers nor proxies may keep them (RFC 6749, section 5.1).
   const headers = { 'Cache-Control': 'no-store' }
   try {
     const asked =
       request.method === 'POST' ? await readForm(request, response, origin) : readQuery(request, query, origin)
+    trail.claimed = asked.credentials?.kind === 'password' ? asked.credentials.name : undefined
     return json(200, await issuer.issue(asked), headers)
   } catch (error) {
     if (!(error instanceof OciError)) throw error
@@ -43,10 +46,12 @@ export async function serveToken(
   }
 }
 
-function readQuery({ method, headers }: IncomingMessage, query: URLSearchParams, origin: Origin): TokenRequest {
+function readQuery(request: IncomingMessage, query: URLSearchParams, origin: Origin): TokenRequest {
+  const { method, headers } = request
   if (method !== 'GET' && method !== 'HEAD') throw new OciError('UNSUPPORTED', 'ask for tokens by GET or POST')
   const credentials = readBasic(headers.authorization)
   return {
+    client: readClient(request),
     service: query.get('service') ?? origin.host,
     scopes: query.getAll('scope'),
     offline: query.get('offline_token') === 'true',
@@ -57,7 +62,12 @@ function readQuery({ method, headers }: IncomingMessage, query: URLSearchParams,
 async function readForm(request: IncomingMessage, response: ServerResponse, origin: Origin): Promise<TokenRequest> {
   if (request.headers.expect !== undefined) response.writeContinue()
   const form = new URLSearchParams(await readText(request))
-  const common = { service: form.get('service') ?? origin.host, scopes: form.getAll('scope'), offline: true }
+  const common = {
+    client: readClient(request),
+    service: form.get('service') ?? origin.host,
+    scopes: form.getAll('scope'),
+    offline: true
+  }
   const field = (name: string): string => form.get(name) ?? ''
   switch (form.get('grant_type')) {
     case 'password': {

@@ -39,6 +39,7 @@ export const manifest = Buffer.from(
   })
 )
 export const basic = `Basic ${Buffer.from('reader:secret').toString('base64')}`
+export const writer = `Basic ${Buffer.from('writer:secret').toString('base64')}`
 
 export interface Answer {
   readonly status: number
@@ -63,12 +64,16 @@ export class World {
     this.folder = await mkdtemp(join(tmpdir(), 'causeway-registry-'))
     this.storage = await openStorage({ folder: join(this.folder, 'data') })
     this.access = await createAccess({ folder: join(this.folder, 'access'), log: this.#log })
-    const actions = ['repositories/samples/*/content/read', 'repositories/samples/*/metadata/read']
+    const reading = ['repositories/samples/*/content/read', 'repositories/samples/*/metadata/read']
+    const writing = ['content/write', 'content/delete', 'metadata/write'].map(
+      (each) => `repositories/samples/*/${each}`
+    )
+    const passwords = { password1: { hash: await hashPassword('secret') } }
     this.access.configure(
       settingsSchema.parse({
         schemaVersion: '1.0',
-        scopeMaps: { reader: { actions } },
-        tokens: { reader: { scopeMap: 'reader', passwords: { password1: { hash: await hashPassword('secret') } } } }
+        scopeMaps: { reader: { actions: reading }, writer: { actions: [...reading, ...writing] } },
+        tokens: { reader: { scopeMap: 'reader', passwords }, writer: { scopeMap: 'writer', passwords } }
       })
     )
     await this.#fill()
@@ -81,8 +86,20 @@ export class World {
       server.close()
       server.closeAllConnections()
     }
+    await this.access.close()
     await this.storage.close()
     await rm(this.folder, { recursive: true })
+  }
+
+  /** What a restart of the process does, but for the process. */
+  async restart(): Promise<void> {
+    for (const server of this.#servers.splice(0)) {
+      server.close()
+      server.closeAllConnections()
+    }
+    await this.storage.close()
+    this.storage = await openStorage({ folder: join(this.folder, 'data') })
+    this.server = await this.start()
   }
 
   /** Another server over the same content, with other pieces; closed with the world. */
@@ -91,6 +108,7 @@ export class World {
       content: this.storage,
       authorizer: this.access,
       tokens: this.access,
+      trustsProxy: this.access.isTrustedProxy,
       log: this.#log,
       mode: () => this.mode,
       onMissing: (repository, reference) => this.missing.push(`${repository} ${reference}`),
@@ -114,6 +132,11 @@ export class World {
     sent.end(body)
     const [response] = (await once(sent, 'response')) as [IncomingMessage]
     return { status: response.statusCode ?? 0, headers: response.headers, body: await buffer(response) }
+  }
+
+  /** As somebody who may push and delete. */
+  push(method: string, path: string, body?: string | Buffer, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.send(method, path, { authorization: writer, ...headers }, body)
   }
 
   get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
@@ -193,7 +216,9 @@ export function blobsOf({ blobs }: Storage): RegistryOptions['content']['blobs']
   return {
     size: (digest) => blobs.size(digest),
     read: (digest, range) => blobs.read(digest, range),
-    bytes: (digest) => blobs.bytes(digest)
+    bytes: (digest) => blobs.bytes(digest),
+    ingest: (key, algorithm) => blobs.ingest(key, algorithm),
+    resume: (key, algorithm) => blobs.resume(key, algorithm)
   }
 }
 
@@ -203,6 +228,9 @@ export function indexOf({ index }: Storage): RegistryOptions['content']['index']
     tags: (repository, page) => index.tags(repository, page),
     tag: (repository, tag) => index.tag(repository, tag),
     manifest: (repository, digest) => index.manifest(repository, digest),
-    hasBlob: (repository, digest) => index.hasBlob(repository, digest)
+    hasBlob: (repository, digest) => index.hasBlob(repository, digest),
+    holders: (digest) => index.holders(digest),
+    referrers: (repository, subject, page) => index.referrers(repository, subject, page),
+    apply: (changes) => index.apply(changes)
   }
 }

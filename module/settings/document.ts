@@ -1,9 +1,12 @@
-import { Cron } from 'croner'
 import { z } from 'zod'
 import { logLevels } from '../log/log.ts'
-import { parseImageFilter } from './image-filter.ts'
+import { isAddressRange } from './address-range.ts'
+import { cron } from './cron.ts'
+import { imageSet } from './image-set.ts'
+import { parseNotificationPattern } from './notification-pattern.ts'
 import { isPasswordHash } from './password-hash.ts'
 import { mostActionsPerScopeMap, readScopeMap } from './scope-map.ts'
+import { sync } from './sync-settings.ts'
 
 /** The version of this document that the module and the generator of this release speak. */
 export const settingsSchemaVersion = '1.0'
@@ -11,21 +14,6 @@ export const settingsSchemaVersion = '1.0'
 /** Keys that a layered deployment may add to; never a repository, tag or digest (twin keys take no dots). */
 export const settingsNamePattern = /^[a-z0-9][a-z0-9_-]{0,49}$/
 const settingsName = z.string().regex(settingsNamePattern)
-
-/** Five fields as cron and ACR have them; times are UTC. */
-const cron = z.string().refine(isCron, { error: 'must be a cron schedule of five fields, such as 0 5 * * *' })
-
-const imageSet = z.strictObject({
-  repositories: z
-    .array(
-      z.string().refine((text) => parseImageFilter(text) !== undefined, {
-        error: 'must be repository, repository:tag or repository:glob*'
-      })
-    )
-    .min(1)
-    .describe('Repositories to hold: `name` (every tag), `name:tag`, or `name:glob*`'),
-  priority: z.int().min(0).max(1000).default(100).describe('Lower numbers come first')
-})
 
 const scopeMap = z.strictObject({
   actions: z
@@ -98,12 +86,16 @@ const registry = z
     tls: tls
       .default({ source: 'none' })
       .describe('none: plain HTTP behind the API proxy; files: PEM files; workload: a certificate from IoT Edge'),
+    missingContent: z
+      .enum(['accepted', 'refused'])
+      .default('accepted')
+      .describe('Pushed manifests that name blobs or manifests which their repository does not hold (sparse indexes)'),
     plainHttpCredentials: z
       .enum(['refused', 'allowed'])
       .default('refused')
       .describe('Credentials over plain HTTP from anywhere but loopback and the container networks'),
     trustedProxies: z
-      .array(z.string())
+      .array(z.string().refine(isAddressRange, { error: 'must be an address or a CIDR range, such as 10.1.0.0/16' }))
       .default([])
       .describe(
         'Addresses or CIDR ranges whose X-Forwarded-* headers count, beside loopback and the container networks'
@@ -155,11 +147,22 @@ export const settingsSchema = z
     registry,
     parentTokens,
     storage,
-    sync: z
-      .strictObject({
-        intervalMinutes: z.number().min(1).max(10080).default(15).describe('Minutes between two looks at the parent')
-      })
-      .prefault({}),
+    sync: sync.prefault({}),
+    notifications: z
+      .array(
+        z.string().refine((text) => parseNotificationPattern(text) !== undefined, {
+          error: 'must be name[:tag][@digest]:action, each part may be *, such as hello-world:*:push'
+        })
+      )
+      .max(100)
+      .default([])
+      .describe(
+        'Pushes and deletes to tell of, as events like those of ACR, in the message output notifications: name[:tag][@digest]:action with * for a whole part; a name may end in /*'
+      ),
+    notificationsWebhook: z
+      .url({ protocol: /^https$/, error: 'must be an https URL' })
+      .optional()
+      .describe('Gets the same events by POST, as a JSON array; through the outbound proxy'),
     status: z
       .strictObject({
         progressSeconds: z
@@ -167,7 +170,13 @@ export const settingsSchema = z
           .min(1)
           .max(86400)
           .default(900)
-          .describe('Seconds between two reports of mere progress; changes of state are reported at once')
+          .describe('Seconds between two reports of mere progress; changes of state are reported at once'),
+        updatesPerDay: z
+          .int()
+          .min(10)
+          .max(5000)
+          .default(200)
+          .describe('Twin updates in any 24 hours, at most: the hub is shared, and counts each')
       })
       .prefault({})
   })
@@ -187,14 +196,6 @@ export const settingsSchema = z
         message: `there is no scope map ${anonymous} in scopeMaps`
       })
   })
-
-function isCron(text: string): boolean {
-  try {
-    return text.trim().split(/\s+/).length === 5 && new Cron(text, { paused: true, timezone: 'UTC' }).nextRun() !== null
-  } catch {
-    return false
-  }
-}
 
 /** Settings with every default filled in. */
 export type Settings = z.output<typeof settingsSchema>

@@ -77,4 +77,29 @@ describe('parent', () => {
     })
     assert.equal(resolveParent(undefined, undefined, undefined), undefined)
   })
+
+  it('keeps the other credential for the same parent, and for no other', () => {
+    const connection = {
+      connectedRegistryName: 'gateway',
+      syncTokenName: 'gateway-sync',
+      syncTokenPassword: 'in the connection string',
+      parentGatewayEndpoint: 'myreg.westus2.data.azurecr.io',
+      parentEndpointProtocol: 'https'
+    } as const
+    const desired = (endpoint: string, password: string) => {
+      const reading = readSettings({
+        schemaVersion: '1.0',
+        parent: { endpoint, tokenName: 'gateway-sync', password }
+      })
+      assert.ok(reading.ok)
+      return resolveParent(connection, reading.settings, undefined)?.otherCredentials
+    }
+    assert.deepEqual(desired('myreg.azurecr.io', 'in the twin'), {
+      tokenName: 'gateway-sync',
+      password: 'in the connection string'
+    })
+    assert.equal(desired('other.azurecr.io', 'in the twin'), undefined)
+    assert.equal(desired('myreg.azurecr.io', 'in the connection string'), undefined)
+    assert.equal(resolveParent(connection, undefined, undefined)?.otherCredentials, undefined)
+  })
 })

@@ -34,9 +34,9 @@ describe('settings on disk', () => {
     const stop = new AbortController()
     await writeFile(path, '{"a":1}')
     let next = once(seen, 'document')
-    followSettingsFile(
+    void followSettingsFile(
       path,
-      (document, version) => seen.emit('document', document, version),
+      (document, version) => void seen.emit('document', document, version),
       (error) => seen.emit('mistake', error),
       stop.signal
     )

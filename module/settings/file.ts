@@ -10,13 +10,14 @@ const lookEvery = 1000
  *
  * @param onDocument gets each document in turn with a version that counts up from 1
  * @param onError gets what makes the file unreadable; the settings in force stay
+ * @returns when the file has been looked at once
  */
 export function followSettingsFile(
   path: string,
-  onDocument: (document: unknown, version: number) => void,
+  onDocument: (document: unknown, version: number) => void | Promise<void>,
   onError: (error: SettingsError) => void,
   signal: AbortSignal
-): void {
+): Promise<void> {
   let version = 0
   let last: string | undefined
   const look = async (): Promise<void> => {
@@ -25,7 +26,7 @@ export function followSettingsFile(
       if (text === last || signal.aborted) return
       const document: unknown = JSON.parse(text)
       last = text
-      onDocument(document, ++version)
+      await onDocument(document, ++version)
     } catch (cause) {
       // The mistake taken back is news too, or its report would stay for ever.
       last = undefined
@@ -37,5 +38,5 @@ export function followSettingsFile(
   const changed = (): void => void look()
   watchFile(path, { interval: lookEvery, persistent: false }, changed)
   signal.addEventListener('abort', () => unwatchFile(path, changed), { once: true })
-  changed()
+  return look()
 }

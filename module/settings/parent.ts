@@ -7,6 +7,8 @@ export interface ParentSettings {
   readonly origin: string
   readonly tokenName: string
   readonly password: string
+  /** The device's other credential for the same parent, for where these are refused. */
+  readonly otherCredentials?: { readonly tokenName: string; readonly password: string }
 }
 
 /**
@@ -21,14 +23,23 @@ export function resolveParent(
   settings: Settings | undefined,
   parentHostName: string | undefined
 ): ParentSettings | undefined {
+  const connected = connection && fromConnection(connection, parentHostName)
   const desired = settings?.parent
-  if (desired !== undefined)
-    return {
-      origin: `${desired.protocol}://${loginServer(expand(desired.endpoint, parentHostName))}`,
-      tokenName: desired.tokenName,
-      password: desired.password
-    }
-  if (connection === undefined) return undefined
+  if (desired === undefined) return connected
+  const { tokenName, password } = desired
+  const origin = `${desired.protocol}://${loginServer(expand(desired.endpoint, parentHostName))}`
+  // A password is for the host that it was made for, and for no other.
+  const isAnother =
+    connected?.origin === origin && (connected.tokenName !== tokenName || connected.password !== password)
+  return {
+    origin,
+    tokenName,
+    password,
+    ...(isAnother ? { otherCredentials: { tokenName: connected.tokenName, password: connected.password } } : {})
+  }
+}
+
+function fromConnection(connection: ConnectionString, parentHostName: string | undefined): ParentSettings {
   return {
     origin: `${connection.parentEndpointProtocol}://${loginServer(expand(connection.parentGatewayEndpoint, parentHostName))}`,
     tokenName: connection.syncTokenName,

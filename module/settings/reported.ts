@@ -16,8 +16,11 @@ const image = z.object({
   digest: z.string().optional(),
   bytesDone: z.number().optional(),
   bytesTotal: z.number().optional(),
-  reason: z.string().optional()
+  reason: z.string().optional(),
+  nextAttemptAt: z.string().optional().describe('when the next pass looks at it again')
 })
+
+const imageSet = z.object({ ready: z.number(), total: z.number(), failed: z.number().default(0) })
 
 /**
  * What the module reports of itself in its twin. Keys only ever come: a reader of an older release leaves out what it does
@@ -38,15 +41,27 @@ export const reportedSchema = z.object({
   appliedVersion: z.number().optional().describe('$version of the settings in force'),
   connectionState: z.enum(connectionStates),
   statusDetails: z
-    .array(z.object({ type: z.string(), code: z.string(), description: z.string(), timestamp: z.string() }))
+    .array(
+      z.object({
+        type: z.string(),
+        code: z.string(),
+        description: z.string(),
+        timestamp: z.string(),
+        correlationId: z.string().optional().describe('stands beside the same fault in the log')
+      })
+    )
     .default([]),
   sync: z
     .object({
       trigger: z.enum(['InitialSync', 'Schedule', 'ManualResync', 'SettingsChange', 'Recovery']),
-      state: z.enum(['Syncing', 'Succeeded', 'Failed']),
+      state: z
+        .enum(['Syncing', 'Succeeded', 'Failed', 'TimedOut'])
+        .describe('TimedOut: the sync window ended first; the next one goes on from there'),
       startedAt: z.string(),
       endedAt: z.string().optional(),
-      succeededAt: z.string().optional().describe('the last pass that brought everything')
+      succeededAt: z.string().optional().describe('the last pass that brought everything'),
+      nextAt: z.string().optional().describe('when the next pass begins'),
+      windowEndsAt: z.string().optional().describe('until when content may be fetched')
     })
     .optional(),
   progress: z
@@ -54,14 +69,30 @@ export const reportedSchema = z.object({
       imagesReady: z.number(),
       imagesTotal: z.number(),
       bytesDone: z.number(),
-      bytesTotal: z.number()
+      bytesTotal: z.number(),
+      secondsLeft: z.number().optional().describe('at the pace of the last minutes; absent where nothing comes')
     })
     .optional(),
+  paused: z
+    .object({ since: z.string(), reason: z.string().optional() })
+    .optional()
+    .describe('sync was paused by a direct method, and stays so until it is resumed'),
+  disk: z
+    .object({ freeBytes: z.number(), totalBytes: z.number(), reserveBytes: z.number() })
+    .optional()
+    .describe('of the data volume; the reserve is never used'),
+  credential: z
+    .object({ fingerprint: z.string(), tokenName: z.string().optional(), succeededAt: z.string().optional() })
+    .optional()
+    .describe('what the parent took last; the fingerprint is the beginning of a SHA-256 and no secret'),
+  imageSets: z.record(z.string(), imageSet).default({}).describe('by name; the least ready, as many as fit'),
+  imageSetsOmitted: z.number().default(0),
   images: z.array(image).default([]).describe('the worst first; as many as fit'),
   imagesOmitted: z.number().default(0)
 })
 
 export type Reported = z.output<typeof reportedSchema>
 export type ReportedInput = z.input<typeof reportedSchema>
+export type ReportedImageSet = z.output<typeof imageSet>
 export type ReportedImage = z.output<typeof image>
 export type StatusDetail = Reported['statusDetails'][number]

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { parseImageFilter, wantsTag } from './image-filter.ts'
 import type { SettingsInput } from './document.ts'
 import { hasSettings, readSettings } from './validate.ts'
 
@@ -25,12 +24,40 @@ describe('readSettings', () => {
     const document = {
       ...good,
       novelty: 1,
-      imageSets: { workloads: { repositories: ['hello-world'], colour: 'blue' } }
+      imageSets: { workloads: { repositories: ['hello-world', { repository: 'app', shape: 'round' }], colour: 'blue' } }
     }
     const reading = readSettings(document)
     assert.ok(reading.ok)
-    assert.deepEqual(reading.warnings.map((warning) => warning.path).sort(), ['imageSets.workloads.colour', 'novelty'])
+    assert.deepEqual(reading.warnings.map((warning) => warning.path).sort(), [
+      'imageSets.workloads.colour',
+      'imageSets.workloads.repositories.1.shape',
+      'novelty'
+    ])
     assert.equal(document.imageSets.workloads.colour, 'blue', 'the document given is not touched')
+  })
+
+  it('takes a schedule with its window, ceilings by the hour, budgets, and entries in the long form', () => {
+    const reading = readSettings({
+      ...good,
+      imageSets: {
+        a: {
+          repositories: ['b', { repository: 'app', tags: ['v*'], semver: '>=1.2 <2', newest: 3 }],
+          platforms: ['linux/arm64', 'linux/arm/v7'],
+          referrers: false,
+          deletions: 'mirror'
+        }
+      },
+      sync: {
+        schedule: '0 12 * * *',
+        window: 'PT4H',
+        pacing: { bytesPerSecond: 100_000, hours: [{ from: '22:00', to: '06:00', bytesPerSecond: 1_000_000 }] },
+        budget: { bytesPerDay: 10_000_000, bytesPerMonth: 100_000_000 },
+        cleanUp: true
+      }
+    })
+    assert.ok(reading.ok, JSON.stringify(reading))
+    assert.deepEqual(reading.warnings, [])
+    assert.ok(readSettings({ ...good, sync: { schedule: '* * * * *' } }).ok, 'always open needs no window')
   })
 
   for (const [what, change, path] of [
@@ -65,6 +92,47 @@ describe('readSettings', () => {
       { anonymousPull: { enabled: true, scopeMap: 'nobody' } },
       'anonymousPull.scopeMap'
     ],
+    ['a schedule without a window', { sync: { schedule: '0 12 * * *' } }, 'sync.window'],
+    ...['PT30M', 'P8D', '4 hours', 'P1M'].map(
+      (window) => ['a window of ' + window, { sync: { schedule: '0 12 * * *', window } }, 'sync.window'] as const
+    ),
+    [
+      'a ceiling for no time at all',
+      { sync: { pacing: { hours: [{ from: '06:00', to: '06:00', bytesPerSecond: 5000 }] } } },
+      'sync.pacing.hours.0.to'
+    ],
+    [
+      'a ceiling at a time that is none',
+      { sync: { pacing: { hours: [{ from: '24:00', to: '06:00', bytesPerSecond: 5000 }] } } },
+      'sync.pacing.hours.0.from'
+    ],
+    ['a ceiling of nothing', { sync: { pacing: { bytesPerSecond: 0 } } }, 'sync.pacing.bytesPerSecond'],
+    ['a budget of nothing', { sync: { budget: { bytesPerDay: 0 } } }, 'sync.budget.bytesPerDay'],
+    [
+      'a range that is none',
+      { imageSets: { a: { repositories: [{ repository: 'app', semver: 'one' }] } } },
+      'imageSets.a.repositories.0.semver'
+    ],
+    [
+      'an entry without a repository',
+      { imageSets: { a: { repositories: [{ newest: 2 }] } } },
+      'imageSets.a.repositories.0.repository'
+    ],
+    ['an entry that is a number', { imageSets: { a: { repositories: [7] } } }, 'imageSets.a.repositories.0'],
+    [
+      'a platform without an architecture',
+      { imageSets: { a: { repositories: ['app'], platforms: ['linux'] } } },
+      'imageSets.a.platforms.0'
+    ],
+    [
+      'a rule for deletions that is none',
+      { imageSets: { a: { repositories: ['app'], deletions: 'sometimes' } } },
+      'imageSets.a.deletions'
+    ],
+    ['a notification of no kind', { notifications: ['hello-world:*:pull'] }, 'notifications.0'],
+    ['a webhook in the clear', { notificationsWebhook: 'http://hunter2.example/' }, 'notificationsWebhook'],
+    ['a webhook that is no address', { notificationsWebhook: 'hunter2' }, 'notificationsWebhook'],
+    ['a day without a word', { status: { updatesPerDay: 0 } }, 'status.updatesPerDay'],
     ['an interval of nothing', { sync: { intervalMinutes: 0 } }, 'sync.intervalMinutes'],
     ['a mode of its own', { mode: 'readonly' }, 'mode']
   ] as const)
@@ -78,6 +146,17 @@ describe('readSettings', () => {
       assert.ok(reading.errors.every((error) => error.reason !== '' && !error.reason.includes('hunter2')))
     })
 
+  it('knows how often to report and whom to notify', () => {
+    const reading = readSettings({
+      ...good,
+      notifications: ['*:*', 'samples/*:1.0:push'],
+      notificationsWebhook: 'https://hooks.example/in?code=x'
+    })
+    assert.ok(reading.ok)
+    assert.deepEqual(reading.settings.notifications, ['*:*', 'samples/*:1.0:push'])
+    assert.deepEqual(reading.settings.status, { progressSeconds: 900, updatesPerDay: 200 })
+  })
+
   for (const nothing of [null, [], 'text', 7])
     it(`refuses ${JSON.stringify(nothing)}`, () => assert.equal(readSettings(nothing).ok, false))
 
@@ -86,24 +165,4 @@ describe('readSettings', () => {
     assert.equal(hasSettings({ otherTool: 1 }), false)
     assert.equal(hasSettings({ schemaVersion: '1.0' }), true)
   })
-})
-
-describe('image filters', () => {
-  for (const [text, tag, wanted] of [
-    ['app', 'anything', true],
-    ['app:1.0', '1.0', true],
-    ['app:1.0', '1x0', false],
-    ['app:1.*', '1.9.2', true],
-    ['app:1.*', '11', false],
-    ['app:*-amd64', '1.0-amd64', true],
-    ['team/app:v*', 'v2', true]
-  ] as const)
-    it(`${text} ${wanted ? 'wants' : 'does not want'} ${tag}`, () => {
-      const filter = parseImageFilter(text)
-      assert.ok(filter)
-      assert.equal(wantsTag(filter, tag), wanted)
-    })
-
-  for (const text of ['', 'App', 'app:', 'app:a b', 'app@sha256:x', 'host:5000/app'])
-    it(`refuses ${JSON.stringify(text)}`, () => assert.equal(parseImageFilter(text), undefined))
 })

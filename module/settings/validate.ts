@@ -33,7 +33,16 @@ export function hasSettings(document: Readonly<Record<string, unknown>>): boolea
 }
 
 function problems(error: z.ZodError): SettingsProblem[] {
-  return error.issues.map((issue) => ({ path: dotted(issue.path), reason: reasonOf(issue) }))
+  return error.issues.flatMap(innermost).map((issue) => ({ path: dotted(issue.path), reason: reasonOf(issue) }))
+}
+
+/** Of a value that may have one of several forms, what is wrong with the form that it has, where one of them fits its kind. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue]
+  const form = issue.errors.find(
+    (below) => !below.some(({ code, path }) => code === 'invalid_type' && path.length === 0)
+  )
+  return form === undefined ? [issue] : form.flatMap((below) => innermost(within(issue, below)))
 }
 
 /** Of an issue with a value in its message only the kind is told: passwords must not reach the twin or the log. */
@@ -42,6 +51,11 @@ function reasonOf(issue: z.core.$ZodIssue): string {
 }
 
 function dropUnknownKeys(document: unknown, issue: z.core.$ZodIssue): SettingsProblem[] {
+  // What may have one of several forms tells of unknown keys for each form, with paths that begin where it stands.
+  if (issue.code === 'invalid_union')
+    return issue.errors
+      .filter((form) => form.every(({ code }) => code === 'unrecognized_keys'))
+      .flatMap((form) => form.flatMap((below) => dropUnknownKeys(document, within(issue, below))))
   if (issue.code !== 'unrecognized_keys') return []
   let place = document
   for (const key of issue.path) place = (place as Record<PropertyKey, unknown>)[key]
@@ -49,6 +63,10 @@ function dropUnknownKeys(document: unknown, issue: z.core.$ZodIssue): SettingsPr
     Reflect.deleteProperty(place as object, key)
     return { path: dotted([...issue.path, key]), reason: 'unknown to this release, ignored' }
   })
+}
+
+function within(issue: z.core.$ZodIssue, below: z.core.$ZodIssue): z.core.$ZodIssue {
+  return { ...below, path: [...issue.path, ...below.path] }
 }
 
 function dotted(path: readonly PropertyKey[]): string {

@@ -5,6 +5,8 @@ type ReportedSync = NonNullable<ReportedInput['sync']>
 /** One wanted image, as the sync tells of it. */
 export interface ImageNews {
   readonly image: string
+  /** Names of the image sets that want it; undefined leaves what was told before. */
+  readonly imageSets?: readonly string[]
   readonly state: 'failed' | 'pending' | 'syncing' | 'ready'
   readonly digest?: string
   readonly bytesDone?: number
@@ -19,16 +21,49 @@ export interface PassNews {
   readonly startedAt: string
   readonly endedAt: string
   readonly succeededAt?: string
+  /** The sync window ended before everything was here. */
+  readonly windowEnded?: true
+}
+
+/** The credential that the parent took. */
+export interface CredentialNews {
+  /** The beginning of a SHA-256: tells credentials apart and gives none away. */
+  readonly fingerprint: string
+  readonly tokenName?: string
+  /** ISO 8601: when the parent last took it. */
+  readonly succeededAt?: string
+}
+
+/** The data volume, in bytes. */
+export interface DiskSpace {
+  readonly freeBytes: number
+  readonly totalBytes: number
+  /** What content never takes of it. */
+  readonly reserveBytes: number
+}
+
+/** Sync was paused by hand. */
+export interface Pause {
+  /** ISO 8601. */
+  readonly since: string
+  readonly reason?: string
 }
 
 /** What the status takes in; the sync's events are these. */
 export type StatusNews =
-  | { readonly kind: 'passStarted'; readonly trigger: PassNews['trigger']; readonly startedAt: string }
-  | { readonly kind: 'planned'; readonly images: readonly ImageNews[] }
+  | {
+      readonly kind: 'passStarted'
+      readonly trigger: PassNews['trigger']
+      readonly startedAt: string
+      /** Until when this pass may fetch. */
+      readonly windowEndsAt?: string
+    }
+  | { readonly kind: 'planned'; readonly images: readonly ImageNews[]; readonly nextSyncAt?: string }
   | { readonly kind: 'image'; readonly image: ImageNews }
   | { readonly kind: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
   | { readonly kind: 'parent'; readonly answers: true }
   | { readonly kind: 'parent'; readonly answers: false; readonly code: string; readonly message: string }
   | { readonly kind: 'content'; readonly works: true }
   | { readonly kind: 'content'; readonly works: false; readonly code: string; readonly message: string }
-  | { readonly kind: 'passEnded'; readonly result: PassNews }
+  | { readonly kind: 'passEnded'; readonly result: PassNews; readonly nextSyncAt?: string }
+  | { readonly kind: 'removed'; readonly image: string }

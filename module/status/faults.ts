@@ -13,8 +13,10 @@ const table = {
   ParentThrottled: ['Parent', false],
   ParentFailed: ['Parent', false],
   ParentProtocol: ['Parent', true],
-  DiskFull: ['Storage', true],
-  DiskError: ['Storage', true]
+  CertificateUnusable: ['Registry', false],
+  InsecureCredentials: ['Registry', false],
+  DiskFull: ['Disk', true],
+  DiskError: ['Disk', true]
 } as const satisfies Record<string, readonly [type: string, critical: boolean]>
 
 export type FaultCode = keyof typeof table
@@ -28,9 +30,17 @@ export function isCritical(code: FaultCode): boolean {
   return table[code][1]
 }
 
+/**
+ * The code as the twin gives it. Microsoft's connected registry has one, `DiskError`, for a disk that is full and for one that
+ * fails (its connected-registry-error-codes), and dashboards look for that.
+ */
+export function reportedCode(code: FaultCode): string {
+  return code === 'DiskFull' ? 'DiskError' : code
+}
+
 export const faultCodes = Object.keys(table) as FaultCode[]
 export const parentFaults = faultCodes.filter((code) => typeOf(code) === 'Parent')
-export const contentFaults = faultCodes.filter((code) => typeOf(code) === 'Storage')
+export const contentFaults = faultCodes.filter((code) => typeOf(code) === 'Disk')
 
 /** `PARENT_UNREACHABLE` as the twin says it, `ParentUnreachable`; a code that is new here counts as a failing parent. */
 export function parentFault(code: string): FaultCode {

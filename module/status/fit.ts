@@ -1,12 +1,15 @@
-import { imageStates, type ReportedInput } from '../settings/reported.ts'
+import type { ReportedInput } from '../settings/reported.ts'
 import type { ImageNews } from './events.ts'
+import type { ImageCounts } from './images.ts'
 
 /** IoT Hub takes 32 KB of reported properties, and edgeHub does not tell when the hub refuses more: well below it. */
 export const largestReportBytes = 24 * 1024
 /** IoT Hub's limit for one string is 4 KB; what is said here is shorter by far, so that everything together fits. */
 const longestDescription = 1000
-const longestDetail = 500
+const longestDetail = 400
 const longestReason = 400
+/** Image sets may take so much of it: a device mostly has a handful, and images tell more. */
+const largestSetsBytes = 4 * 1024
 const longestProblemPart = 150
 const mostProblems = 10
 
@@ -27,43 +30,79 @@ function writtenBytes(text: string): number {
   return Buffer.byteLength(JSON.stringify(text)) - 2
 }
 
-/** The worst images first, and as many as fit; `imagesOmitted` says how many did not. */
-export function fit(report: ReportedInput, images: Iterable<ImageNews>): ReportedInput {
-  const fixed: ReportedInput = {
-    ...report,
-    ...(report.lastDesiredStatus === undefined
-      ? {}
-      : {
-          lastDesiredStatus: {
-            ...report.lastDesiredStatus,
-            description: clip(report.lastDesiredStatus.description, longestDescription),
-            errors: clipProblems(report.lastDesiredStatus.errors),
-            warnings: clipProblems(report.lastDesiredStatus.warnings)
-          }
-        }),
-    statusDetails: (report.statusDetails ?? []).map((detail) => ({
-      ...detail,
-      description: clip(detail.description, longestDetail)
-    }))
-  }
-  const sorted = [...images].sort((one, other) => imageStates.indexOf(one.state) - imageStates.indexOf(other.state))
+/** What a report tells of, and how much of it depends on the room. */
+export interface Told {
+  /** Everything else. */
+  readonly report: ReportedInput
+  /** Image sets by name, the least ready first. */
+  readonly sets: readonly (readonly [name: string, counts: ImageCounts])[]
+  /** The worst first. */
+  readonly images: readonly ImageNews[]
+  /** When what is not ready is looked at again. */
+  readonly nextAttemptAt: string | undefined
+}
+
+/** A whole report within the limits: sets and images as many as fit, and the numbers of those that do not. */
+export function fit({ report, sets, images, nextAttemptAt }: Told): ReportedInput {
+  const fixed = withSets(clipFixed(report), sets)
   const included: NonNullable<ReportedInput['images']> = []
   // Room for the two keys themselves and a number of any length.
-  let room = largestReportBytes - Buffer.byteLength(JSON.stringify(fixed)) - 64
-  for (const { image, state, digest, bytesDone, bytesTotal, reason } of sorted) {
+  let room = largestReportBytes - jsonBytes(fixed) - 64
+  for (const { image, state, digest, bytesDone, bytesTotal, reason } of images) {
     const entry = {
       image: clip(image, longestReason),
       state,
       ...(digest === undefined ? {} : { digest }),
       ...(bytesDone === undefined ? {} : { bytesDone }),
       ...(bytesTotal === undefined ? {} : { bytesTotal }),
-      ...(reason === undefined ? {} : { reason: clip(reason, longestReason) })
+      ...(reason === undefined ? {} : { reason: clip(reason, longestReason) }),
+      ...(state !== 'failed' || nextAttemptAt === undefined ? {} : { nextAttemptAt })
     }
-    room -= Buffer.byteLength(JSON.stringify(entry)) + 1
+    room -= jsonBytes(entry) + 1
     if (room < 0) break
     included.push(entry)
   }
-  return { ...fixed, images: included, imagesOmitted: sorted.length - included.length }
+  return { ...fixed, images: included, imagesOmitted: images.length - included.length }
+}
+
+function withSets(report: ReportedInput, sets: Told['sets']): ReportedInput {
+  const imageSets: NonNullable<ReportedInput['imageSets']> = {}
+  let room = largestSetsBytes
+  let included = 0
+  for (const [name, { ready, total, failed }] of sets) {
+    const counts = { ready, total, ...(failed === 0 ? {} : { failed }) }
+    room -= jsonBytes({ [name]: counts })
+    if (room < 0) break
+    imageSets[name] = counts
+    included += 1
+  }
+  return { ...report, imageSets, imageSetsOmitted: sets.length - included }
+}
+
+function clipFixed(report: ReportedInput): ReportedInput {
+  const { lastDesiredStatus, paused } = report
+  return {
+    ...report,
+    ...(lastDesiredStatus === undefined
+      ? {}
+      : {
+          lastDesiredStatus: {
+            ...lastDesiredStatus,
+            description: clip(lastDesiredStatus.description, longestDescription),
+            errors: clipProblems(lastDesiredStatus.errors),
+            warnings: clipProblems(lastDesiredStatus.warnings)
+          }
+        }),
+    ...(paused?.reason === undefined ? {} : { paused: { ...paused, reason: clip(paused.reason, longestReason) } }),
+    statusDetails: (report.statusDetails ?? []).map((detail) => ({
+      ...detail,
+      description: clip(detail.description, longestDetail)
+    }))
+  }
+}
+
+function jsonBytes(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value))
 }
 
 type Problems = NonNullable<NonNullable<ReportedInput['lastDesiredStatus']>['errors']>

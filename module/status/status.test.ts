@@ -12,10 +12,17 @@ describe('status', () => {
   let time: Date
   let status: Status
   let changes: ChangeKind[]
+  let logged: unknown[]
 
   beforeEach(() => {
     time = new Date('2026-11-21T10:00:00Z')
-    status = createStatus({ version: '0.1.0', startedAt: new Date('2026-11-21T09:00:00Z'), now: () => time })
+    logged = []
+    status = createStatus({
+      version: '0.1.0',
+      startedAt: new Date('2026-11-21T09:00:00Z'),
+      now: () => time,
+      log: { warn: (_message, fields) => logged.push([fields?.['code'], fields?.['correlationId']]) }
+    })
     changes = []
     status.on('change', (kind) => changes.push(kind))
   })
@@ -63,6 +70,15 @@ describe('status', () => {
     assert.equal(status.snapshot().progress?.imagesReady, 1)
   })
 
+  it('tells one image among others from the state of the whole', () => {
+    const images = [1, 2].map((tag): ImageNews => ({ image: `app:${tag}`, state: 'pending' }))
+    tell(started('InitialSync'), { kind: 'parent', answers: true }, { kind: 'planned', images })
+    assert.deepEqual(tell({ kind: 'image', image: { image: 'app:1', state: 'syncing' } }), ['state'], 'Syncing begins')
+    assert.deepEqual(tell({ kind: 'image', image: { image: 'app:2', state: 'syncing' } }), ['image'])
+    assert.deepEqual(tell({ kind: 'image', image: { image: 'app:2', state: 'ready', digest } }), ['image'])
+    assert.deepEqual(tell({ kind: 'image', image: { image: 'app:2', state: 'ready', digest } }), ['progress'])
+  })
+
   it('tells of states at once and of bytes as progress', () => {
     assert.deepEqual(tell(started('InitialSync')), ['state'])
     assert.deepEqual(tell({ kind: 'parent', answers: true }), ['state'])
@@ -108,14 +124,17 @@ describe('status', () => {
     time = new Date('2026-11-21T11:00:00Z')
     assert.deepEqual(tell(refused), ['progress'])
     assert.equal(status.snapshot().connectionState, 'Unhealthy')
-    assert.deepEqual(status.snapshot().statusDetails, [
-      {
-        type: 'Parent',
-        code: 'ParentUnauthorized',
-        description: 'token refused',
-        timestamp: '2026-11-21T10:00:00.000Z'
-      }
-    ])
+    const [detail, ...others] = status.snapshot().statusDetails ?? []
+    assert.deepEqual(others, [])
+    assert.match(detail?.correlationId ?? '', /^[0-9a-f-]{36}$/)
+    assert.deepEqual(detail, {
+      type: 'Parent',
+      code: 'ParentUnauthorized',
+      description: 'token refused',
+      timestamp: '2026-11-21T10:00:00.000Z',
+      correlationId: detail?.correlationId
+    })
+    assert.deepEqual(logged, [['ParentUnauthorized', detail.correlationId]], 'once, and not each time it is told')
     tell({ kind: 'parent', answers: false, code: 'PARENT_UNREACHABLE', message: 'gone' })
     assert.deepEqual(
       status.snapshot().statusDetails?.map(({ code }) => code),
@@ -212,6 +231,142 @@ describe('status', () => {
     const plain = JSON.stringify(status.snapshot())
     assert.doesNotMatch(plain, /null/)
     assert.ok([...plain.matchAll(/"([^"]*)":/g)].every(([, key]) => /^[A-Za-z]+$/.test(key ?? '')))
+  })
+
+  it('gives a disk that is full, or fails, the one code that Microsoft has for it', () => {
+    for (const code of ['DISK_FULL', 'DISK_FAILED']) {
+      tell({ kind: 'content', works: false, code, message: 'no space left' })
+      const details = status.snapshot().statusDetails ?? []
+      assert.deepEqual(
+        details.map(({ type, code: reported }) => [type, reported]),
+        [['Disk', 'DiskError']]
+      )
+    }
+  })
+
+  it('counts readiness by image set, in each that wants an image, and knows sets that nothing belongs to', () => {
+    status.setImageSets(['base', 'apps', 'typo'])
+    const news = (name: string, state: ImageNews['state'], ...imageSets: string[]): ImageNews => ({
+      image: name,
+      state,
+      ...(imageSets.length === 0 ? {} : { imageSets })
+    })
+    tell({
+      kind: 'planned',
+      images: [news('a:1', 'ready', 'base'), news('b:1', 'pending', 'base', 'apps'), news('c:1', 'pending', 'apps')]
+    })
+    assert.deepEqual(status.snapshot().imageSets, {
+      apps: { ready: 0, total: 2 },
+      base: { ready: 1, total: 2 },
+      typo: { ready: 0, total: 0 }
+    })
+    // Sync tells the sets with the plan; what it tells of one image later need not repeat them.
+    tell({ kind: 'image', image: news('b:1', 'ready') }, { kind: 'image', image: news('c:1', 'failed') })
+    assert.deepEqual(status.snapshot().imageSets, {
+      apps: { ready: 1, total: 2, failed: 1 },
+      base: { ready: 2, total: 2 },
+      typo: { ready: 0, total: 0 }
+    })
+    tell({ kind: 'planned', images: [] })
+    assert.deepEqual(status.snapshot().imageSets?.['base'], { ready: 0, total: 0 })
+  })
+
+  it('says of a failed image when it is looked at again, and until when the window lasts', () => {
+    const [nextSyncAt, windowEndsAt] = ['2026-11-21T10:20:00.000Z', '2026-11-21T16:00:00.000Z']
+    tell({ kind: 'parent', answers: true }, { ...started('InitialSync'), windowEndsAt } as StatusNews)
+    assert.equal(status.snapshot().sync?.windowEndsAt, windowEndsAt)
+    tell(image('failed', { reason: 'no such tag' }), { ...ended('InitialSync'), nextSyncAt } as StatusNews)
+    const { images, sync } = status.snapshot()
+    assert.equal(images?.[0]?.nextAttemptAt, nextSyncAt)
+    assert.deepEqual([sync?.nextAt, sync?.windowEndsAt], [nextSyncAt, undefined])
+    tell(image('ready'), ended('Schedule'))
+    assert.equal(status.snapshot().images?.[0]?.nextAttemptAt, undefined)
+    assert.equal(status.snapshot().sync?.nextAt, undefined)
+  })
+
+  it('calls a pass that the window ended what Microsoft calls it', () => {
+    tell({
+      kind: 'passEnded',
+      result: {
+        trigger: 'Schedule',
+        state: 'Failed',
+        startedAt: '2026-11-21T10:00:00.000Z',
+        endedAt: '2026-11-21T16:00:00.000Z',
+        windowEnded: true
+      }
+    })
+    const { sync } = status.snapshot()
+    assert.equal(reportedSchema.parse(status.snapshot()).sync?.state, 'TimedOut')
+    assert.ok(sync !== undefined && !('windowEnded' in sync))
+  })
+
+  it('forgets an image that was removed', () => {
+    tell(image('ready'))
+    assert.deepEqual(tell({ kind: 'removed', image: 'samples/app:1.0' }), ['state'])
+    assert.deepEqual(tell({ kind: 'removed', image: 'samples/app:1.0' }), ['progress'])
+    assert.equal(status.figures().images.total, 0)
+  })
+
+  it('estimates the time left by the pace of the last minutes, and only while something comes', () => {
+    const at = (seconds: number): void => void (time = new Date(Date.UTC(2026, 10, 21, 10, 0, seconds)))
+    const left = (): number | undefined => status.snapshot().progress?.secondsLeft
+    tell(started('Schedule'), { kind: 'parent', answers: true }, image('syncing'))
+    for (const [seconds, bytesDone] of [
+      [0, 1000],
+      [60, 7000]
+    ] as const) {
+      at(seconds)
+      tell({ kind: 'progress', bytesDone, bytesTotal: 10_000 })
+    }
+    assert.equal(left(), 30, '100 bytes a second, 3000 left')
+    at(1000)
+    tell({ kind: 'progress', bytesDone: 7001, bytesTotal: 10_000 })
+    assert.ok((left() ?? 0) > 900, 'a link that has become slow shows')
+    tell(image('ready'), ended('Schedule'))
+    assert.equal(left(), undefined)
+  })
+
+  it('tells of the disk when a noticeable part of it came or went, and else with the next report', () => {
+    const disk = { freeBytes: 600, totalBytes: 1000, reserveBytes: 100 }
+    const changesOf = (given: typeof disk): ChangeKind[] => {
+      changes.length = 0
+      status.setDisk(given)
+      return [...changes]
+    }
+    assert.deepEqual(changesOf(disk), ['progress'])
+    assert.deepEqual(changesOf({ ...disk, freeBytes: 590 }), [])
+    assert.equal(status.snapshot().disk?.freeBytes, 590)
+    assert.deepEqual(changesOf({ ...disk, freeBytes: 545 }), ['progress'])
+  })
+
+  it('tells at once that sync is paused, and which credential is in use', () => {
+    changes.length = 0
+    status.setPaused({ since: '2026-11-21T10:00:00.000Z', reason: 'satellite is billed by the byte' })
+    status.setCredential({ fingerprint: 'a1b2c3d4e5f6', succeededAt: '2026-11-21T10:00:00.000Z' })
+    status.setCredential({ fingerprint: 'a1b2c3d4e5f6', succeededAt: '2026-11-21T10:15:00.000Z' })
+    assert.deepEqual(changes, ['state', 'state', 'progress'])
+    const report = reportedSchema.parse(status.snapshot())
+    assert.equal(report.paused?.reason, 'satellite is billed by the byte')
+    assert.equal(report.credential?.succeededAt, '2026-11-21T10:15:00.000Z')
+    status.setPaused(undefined)
+    assert.equal(status.snapshot().paused, undefined)
+  })
+
+  it('finds images by state, repository and image set', () => {
+    const news = (name: string, state: ImageNews['state'], set: string): ImageNews => ({
+      image: name,
+      state,
+      imageSets: [set]
+    })
+    tell({
+      kind: 'planned',
+      images: [news('b/app:1', 'ready', 'x'), news('b/app2:1', 'ready', 'y'), news('a:1', 'failed', 'y')]
+    })
+    const names = (query: Parameters<Status['images']>[0]): string[] => status.images(query).map(({ image }) => image)
+    assert.deepEqual(names({}), ['a:1', 'b/app2:1', 'b/app:1'])
+    assert.deepEqual(names({ repository: 'b/app' }), ['b/app:1'])
+    assert.deepEqual(names({ imageSet: 'y', state: 'ready' }), ['b/app2:1'])
+    assert.deepEqual(status.figures().images, { ready: 2, failed: 1, pending: 0, syncing: 0, total: 3 })
   })
 
   it('lets listeners go', () => {

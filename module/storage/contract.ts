@@ -234,7 +234,7 @@ export function describeStorageContract(name: string, create: () => Promise<Stor
 
       it('keeps links, manifests, tags and state across a restart', async () => {
         const manifest = await putManifestBytes(storage)
-        const layer = digestOf('layer')
+        const layer = await putBlob(storage, Buffer.from('layer'))
         await storage.index.apply([
           { kind: 'linkBlob', repository: app, digest: layer },
           { kind: 'putManifest', repository: app, ...manifest },
@@ -253,13 +253,20 @@ export function describeStorageContract(name: string, create: () => Promise<Stor
         }
       })
 
-      it('refuses a manifest whose bytes are not here, and applies nothing of that call', async () => {
-        const layer = digestOf('layer')
+      it('refuses a manifest or a link whose bytes are not here, and applies nothing of that call', async () => {
+        const layer = await putBlob(storage, Buffer.from('layer'))
         const manifest = { digest: digestOf('absent'), mediaType: mediaTypes.ociManifest, size: 6 }
         await assert.rejects(
           storage.index.apply([
             { kind: 'linkBlob', repository: app, digest: layer },
             { kind: 'putManifest', repository: app, ...manifest }
+          ]),
+          { code: 'BLOB_ABSENT' }
+        )
+        await assert.rejects(
+          storage.index.apply([
+            { kind: 'linkBlob', repository: app, digest: layer },
+            { kind: 'linkBlob', repository: app, digest: digestOf('absent') }
           ]),
           { code: 'BLOB_ABSENT' }
         )
@@ -318,6 +325,7 @@ export function describeStorageContract(name: string, create: () => Promise<Stor
       it('takes the tags away with their manifest, and everything with the repository', async () => {
         const [first, second] = [await putManifestBytes(storage), await putManifestBytes(storage)]
         const kept = parseTag('kept')
+        await putBlob(storage, Buffer.from('layer'))
         await storage.index.apply([
           { kind: 'linkBlob', repository: app, digest: digestOf('layer') },
           { kind: 'putManifest', repository: app, ...first },

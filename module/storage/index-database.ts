@@ -1,11 +1,13 @@
-import { closeSync, existsSync, openSync, renameSync } from 'node:fs'
+import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { isRepository, isTag } from '../oci/name.ts'
 import { StorageError } from './errors.ts'
-import type { Failure, IndexContents, RepositoryContents, StoredChange } from './index-protocol.ts'
+import { placeCopy, takeCopy } from './index-copy.ts'
+import type { Failure, IndexContents, Rescue, RepositoryContents, StoredChange } from './index-protocol.ts'
 import { DamagedIndex, prepareIndex } from './index-schema.ts'
 import { fileMode, storagePaths, type StoragePaths } from './paths.ts'
+import type { ManifestRecord } from './storage.ts'
 
 /** https://www.sqlite.org/rescode.html: primary result codes, the low byte of `errcode`. */
 const sqlite = { error: 1, busy: 5, corrupt: 11, full: 13, constraint: 19, notADatabase: 26 } as const
@@ -15,29 +17,40 @@ const foreignKeyViolation = 787
 /** The index in SQLite. It blocks, so it runs in a worker. */
 export class IndexDatabase {
   readonly #database: DatabaseSync
+  readonly #paths: StoragePaths
   readonly #statements = new Map<string, StatementSync>()
 
-  private constructor(database: DatabaseSync) {
+  private constructor(database: DatabaseSync, paths: StoragePaths) {
     this.#database = database
+    this.#paths = paths
   }
 
   /**
-   * Opens the index, makes an absent one, and sets a damaged one aside.
+   * Opens the index. In place of one that is lost, or damaged and then set aside, the last copy is taken; without one, or
+   * where that is damaged too, an empty index is made.
    *
    * @throws {StorageError} `INDEX_TOO_NEW`, `STORAGE_IN_USE`, `DISK_FULL`, `INDEX_FAILED`
    */
-  static open(folder: string): { index: IndexDatabase; contents: IndexContents; setAside?: string } {
+  static open(folder: string): { index: IndexDatabase; contents: IndexContents } & Rescue {
     const paths = storagePaths(folder)
+    if (!existsSync(paths.index)) return IndexDatabase.#reopen(paths, { absent: true })
     try {
       return IndexDatabase.#tryOpen(paths)
     } catch (error) {
       if (!isDamage(error)) throw indexError('opening the index', error)
-      const setAside = moveAside(paths)
-      try {
-        return { ...IndexDatabase.#tryOpen(paths), setAside }
-      } catch (second) {
-        throw indexError('making a new index', second)
-      }
+      return IndexDatabase.#reopen(paths, { setAside: moveAside(paths) })
+    }
+  }
+
+  static #reopen(paths: StoragePaths, rescue: Rescue): { index: IndexDatabase; contents: IndexContents } & Rescue {
+    const copyOf = takeCopy(paths)
+    try {
+      return { ...IndexDatabase.#tryOpen(paths), ...rescue, ...(copyOf === undefined ? {} : { copyOf }) }
+    } catch (error) {
+      if (copyOf === undefined || !isDamage(error)) throw indexError('making a new index', error)
+      moveAside(paths)
+      rmSync(paths.indexCopy)
+      return IndexDatabase.#reopen(paths, rescue)
     }
   }
 
@@ -46,8 +59,8 @@ export class IndexDatabase {
     closeSync(openSync(paths.index, 'a', fileMode))
     const database = new DatabaseSync(paths.index)
     try {
-      prepareIndex(database)
-      const index = new IndexDatabase(database)
+      prepareIndex(database, paths)
+      const index = new IndexDatabase(database, paths)
       return { index, contents: index.#read() }
     } catch (error) {
       database.close()
@@ -70,6 +83,17 @@ export class IndexDatabase {
       this.#rollBack()
       const { code, message } = indexError('writing the index', error)
       return batches.map(() => ({ code, message }))
+    }
+  }
+
+  /** Writes the index as it is now into a second file, whole or not at all. @returns why it could not be */
+  copy(): { failure?: Failure } {
+    try {
+      placeCopy(this.#paths, (path) => this.#run('VACUUM INTO ?', path))
+      return {}
+    } catch (error) {
+      const { code, message } = indexError('copying the index', error)
+      return { failure: { code, message } }
     }
   }
 
@@ -105,15 +129,21 @@ export class IndexDatabase {
         this.#repository(change.repository)
         this.#run(`INSERT OR IGNORE INTO links VALUES (${idOf}, ?)`, change.repository, change.digest)
         return
+      case 'unlinkBlob':
+        this.#run(`DELETE FROM links WHERE repository = ${idOf} AND digest = ?`, change.repository, change.digest)
+        return
       case 'putManifest':
         this.#repository(change.repository)
         this.#run(
-          `INSERT INTO manifests VALUES (${idOf}, ?, ?, ?)
-           ON CONFLICT DO UPDATE SET media_type = excluded.media_type, size = excluded.size`,
+          `INSERT INTO manifests VALUES (${idOf}, ?, ?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET media_type = excluded.media_type, size = excluded.size,
+             subject = excluded.subject, artifact_type = excluded.artifact_type`,
           change.repository,
           change.digest,
           change.mediaType,
-          change.size
+          change.size,
+          change.subject ?? null,
+          change.artifactType ?? null
         )
         return
       case 'setTag':
@@ -149,7 +179,7 @@ export class IndexDatabase {
     this.#run('INSERT OR IGNORE INTO repositories (name) VALUES (?)', name)
   }
 
-  #run(sql: string, ...values: (string | number)[]): void {
+  #run(sql: string, ...values: (string | number | null)[]): void {
     let statement = this.#statements.get(sql)
     if (statement === undefined) this.#statements.set(sql, (statement = this.#database.prepare(sql)))
     statement.run(...values)
@@ -162,11 +192,13 @@ export class IndexDatabase {
       return {
         name: valid(isRepository, name),
         links: this.#rows(`SELECT digest FROM links ${where}`).map(([digest]) => validDigest(digest)),
-        manifests: this.#rows(`SELECT digest, media_type, size FROM manifests ${where}`).map(
-          ([digest, mediaType, size]) => ({
+        manifests: this.#rows(`SELECT digest, media_type, size, subject, artifact_type FROM manifests ${where}`).map(
+          ([digest, mediaType, size, subject, artifactType]): ManifestRecord => ({
             digest: validDigest(digest),
             mediaType: String(mediaType),
-            size: Number(size)
+            size: Number(size),
+            ...(subject === null ? {} : { subject: validDigest(subject) }),
+            ...(typeof artifactType === 'string' ? { artifactType } : {})
           })
         ),
         tags: this.#rows(`SELECT name, digest FROM tags ${where}`).map(

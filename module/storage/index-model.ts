@@ -1,12 +1,21 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import type { IndexContents, StoredChange } from './index-protocol.ts'
+import { ReferrersModel } from './referrers-model.ts'
 import { SortedNames } from './sorted.ts'
-import type { ManifestRecord, Page } from './storage.ts'
+import type { ManifestRecord, Page, ReferrersPage } from './storage.ts'
 
-interface RepositoryModel {
+/** A repository as it stands; for looking only. */
+export interface RepositoryView {
+  readonly links: ReadonlySet<Digest>
+  readonly manifests: ReadonlyMap<Digest, ManifestRecord>
+  readonly tags: ReadonlyMap<Tag, Digest>
+}
+
+interface RepositoryModel extends RepositoryView {
   readonly links: Set<Digest>
   readonly manifests: Map<Digest, ManifestRecord>
+  readonly referrers: ReferrersModel
   readonly tags: Map<Tag, Digest>
   readonly tagNames: SortedNames<Tag>
 }
@@ -24,6 +33,7 @@ export class IndexModel {
         {
           links: new Set(links),
           manifests: new Map(manifests.map((manifest) => [manifest.digest, manifest])),
+          referrers: new ReferrersModel(manifests),
           tags: new Map(tags),
           tagNames: new SortedNames(tags.map(([tag]) => tag))
         }
@@ -53,6 +63,33 @@ export class IndexModel {
     return this.#repositories.get(repository)?.links.has(digest) ?? false
   }
 
+  /** Looks at each repository: mounts are rare, and a second table of every link would cost more memory than they do time. */
+  holders(digest: Digest): Repository[] {
+    return [...this.#repositories].filter(([, { links }]) => links.has(digest)).map(([name]) => name)
+  }
+
+  referrers(repository: Repository, subject: Digest, page?: ReferrersPage): Digest[] {
+    return this.#repositories.get(repository)?.referrers.page(subject, page) ?? []
+  }
+
+  view(repository: Repository): RepositoryView | undefined {
+    return this.#repositories.get(repository)
+  }
+
+  /** Whether any repository names it: the bytes then stay. */
+  names(digest: Digest): boolean {
+    for (const { links, manifests } of this.#repositories.values())
+      if (links.has(digest) || manifests.has(digest)) return true
+    return false
+  }
+
+  /** Keys of state that begin so, with their values. */
+  statesBelow(prefix: string): (readonly [key: string, value: unknown])[] {
+    return [...this.#state]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, json]) => [key, JSON.parse(json) as unknown])
+  }
+
   state(key: string): unknown {
     const json = this.#state.get(key)
     return json === undefined ? undefined : JSON.parse(json)
@@ -64,9 +101,14 @@ export class IndexModel {
       case 'linkBlob':
         this.#known(change.repository).links.add(change.digest)
         return
+      case 'unlinkBlob':
+        this.#repositories.get(change.repository)?.links.delete(change.digest)
+        return
       case 'putManifest': {
-        const { digest, mediaType, size } = change
-        this.#known(change.repository).manifests.set(digest, { digest, mediaType, size })
+        const { kind: _kind, repository: name, ...manifest } = change
+        const repository = this.#known(name)
+        repository.manifests.set(manifest.digest, manifest)
+        repository.referrers.add(manifest)
         return
       }
       case 'setTag': {
@@ -80,8 +122,11 @@ export class IndexModel {
         return
       case 'removeManifest': {
         const repository = this.#repositories.get(change.repository)
-        repository?.manifests.delete(change.digest)
-        for (const [tag, digest] of repository?.tags ?? [])
+        const manifest = repository?.manifests.get(change.digest)
+        if (repository === undefined || manifest === undefined) return
+        repository.manifests.delete(change.digest)
+        repository.referrers.remove(manifest)
+        for (const [tag, digest] of repository.tags)
           if (digest === change.digest) this.#removeTag(change.repository, tag)
         return
       }
@@ -104,7 +149,13 @@ export class IndexModel {
   #known(name: Repository): RepositoryModel {
     let repository = this.#repositories.get(name)
     if (repository === undefined) {
-      repository = { links: new Set(), manifests: new Map(), tags: new Map(), tagNames: new SortedNames() }
+      repository = {
+        links: new Set(),
+        manifests: new Map(),
+        referrers: new ReferrersModel(),
+        tags: new Map(),
+        tagNames: new SortedNames()
+      }
       this.#repositories.set(name, repository)
       this.#names.add(name)
     }

@@ -27,19 +27,42 @@ export interface Failure {
   readonly message: string
 }
 
-/** To the worker: several `apply` calls, each all or nothing, made durable by one commit. */
+/** To the worker: beside the changes below, `copy` to write the index into a second file, and `close`. */
+export type IndexRequest = ApplyRequest | 'copy' | 'close'
+
+/** Several `apply` calls, each all or nothing, made durable by one commit. */
 export interface ApplyRequest {
   readonly batches: readonly (readonly StoredChange[])[]
 }
 
-/** From the worker: first `opened` or `refused`, then one `applied` for each request. */
+/** From the worker: first `opened` or `refused`, then one reply for each request. */
 export type IndexReply =
-  | { readonly kind: 'opened'; readonly contents: IndexContents; readonly setAside?: string }
+  | ({ readonly kind: 'opened'; readonly contents: IndexContents } & Rescue)
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** By batch: nothing where it is durable, or why none of it applies. */
   | { readonly kind: 'applied'; readonly failures: readonly (Failure | undefined)[] }
+  | { readonly kind: 'copied'; readonly failure?: Failure }
+
+/** What had to be done to open the index. */
+export interface Rescue {
+  /** It was not there: at a first start, or because it was lost. */
+  readonly absent?: true
+  /** Where a damaged one was moved to. */
+  readonly setAside?: string
+  /** ISO 8601: when the copy was made that was taken in its place. */
+  readonly copyOf?: string
+}
 
 /** What the worker is started with. */
 export interface IndexWorkerData {
   readonly folder: string
+  readonly commitGate?: SharedArrayBuffer
 }
+
+/** What stands in an `Int32Array` over a commit gate, by position. Nothing but tests and measurements has one. */
+export const commitGate = {
+  /** While it is 1, commits wait. */
+  closed: 0,
+  /** Milliseconds that each commit takes longer: an SD card's fsync. */
+  delay: 1
+} as const

@@ -1,8 +1,12 @@
+import { readFileSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
+import type { Digest } from '../oci/digest.ts'
+import { readManifest, referenceOf } from '../oci/manifest.ts'
 import { StorageError } from './errors.ts'
+import type { StoragePaths } from './paths.ts'
 
 /** Kept in `PRAGMA user_version`; a change that an older release cannot read counts it up. */
-export const indexSchemaVersion = 1
+export const indexSchemaVersion = 2
 
 /*
  * The index on disk. A tag's foreign key is what refuses tags without their manifest, and what takes a manifest's tags away
@@ -23,6 +27,8 @@ const tables = `
     digest TEXT NOT NULL,
     media_type TEXT NOT NULL,
     size INTEGER NOT NULL,
+    subject TEXT,
+    artifact_type TEXT,
     PRIMARY KEY (repository, digest)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE tags (
@@ -53,7 +59,7 @@ export class DamagedIndex extends Error {
  * @throws {StorageError} `INDEX_TOO_NEW`
  * @throws {DamagedIndex} where SQLite or the tables say so
  */
-export function prepareIndex(database: DatabaseSync): void {
+export function prepareIndex(database: DatabaseSync, paths: StoragePaths): void {
   database.exec(`PRAGMA busy_timeout = ${busyTimeout}`)
   // Exclusive: a second process on this folder is refused at once, and WAL then needs no shared memory, which some
   // volumes do not have. Must stand before the journal mode to have that effect.
@@ -68,6 +74,7 @@ export function prepareIndex(database: DatabaseSync): void {
         'run the newer release again, or give this one an empty data folder'
     )
   if (version === 0) create(database)
+  if (version === 1) addReferrers(database, paths)
   const problems = database.prepare('PRAGMA quick_check(1)').all()
   if (problems[0]?.['quick_check'] !== 'ok') throw new DamagedIndex(`quick_check: ${JSON.stringify(problems)}`)
 }
@@ -76,6 +83,29 @@ function create(database: DatabaseSync): void {
   const foreign = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()
   if (foreign?.['tables'] !== 0) throw new DamagedIndex('a database of another program')
   database.exec(`BEGIN IMMEDIATE; ${tables} PRAGMA user_version = ${indexSchemaVersion}; COMMIT`)
+}
+
+/** Version 2 knows of each manifest what it refers to, which until then stood in its bytes alone. */
+function addReferrers(database: DatabaseSync, paths: StoragePaths): void {
+  database.exec(`
+    BEGIN IMMEDIATE;
+    ALTER TABLE manifests ADD COLUMN subject TEXT;
+    ALTER TABLE manifests ADD COLUMN artifact_type TEXT;`)
+  const update = database.prepare('UPDATE manifests SET subject = ?, artifact_type = ? WHERE digest = ?')
+  for (const row of database.prepare('SELECT DISTINCT digest FROM manifests').all()) {
+    const { subject, artifactType } = referenceIn(paths.blob(row['digest'] as Digest))
+    update.run(subject ?? null, artifactType ?? null, row['digest'] ?? null)
+  }
+  database.exec(`PRAGMA user_version = ${indexSchemaVersion}; COMMIT`)
+}
+
+/** A manifest whose bytes are lost refers to nothing until a sync or a push brings it again. */
+function referenceIn(file: string): { readonly subject?: Digest; readonly artifactType?: string } {
+  try {
+    return referenceOf(readManifest(readFileSync(file)))
+  } catch {
+    return {}
+  }
 }
 
 function userVersion(database: DatabaseSync): number {

@@ -4,8 +4,20 @@ import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import { StorageError } from './errors.ts'
 import { IndexModel } from './index-model.ts'
-import type { ApplyRequest, IndexReply, IndexWorkerData, StoredChange } from './index-protocol.ts'
-import type { Index, IndexChange, ManifestRecord, Page } from './storage.ts'
+import type { IndexReply, IndexRequest, IndexWorkerData, Rescue, StoredChange } from './index-protocol.ts'
+import type { Leases } from './leases.ts'
+import type { Index, IndexChange, ManifestRecord, Page, ReferrersPage } from './storage.ts'
+
+export interface IndexOptions {
+  readonly folder: string
+  /** Whether the blob store holds a digest. */
+  readonly hasBytes: (digest: Digest) => Promise<boolean>
+  readonly leases: Leases
+  /** Told where a commit found no room. */
+  readonly onDiskFull: (message: string) => void
+  /** Makes commits wait: see `commitGate` in index-protocol.ts. */
+  readonly commitGate?: SharedArrayBuffer | undefined
+}
 
 interface Waiting {
   readonly changes: readonly StoredChange[]
@@ -23,14 +35,24 @@ export class WorkerIndex implements Index {
   readonly #worker: Worker
   readonly #model: IndexModel
   readonly #hasBytes: (digest: Digest) => Promise<boolean>
+  readonly #leases: Leases
+  readonly #onDiskFull: (message: string) => void
   readonly #waiting: Waiting[] = []
+  /** How often each repository was given something new to name. */
+  readonly #generations = new Map<Repository, number>()
+  /** Whether anything but state has changed since the last copy: state is what the next sync finds out again. */
+  #copyIsOld = true
+  /** The worker answers one request after another. */
+  #turn: Promise<unknown> = Promise.resolve()
   #flushing: Promise<void> | undefined
   #closed: StorageError | undefined
 
-  private constructor(worker: Worker, model: IndexModel, hasBytes: (digest: Digest) => Promise<boolean>) {
+  private constructor(worker: Worker, model: IndexModel, { hasBytes, leases, onDiskFull }: IndexOptions) {
     this.#worker = worker
     this.#model = model
     this.#hasBytes = hasBytes
+    this.#leases = leases
+    this.#onDiskFull = onDiskFull
     worker.on('error', (cause: Error) => {
       this.#closed ??= new StorageError('INDEX_FAILED', `the index worker stopped: ${cause.message}`, { cause })
     })
@@ -38,17 +60,14 @@ export class WorkerIndex implements Index {
   }
 
   /**
-   * @param hasBytes whether the blob store holds a digest
-   * @returns the index, and where a damaged one was set aside
+   * @returns the index, and what had to be done to open it
    * @throws {StorageError} `INDEX_TOO_NEW`, `STORAGE_IN_USE`, `DISK_FULL`, `INDEX_FAILED`
    */
-  static async open(
-    folder: string,
-    hasBytes: (digest: Digest) => Promise<boolean>
-  ): Promise<{ index: WorkerIndex; setAside?: string }> {
+  static async open(options: IndexOptions): Promise<{ index: WorkerIndex; rescue: Rescue }> {
+    const { folder, commitGate } = options
     const worker = new Worker(new URL('./index-worker.ts', import.meta.url), {
       name: 'causeway-index',
-      workerData: { folder } satisfies IndexWorkerData
+      workerData: { folder, ...(commitGate === undefined ? {} : { commitGate }) } satisfies IndexWorkerData
     })
     const [reply] = (await once(worker, 'message')) as [IndexReply]
     if (reply.kind !== 'opened') {
@@ -57,8 +76,8 @@ export class WorkerIndex implements Index {
         reply.kind === 'refused' ? reply.failure : ({ code: 'INDEX_FAILED', message: 'unexpected reply' } as const)
       throw new StorageError(code, message)
     }
-    const index = new WorkerIndex(worker, new IndexModel(reply.contents), hasBytes)
-    return reply.setAside === undefined ? { index } : { index, setAside: reply.setAside }
+    const { kind: _kind, contents, ...rescue } = reply
+    return { index: new WorkerIndex(worker, new IndexModel(contents), options), rescue }
   }
 
   repositories(page?: Page): Promise<Repository[]> {
@@ -74,11 +93,23 @@ export class WorkerIndex implements Index {
   }
 
   manifest(repository: Repository, digest: Digest): Promise<ManifestRecord | undefined> {
-    return Promise.resolve(this.#model.manifest(repository, digest))
+    const manifest = this.#model.manifest(repository, digest)
+    if (manifest !== undefined) this.#leases.touch(digest)
+    return Promise.resolve(manifest)
   }
 
   hasBlob(repository: Repository, digest: Digest): Promise<boolean> {
-    return Promise.resolve(this.#model.hasBlob(repository, digest))
+    const isLinked = this.#model.hasBlob(repository, digest)
+    if (isLinked) this.#leases.touch(digest)
+    return Promise.resolve(isLinked)
+  }
+
+  holders(digest: Digest): Promise<Repository[]> {
+    return Promise.resolve(this.#model.holders(digest))
+  }
+
+  referrers(repository: Repository, subject: Digest, page?: ReferrersPage): Promise<Digest[]> {
+    return Promise.resolve(this.#model.referrers(repository, subject, page))
   }
 
   state(key: string): Promise<unknown> {
@@ -88,10 +119,38 @@ export class WorkerIndex implements Index {
   /** @throws {StorageError} `BLOB_ABSENT`, `MANIFEST_ABSENT`, `DISK_FULL`, `INDEX_FAILED`, `CLOSED` */
   apply(changes: readonly IndexChange[]): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed)
+    for (const change of changes) this.#rely(change)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ changes: changes.map(stored), checked: this.#check(changes), resolve, reject })
       this.#flushing ??= this.#flush()
     })
+  }
+
+  /** What stands now, without the changes that are on their way; for looking only. */
+  get model(): IndexModel {
+    return this.#model
+  }
+
+  /** Counts up with each call of {@link apply} that gives the repository something to name. */
+  generation(repository: Repository): number {
+    return this.#generations.get(repository) ?? 0
+  }
+
+  /** Resolves when {@link model} has everything that was asked for before. */
+  async settled(): Promise<void> {
+    await this.apply([])
+  }
+
+  /** Writes the index into a second file, unless that names the same already. @throws {StorageError} */
+  async copy(): Promise<void> {
+    if (this.#closed !== undefined) throw this.#closed
+    if (!this.#copyIsOld) return
+    this.#copyIsOld = false
+    const reply = await this.#ask('copy')
+    if (reply.kind !== 'copied') throw outOfTurn()
+    if (reply.failure === undefined) return
+    this.#copyIsOld = true
+    throw new StorageError(reply.failure.code, reply.failure.message)
   }
 
   /** Finishes what was asked for, then lets go of the file. */
@@ -99,6 +158,7 @@ export class WorkerIndex implements Index {
     const worked = this.#closed === undefined
     this.#closed ??= new StorageError('CLOSED', 'the storage is closed')
     await this.#flushing
+    await this.#turn
     if (!worked) return
     const exited = once(this.#worker, 'exit')
     this.#worker.ref()
@@ -125,43 +185,67 @@ export class WorkerIndex implements Index {
     let failures: readonly (Error | undefined)[]
     try {
       const reply = await this.#ask({ batches: taken.map((waiting) => waiting.changes) })
-      failures = reply.map((failure) => failure && new StorageError(failure.code, failure.message))
+      if (reply.kind !== 'applied') throw outOfTurn()
+      failures = reply.failures.map((failure) => failure && new StorageError(failure.code, failure.message))
     } catch (error) {
       failures = taken.map(() => error as Error)
     }
+    const full = failures.find((failure) => failure instanceof StorageError && failure.code === 'DISK_FULL')
+    if (full !== undefined) this.#onDiskFull(full.message)
     taken.forEach((waiting, position) => {
       const failure = failures[position]
       if (failure === undefined) {
         for (const change of waiting.changes) this.#model.follow(change)
+        this.#copyIsOld ||= waiting.changes.some(({ kind }) => kind !== 'setState')
         waiting.resolve()
       } else waiting.reject(failure)
     })
   }
 
-  async #ask(request: ApplyRequest): Promise<Extract<IndexReply, { kind: 'applied' }>['failures']> {
-    // A worker that dies meanwhile ends the wait too: `once` rejects on 'error'.
-    this.#worker.ref()
-    try {
-      const answer = once(this.#worker, 'message') as Promise<[IndexReply]>
-      this.#worker.postMessage(request)
-      const [reply] = await answer
-      if (reply.kind !== 'applied') throw new StorageError('INDEX_FAILED', 'the index worker answered out of turn')
-      return reply.failures
-    } finally {
-      this.#worker.unref()
-    }
+  #ask(request: IndexRequest): Promise<IndexReply> {
+    const reply = this.#turn.then(async () => {
+      // A worker that dies meanwhile ends the wait too: `once` rejects on 'error'.
+      this.#worker.ref()
+      try {
+        const answer = once(this.#worker, 'message') as Promise<[IndexReply]>
+        this.#worker.postMessage(request)
+        return (await answer)[0]
+      } finally {
+        this.#worker.unref()
+      }
+    })
+    this.#turn = reply.catch(() => undefined)
+    return reply
+  }
+
+  /** In the same turn as the call: garbage collection decides in one turn as well, so that neither misses the other. */
+  #rely(change: IndexChange): void {
+    if (!isNaming(change)) return
+    this.#leases.touch(change.digest)
+    this.#generations.set(change.repository, this.generation(change.repository) + 1)
   }
 
   async #check(changes: readonly IndexChange[]): Promise<Error | undefined> {
     try {
       for (const change of changes)
-        if ((change.kind === 'putManifest' || change.kind === 'setTag') && !(await this.#hasBytes(change.digest)))
+        if (isNaming(change) && !(await this.#hasBytes(change.digest)))
           return new StorageError('BLOB_ABSENT', `the bytes of ${change.digest} are not here: commit them first`)
       return undefined
     } catch (error) {
       return error as Error
     }
   }
+}
+
+/** Whether bytes must be here for a change, and stay. */
+function isNaming(
+  change: IndexChange
+): change is Extract<IndexChange, { kind: 'linkBlob' | 'putManifest' | 'setTag' }> {
+  return change.kind === 'linkBlob' || change.kind === 'putManifest' || change.kind === 'setTag'
+}
+
+function outOfTurn(): StorageError {
+  return new StorageError('INDEX_FAILED', 'the index worker answered out of turn')
 }
 
 function stored(change: IndexChange): StoredChange {

@@ -1,9 +1,11 @@
 import { rm, type FileHandle } from 'node:fs/promises'
 import { algorithmOf, hexOf, type Digest, type DigestAlgorithm } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
+import type { Admission, Disk } from './disk.ts'
 import { moveInto } from './durable.ts'
 import { diskError, StorageError } from './errors.ts'
 import type { FileHash, Hasher } from './hasher.ts'
+import type { Leases } from './leases.ts'
 import type { StoragePaths } from './paths.ts'
 import type { Ingest } from './storage.ts'
 
@@ -15,6 +17,10 @@ export interface IngestParts {
   readonly offset: number
   readonly paths: StoragePaths
   readonly hasher: Hasher
+  readonly disk: Disk
+  readonly leases: Leases
+  /** Waited for before each fsync: how tests and measurements make a disk slow. */
+  readonly beforeSync: () => Promise<void>
   /** What the digest will most likely be. */
   readonly algorithm: DigestAlgorithm
   readonly makeFolder: (folder: string) => Promise<void>
@@ -29,6 +35,7 @@ export class FileIngest implements Ingest {
   #offset: number
   #hash: FileHash
   #open = true
+  #admission: Admission | undefined
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(parts: IngestParts) {
@@ -42,14 +49,23 @@ export class FileIngest implements Ingest {
     return this.#offset
   }
 
+  expect(bytes: number): Promise<void> {
+    return this.#next(async () => {
+      this.#admission?.release()
+      this.#admission = await this.#parts.disk.admit(bytes)
+    })
+  }
+
   append(chunk: Uint8Array): Promise<void> {
     return this.#next(async () => {
+      await this.#parts.disk.take(chunk.byteLength, this.#admission?.left ?? 0)
+      this.#admission?.used(chunk.byteLength)
       try {
         await writeAll(this.#parts.handle, chunk, this.#offset)
       } catch (cause) {
         // A part of the chunk may stand there: the offset is what was taken, so the file must not be longer.
         await this.#parts.handle.truncate(this.#offset).catch(() => undefined)
-        throw diskError('writing a partial file', cause)
+        throw this.#failed('writing a partial file', cause)
       }
       this.#offset += chunk.byteLength
       this.#hash.wrote(chunk, this.#offset)
@@ -58,14 +74,17 @@ export class FileIngest implements Ingest {
 
   flush(): Promise<void> {
     return this.#next(async () => {
-      await attempt('flushing a partial file', () => this.#parts.handle.datasync())
+      await this.#attempt('flushing a partial file', async () => {
+        await this.#parts.beforeSync()
+        await this.#parts.handle.datasync()
+      })
     })
   }
 
   restart(): Promise<void> {
     return this.#next(async () => {
       this.#hash.forget()
-      await attempt('emptying a partial file', () => this.#parts.handle.truncate(0))
+      await this.#attempt('emptying a partial file', () => this.#parts.handle.truncate(0))
       this.#offset = 0
       this.#hash = this.#parts.hasher.follow(this.#path, this.#parts.algorithm, 0)
     })
@@ -73,20 +92,30 @@ export class FileIngest implements Ingest {
 
   commit(digest: Digest): Promise<{ readonly size: number }> {
     return this.#next(async () => {
-      const { handle, makeFolder, paths } = this.#parts
+      const { beforeSync, handle, leases, makeFolder, paths } = this.#parts
       const size = this.#offset
-      let kept = false
+      let wrong = false
       try {
-        const hex = await attempt('verifying a partial file', () => this.#hash.hex(size, algorithmOf(digest)))
-        if (hex !== hexOf(digest)) throw new OciError('DIGEST_INVALID', `the ${size} bytes received are not ${digest}`)
-        await attempt('making a blob durable', async () => {
+        const hex = await this.#attempt('verifying a partial file', () => this.#hash.hex(size, algorithmOf(digest)))
+        wrong = hex !== hexOf(digest)
+        if (wrong) throw new OciError('DIGEST_INVALID', `the ${size} bytes received are not ${digest}`)
+        await this.#attempt('making a blob durable', async () => {
+          await beforeSync()
           await handle.sync()
           await makeFolder(paths.blobFolder(digest))
-          await moveInto(this.#path, paths.blob(digest), paths.blobFolder(digest))
         })
-        kept = true
+        // From here on the bytes stand among those that garbage collection looks at.
+        const letGo = await leases.hold(digest)
+        try {
+          await this.#attempt('making a blob durable', () =>
+            moveInto(this.#path, paths.blob(digest), paths.blobFolder(digest))
+          )
+        } finally {
+          letGo()
+        }
       } finally {
-        await this.#letGo(!kept)
+        // A disk that was full just now is no reason to pay for the same bytes again.
+        await this.#letGo(wrong)
       }
       return { size }
     })
@@ -112,9 +141,24 @@ export class FileIngest implements Ingest {
 
   async #letGo(remove: boolean): Promise<void> {
     this.#open = false
+    this.#admission?.release()
     await this.#parts.handle.close()
     if (remove) await rm(this.#path, { force: true })
     this.#parts.release()
+  }
+
+  async #attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (cause) {
+      throw this.#failed(what, cause)
+    }
+  }
+
+  #failed(what: string, cause: unknown): Error {
+    const error = diskError(what, cause)
+    if (error instanceof StorageError && error.code === 'DISK_FULL') this.#parts.disk.failed(error.message)
+    return error
   }
 
   #next<T>(work: () => Promise<T>): Promise<T> {
@@ -132,13 +176,5 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number)
   while (done < chunk.byteLength) {
     const { bytesWritten } = await handle.write(chunk, done, chunk.byteLength - done, position + done)
     done += bytesWritten
-  }
-}
-
-async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (cause) {
-    throw diskError(what, cause)
   }
 }

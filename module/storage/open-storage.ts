@@ -1,16 +1,33 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Log } from '../log/log.ts'
+import { entries } from './blob-files.ts'
 import { FileBlobs } from './blobs.ts'
+import { Disk, type DiskOptions } from './disk.ts'
 import { makeFolder } from './durable.ts'
 import { diskError } from './errors.ts'
+import { collectGarbage } from './garbage-collection.ts'
 import { Hasher } from './hasher.ts'
 import { WorkerIndex } from './index.ts'
+import { Leases } from './leases.ts'
 import { storagePaths } from './paths.ts'
+import { mendRestored } from './restored.ts'
+import { scrub } from './scrub.ts'
 import type { Storage } from './storage.ts'
 
 export interface StorageOptions {
   /** Made where it is absent; one process at a time. */
   readonly folder: string
   readonly log?: Log
+  /** How much of the disk is left alone, and who is told when it is full. */
+  readonly disk?: Omit<DiskOptions, 'folder'>
+  /** Makes the disk slow or lets it wait, for tests and measurements. */
+  readonly durability?: {
+    /** Waited for before each fsync of a blob. */
+    readonly beforeSync?: () => Promise<void>
+    /** See `commitGate` in index-protocol.ts. */
+    readonly commitGate?: SharedArrayBuffer
+  }
 }
 
 /**
@@ -18,24 +35,39 @@ export interface StorageOptions {
  *
  * @throws {StorageError} `STORAGE_IN_USE`, `INDEX_TOO_NEW`, `DISK_FULL`, `DISK_FAILED`, `INDEX_FAILED`
  */
-export async function openStorage({ folder, log }: StorageOptions): Promise<Storage> {
+export async function openStorage({ folder, log, disk: diskOptions, durability }: StorageOptions): Promise<Storage> {
   const paths = storagePaths(folder)
   try {
-    for (const each of [paths.folder, paths.blobs, paths.partials]) await makeFolder(each)
+    for (const each of [paths.folder, paths.blobs, paths.partials, paths.trash, paths.quarantine])
+      await makeFolder(each)
   } catch (cause) {
     throw diskError(`making the data folder ${folder}`, cause)
   }
+  const leases = new Leases()
+  const disk = new Disk({ ...diskOptions, folder })
   const hasher = new Hasher()
-  const blobs = new FileBlobs(paths, hasher)
-  const { index, setAside } = await WorkerIndex.open(folder, async (digest) => (await blobs.size(digest)) !== undefined)
-  if (setAside !== undefined)
-    log?.error('the index was damaged and begins anew; blobs are kept, and the next sync takes them up again', {
-      setAside
-    })
+  const beforeSync = durability?.beforeSync ?? (() => Promise.resolve())
+  const blobs = new FileBlobs({ paths, hasher, disk, leases, beforeSync })
+  const { index, rescue } = await WorkerIndex.open({
+    folder,
+    leases,
+    commitGate: durability?.commitGate,
+    onDiskFull: (message) => disk.failed(message),
+    hasBytes: async (digest) => (await blobs.size(digest)) !== undefined
+  })
+  const parts = { paths, blobs, index, leases, log }
+  await mendRestored(parts, rescue)
+  // What was about to be deleted when the process before this one ended. Nobody else has this folder open by now.
+  for (const name of await entries(paths.trash)) await rm(join(paths.trash, name), { force: true })
   return {
     blobs,
     index,
+    disk,
+    collectGarbage: (options) => collectGarbage(parts, options),
+    scrub: (options) => scrub(parts, options),
+    copyIndex: () => index.copy(),
     async close() {
+      disk.close()
       await blobs.close()
       await index.close()
       await hasher.close()

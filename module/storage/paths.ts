@@ -12,7 +12,11 @@ import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts'
  *   │           └── <hex>           verified bytes: layers, configs, manifests
  *   ├── partial/
  *   │   └── <sha256 of the key>     bytes on their way; their number is the offset to go on from
+ *   ├── trash/                      bytes that nothing names any more, for the moment until they are deleted
+ *   ├── quarantine/
+ *   │   └── <algorithm>-<hex>       bytes that are not what their name says, for whoever wants to look
  *   ├── index.db                    tags, manifests, links, state (SQLite; -wal stands beside it)
+ *   ├── index-copy.db               the index as it was a while ago: taken where index.db is lost or damaged
  *   └── index.db.damaged-<time>     an index that could not be read, set aside for whoever wants to look
  *
  * A blob is renamed from partial/ into blobs/, so both must stand on one file system.
@@ -27,12 +31,17 @@ export interface StoragePaths {
   readonly folder: string
   readonly blobs: string
   readonly partials: string
+  readonly trash: string
+  readonly quarantine: string
   readonly index: string
+  readonly indexCopy: string
   blob(digest: Digest): string
   /** The folder that holds {@link blob}: what is fsynced after a rename. */
   blobFolder(digest: Digest): string
   /** Keys come from outside (upload ids, digests), so only their hash becomes a file name. */
   partial(key: string): string
+  trashed(digest: Digest): string
+  quarantined(digest: Digest): string
   damagedIndex(at: Date): string
 }
 
@@ -43,10 +52,19 @@ export function storagePaths(folder: string): StoragePaths {
     folder,
     blobs: join(folder, 'blobs'),
     partials: join(folder, 'partial'),
+    trash: join(folder, 'trash'),
+    quarantine: join(folder, 'quarantine'),
     index,
+    indexCopy: join(folder, 'index-copy.db'),
     blob: (digest) => join(blobFolder(digest), hexOf(digest)),
     blobFolder,
     partial: (key) => join(folder, 'partial', createHash('sha256').update(key).digest('hex')),
+    trashed: (digest) => join(folder, 'trash', flatName(digest)),
+    quarantined: (digest) => join(folder, 'quarantine', flatName(digest)),
     damagedIndex: (at) => `${index}.damaged-${at.toISOString().replace(/[:.]/g, '-')}`
   }
+}
+
+function flatName(digest: Digest): string {
+  return `${algorithmOf(digest)}-${hexOf(digest)}`
 }

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Repository } from '../oci/name.ts'
+import type { Allowance } from './allowance.ts'
 import type { Patience } from './patience.ts'
 import type { Content, ContentIngest, ParentFault, ParentSource } from './ports.ts'
 
@@ -14,6 +15,7 @@ export interface BlobTransferOptions {
   readonly content: Content
   readonly parent: ParentSource
   readonly patience: Patience
+  readonly allowance: Allowance
   readonly signal: AbortSignal
   /** Bytes of the blob that are here now. */
   readonly onOffset: (offset: number) => void
@@ -40,6 +42,8 @@ export async function fetchBlob(blob: WantedBlob, options: BlobTransferOptions):
     try {
       if (ingest.offset > blob.size) await ingest.restart()
       options.onOffset(ingest.offset)
+      // A disk that cannot take all of it is not to be filled with the half, nor the half to be paid for.
+      await ingest.expect(blob.size - ingest.offset)
       await fill(ingest, blob, options)
       await ingest.commit(blob.digest)
       return
@@ -52,13 +56,15 @@ export async function fetchBlob(blob: WantedBlob, options: BlobTransferOptions):
 }
 
 async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransferOptions): Promise<void> {
-  const { parent, patience, signal } = options
+  const { parent, patience, allowance, signal } = options
   let attempt = 0
   let restarts = 0
   let furthest = ingest.offset
   while (ingest.offset < blob.size) {
     try {
-      const answer = await parent.blob(blob.repository, blob.digest, { offset: ingest.offset, signal })
+      await allowance.mayFetch()
+      const { readAhead } = allowance
+      const answer = await parent.blob(blob.repository, blob.digest, { offset: ingest.offset, signal, readAhead })
       patience.answered()
       let begun = false
       for await (const chunk of answer.stream) {
@@ -85,7 +91,7 @@ async function take(
   chunk: Uint8Array,
   ingest: ContentIngest,
   blob: WantedBlob,
-  { onFetched, onOffset }: BlobTransferOptions
+  { allowance, onFetched, onOffset, signal }: BlobTransferOptions
 ): Promise<void> {
   onFetched(chunk.byteLength)
   const before = ingest.offset
@@ -96,6 +102,7 @@ async function take(
   await ingest.append(chunk)
   if (Math.floor(ingest.offset / flushBytes) > Math.floor(before / flushBytes)) await ingest.flush()
   onOffset(ingest.offset)
+  await allowance.fetched(chunk.byteLength, signal)
 }
 
 function cannotResume({ digest, size }: WantedBlob): OciError {

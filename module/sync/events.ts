@@ -7,6 +7,8 @@ export type SyncTrigger = 'InitialSync' | 'Schedule' | 'ManualResync' | 'Setting
 export interface ImageStatus {
   /** `repository:tag`; for a list of tags that cannot be had, the image set's own entry. */
   readonly image: string
+  /** Names of the image sets that want it; undefined leaves what was told before. */
+  readonly imageSets?: readonly string[]
   readonly state: 'failed' | 'pending' | 'syncing' | 'ready'
   readonly digest?: Digest
   readonly bytesDone?: number
@@ -24,13 +26,26 @@ export interface PassResult {
   readonly endedAt: string
   /** The end of the last pass that brought everything. */
   readonly succeededAt?: string
+  /** The sync window ended before everything was here; what came stays, and the next window goes on from there. */
+  readonly windowEnded?: true
 }
 
 /** What sync tells whoever watches: the status, and tests. */
 export type SyncEvent =
-  | { readonly kind: 'passStarted'; readonly trigger: SyncTrigger; readonly startedAt: string }
+  | {
+      readonly kind: 'passStarted'
+      readonly trigger: SyncTrigger
+      readonly startedAt: string
+      /** When the sync window ends that this pass is in; absent without a schedule, and between windows. */
+      readonly windowEndsAt?: string
+    }
   /** All images that are wanted, by what is on disk; whatever was told of others no longer counts. */
-  | { readonly kind: 'planned'; readonly images: readonly ImageStatus[] }
+  | {
+      readonly kind: 'planned'
+      readonly images: readonly ImageStatus[]
+      /** When the next pass begins, where it waits for a sync window. */
+      readonly nextSyncAt?: string
+    }
   /** One image's state or progress changed. */
   | { readonly kind: 'image'; readonly image: ImageStatus }
   /** Bytes over all wanted images, each blob counted once. */
@@ -39,6 +54,14 @@ export type SyncEvent =
   | { readonly kind: 'parent'; readonly answers: false; readonly code: string; readonly message: string }
   | { readonly kind: 'content'; readonly works: true }
   | { readonly kind: 'content'; readonly works: false; readonly code: string; readonly message: string }
-  | { readonly kind: 'passEnded'; readonly result: PassResult; readonly bytesFetched: number }
+  | {
+      readonly kind: 'passEnded'
+      readonly result: PassResult
+      readonly bytesFetched: number
+      /** When the next pass begins, if nobody asks for one before. */
+      readonly nextSyncAt?: string
+    }
+  /** A tag that the parent no longer has, or that the settings no longer want, is gone from here too. */
+  | { readonly kind: 'removed'; readonly image: string; readonly digest?: Digest }
 
 export type SyncObserver = (event: SyncEvent) => void

@@ -2,6 +2,8 @@ import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { readManifest } from '../oci/manifest.ts'
 import type { Repository } from '../oci/name.ts'
+import { childName } from './plan.ts'
+import { keptChildren } from './platforms.ts'
 import type { Content } from './ports.ts'
 
 /** Children of indexes that the parent does not have either: `repository@digest`. */
@@ -12,16 +14,18 @@ export type AbsentChildren = ReadonlySet<string>
  * taken away shows here, and the next transfer brings what is missing and no more.
  *
  * @param absent children to do without
+ * @param platforms what is kept of an index; undefined for all
  * @returns the blobs with their sizes, or undefined where something is missing
  */
 export async function heldImage(
   content: Content,
   repository: Repository,
   digest: Digest,
-  absent: AbsentChildren
+  absent: AbsentChildren,
+  platforms: readonly string[] | undefined
 ): Promise<Map<Digest, number> | undefined> {
   try {
-    return await walk(content, repository, digest, absent)
+    return await walk(content, repository, digest, absent, platforms)
   } catch (error) {
     // A blob that went between two looks, or a manifest that cannot be read: either way not here.
     if (error instanceof OciError) return undefined
@@ -33,7 +37,8 @@ async function walk(
   content: Content,
   repository: Repository,
   digest: Digest,
-  absent: AbsentChildren
+  absent: AbsentChildren,
+  platforms: readonly string[] | undefined
 ): Promise<Map<Digest, number> | undefined> {
   const record = await content.index.manifest(repository, digest)
   if (record === undefined || (await content.blobs.size(digest)) === undefined) return undefined
@@ -44,9 +49,9 @@ async function walk(
     if ((await content.blobs.size(blob.digest)) !== blob.size) return undefined
     blobs.set(blob.digest, blob.size)
   }
-  for (const child of contents.manifests) {
-    if (absent.has(`${repository}@${child.digest}`)) continue
-    const below = await walk(content, repository, child.digest, absent)
+  for (const child of keptChildren(contents, platforms)) {
+    if (absent.has(childName(repository, child.digest))) continue
+    const below = await walk(content, repository, child.digest, absent, platforms)
     if (below === undefined) return undefined
     for (const [blob, size] of below) blobs.set(blob, size)
   }

@@ -9,11 +9,20 @@ const triggers: readonly SyncTrigger[] = ['InitialSync', 'Schedule', 'ManualResy
 export async function readLastSync(index: Pick<Content['index'], 'state'>): Promise<PassResult | undefined> {
   const value = await index.state(resultKey)
   if (typeof value !== 'object' || value === null) return undefined
-  const { trigger, state, startedAt, endedAt, succeededAt } = value as Partial<Record<keyof PassResult, unknown>>
+  const { trigger, state, startedAt, endedAt, succeededAt, windowEnded } = value as Partial<
+    Record<keyof PassResult, unknown>
+  >
   const known = triggers.find((name) => name === trigger)
   if (known === undefined || (state !== 'Succeeded' && state !== 'Failed')) return undefined
   if (typeof startedAt !== 'string' || typeof endedAt !== 'string') return undefined
-  return { trigger: known, state, startedAt, endedAt, ...(typeof succeededAt === 'string' ? { succeededAt } : {}) }
+  return {
+    trigger: known,
+    state,
+    startedAt,
+    endedAt,
+    ...(typeof succeededAt === 'string' ? { succeededAt } : {}),
+    ...(windowEnded === true ? { windowEnded } : {})
+  }
 }
 
 /** Children of indexes (`repository@digest`) that the parent was found not to have, so that the rest counts as whole. */

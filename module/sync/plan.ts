@@ -1,45 +1,87 @@
+import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
-import type { Settings } from '../settings/document.ts'
-import { parseImageFilter, wantsTag, type ImageFilter } from '../settings/image-filter.ts'
+import {
+  describeEntry,
+  isExact,
+  parseImageFilter,
+  wantedTags,
+  wantsTag,
+  type ImageFilter,
+  type ImageFilterInput
+} from '../settings/image-filter.ts'
+import { unionOfPlatforms } from './platforms.ts'
+
+/** An image set of the settings. */
+export interface ImageSet {
+  readonly repositories: readonly (string | ImageFilterInput)[]
+  /** Lower numbers come first. */
+  readonly priority: number
+  /** What to keep of an index; all where it is not given. */
+  readonly platforms?: readonly string[] | undefined
+  /** True where it is not given. */
+  readonly referrers?: boolean | undefined
+  /** `keep` where it is not given. */
+  readonly deletions?: 'keep' | 'mirror' | undefined
+}
+
+export type ImageSets = Readonly<Record<string, ImageSet>>
 
 /** An entry of an image set. */
 export interface Want {
+  readonly imageSet: string
   readonly text: string
   readonly filter: ImageFilter
   readonly priority: number
+  readonly platforms: readonly string[] | undefined
+  readonly referrers: boolean
+  readonly mirror: boolean
 }
 
-/** A wanted image; its place in a list is its rank. */
+/** A wanted image. */
 export interface PlannedImage {
+  /** Names of the image sets that want it. */
+  readonly imageSets: readonly string[]
   readonly repository: Repository
   readonly tag: Tag
   readonly name: string
+  readonly priority: number
+  readonly platforms: readonly string[] | undefined
+  readonly referrers: boolean
+  /** Whether it goes where the parent no longer has it. */
+  readonly mirror: boolean
 }
 
 /** The entries of all image sets, the most urgent first; within a priority as they are written. */
-export function readWants(imageSets: Settings['imageSets']): Want[] {
-  return Object.values(imageSets)
-    .flatMap(({ repositories, priority }) =>
-      repositories.flatMap((text) => {
-        const filter = parseImageFilter(text)
-        return filter === undefined ? [] : [{ text, filter, priority }]
+export function readWants(imageSets: ImageSets): Want[] {
+  return Object.entries(imageSets)
+    .flatMap(([imageSet, { repositories, priority, platforms, referrers = true, deletions = 'keep' }]) =>
+      repositories.flatMap((entry) => {
+        const filter = parseImageFilter(entry)
+        if (filter === undefined) return []
+        return [
+          {
+            imageSet,
+            text: describeEntry(entry),
+            filter,
+            priority,
+            platforms,
+            referrers,
+            mirror: deletions === 'mirror'
+          }
+        ]
       })
     )
     .sort((one, other) => one.priority - other.priority)
 }
 
-/** Whether an entry names one tag, for which nobody has to list the repository. */
-export function isExact({ filter }: Want): boolean {
-  return !filter.tag.includes('*')
-}
-
 /** Repositories whose tags have to be listed. */
 export function listedRepositories(wants: readonly Want[]): Repository[] {
-  return [...new Set(wants.filter((want) => !isExact(want)).map(({ filter }) => filter.repository))]
+  return [...new Set(wants.filter(({ filter }) => !isExact(filter)).map(({ filter }) => filter.repository))]
 }
 
 /**
- * The images that are wanted, the most urgent first, each once.
+ * The images that are wanted, the most urgent first, each once: where several entries want it, it is kept as the most
+ * demanding of them would have it.
  *
  * @param tagsOf what is known of a listed repository's tags
  */
@@ -48,15 +90,60 @@ export function planImages(
   tagsOf: (repository: Repository) => readonly Tag[] | undefined
 ): PlannedImage[] {
   const images = new Map<string, PlannedImage>()
-  for (const want of wants) {
-    const { repository, tag } = want.filter
-    const tags = isExact(want)
-      ? [tag as Tag]
-      : (tagsOf(repository) ?? []).filter((found) => wantsTag(want.filter, found))
-    for (const wanted of tags) {
-      const name = `${repository}:${wanted}`
-      if (!images.has(name)) images.set(name, { repository, tag: wanted, name })
+  for (const { imageSet, filter, priority, platforms, referrers, mirror } of wants) {
+    const { repository } = filter
+    const tags = isExact(filter) ? (filter.tags as readonly Tag[]) : wantedTags(filter, tagsOf(repository) ?? [])
+    for (const tag of tags) {
+      const name = `${repository}:${tag}`
+      const before = images.get(name)
+      images.set(
+        name,
+        before === undefined
+          ? { imageSets: [imageSet], repository, tag, name, priority, platforms, referrers, mirror }
+          : {
+              ...before,
+              imageSets: [...new Set([...before.imageSets, imageSet])],
+              platforms: unionOfPlatforms(before.platforms, platforms),
+              referrers: before.referrers || referrers,
+              mirror: before.mirror && mirror
+            }
+      )
     }
   }
   return [...images.values()]
+}
+
+/**
+ * Tags that are here and should go: every entry that covers them mirrors the parent, and none wants them any more.
+ *
+ * @param here tags of the repository that are here
+ * @param planned names of the wanted images
+ */
+export function tagsToRemove(
+  wants: readonly Want[],
+  repository: Repository,
+  here: readonly Tag[],
+  planned: ReadonlySet<string>
+): Tag[] {
+  const about = wants.filter(({ filter }) => filter.repository === repository && !isExact(filter))
+  return here.filter((tag) => {
+    const covering = about.filter(({ filter }) => wantsTag(filter, tag))
+    return covering.length > 0 && covering.every(({ mirror }) => mirror) && !planned.has(`${repository}:${tag}`)
+  })
+}
+
+/** Images by priority, the most urgent first. */
+export function byPriority(images: readonly PlannedImage[]): PlannedImage[][] {
+  const groups = new Map<number, PlannedImage[]>()
+  for (const image of images) {
+    const group = groups.get(image.priority)
+    if (group === undefined) groups.set(image.priority, [image])
+    else group.push(image)
+  }
+  return [...groups].sort(([one], [other]) => one - other).map(([, group]) => group)
+}
+
+/** `repository@digest`, by which children of indexes are known that nobody has. */
+export function childName(repository: Repository, digest: Digest): string {
+  return `${repository}@${digest}`
 }

@@ -18,8 +18,19 @@ export interface ParentSource {
   blob(
     repository: Repository,
     digest: Digest,
-    options: { readonly offset: number; readonly signal: AbortSignal }
+    options: {
+      readonly offset: number
+      readonly signal: AbortSignal
+      /** Bytes that may wait to be read; the parent's own measure where it is not given. */
+      readonly readAhead?: number | undefined
+    }
   ): Promise<{ readonly offset: number; readonly stream: AsyncIterable<Uint8Array> }>
+  /** What refers to a manifest, or undefined where the parent has no such list to give. */
+  referrers(
+    repository: Repository,
+    subject: Digest,
+    options: { readonly signal: AbortSignal }
+  ): Promise<readonly { readonly digest: Digest; readonly mediaType: string }[] | undefined>
 }
 
 /** Errors of a parent carry these. */
@@ -56,6 +67,8 @@ export interface Content {
 
 export interface ContentIngest {
   readonly offset: number
+  /** Sets room aside on the disk for bytes that are about to come. */
+  expect(bytes: number): Promise<void>
   append(chunk: Uint8Array): Promise<void>
   flush(): Promise<void>
   commit(digest: Digest): Promise<unknown>
@@ -71,8 +84,12 @@ export type ContentChange =
       readonly digest: Digest
       readonly mediaType: string
       readonly size: number
+      readonly subject?: Digest
+      readonly artifactType?: string
     }
   | { readonly kind: 'setTag'; readonly repository: Repository; readonly tag: Tag; readonly digest: Digest }
+  | { readonly kind: 'removeTag'; readonly repository: Repository; readonly tag: Tag }
+  | { readonly kind: 'removeRepository'; readonly repository: Repository }
   | { readonly kind: 'setState'; readonly key: string; readonly value: unknown }
 
 /** Time, so that tests need not wait for it. */

@@ -235,7 +235,9 @@ describe('sync: schedule', () => {
     parent.put('samples/app:1.0', [100])
     const { apply } = content.index
     content.index.apply = (changes) =>
-      changes.some(({ kind }) => kind === 'setState') ? Promise.reject(new Error('read-only')) : apply(changes)
+      changes.some((change) => change.kind === 'setState' && change.key === 'sync.last')
+        ? Promise.reject(new Error('read-only'))
+        : apply(changes)
     sync.configure(configuration('samples/app:1.0'))
     let next = waiting()
     sync.start()

@@ -1,14 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../log/log.ts'
-import type { Settings } from '../settings/document.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Repository } from '../oci/name.ts'
+import { Allowance } from './allowance.ts'
+import type { BudgetSettings } from './budget.ts'
 import type { PassResult, SyncObserver, SyncTrigger } from './events.ts'
 import { readAbsent, readLastSync, writeLastSync } from './last-sync.ts'
-import { runPass, type PassOutcome } from './pass.ts'
+import type { PacingSettings } from './pacing.ts'
+import { runPass, surveyImages, type PassOptions, type PassOutcome } from './pass.ts'
+import type { ImageSets } from './plan.ts'
 import type { Clock, Content, ParentSource } from './ports.ts'
+import { isReferrersTurn } from './referrers-turn.ts'
+import { WaitedFor } from './waited-for.ts'
+import { closeWithWindow, waitForWindow } from './window-guard.ts'
+import { SyncWindows } from './window.ts'
 
 export interface SyncConfiguration {
-  readonly imageSets: Settings['imageSets']
+  readonly imageSets: ImageSets
   readonly intervalMinutes: number
+  /** Cron, UTC: when windows open in which something may be fetched; always where it is not given. */
+  readonly schedule?: string | undefined
+  /** ISO 8601: how long such a window stays open. */
+  readonly window?: string | undefined
+  readonly pacing?: PacingSettings | undefined
+  readonly budget?: BudgetSettings | undefined
+  /** Whether repositories that sync brought and no image set names any more are removed. */
+  readonly cleanUp?: boolean | undefined
 }
 
 export interface SyncOptions {
@@ -22,17 +39,24 @@ export interface SyncOptions {
   readonly random?: () => number
 }
 
-/** Brings content from the parent, for ever: at once when it starts or the settings change, then by the interval. */
+/**
+ * Brings content from the parent, for ever: at once when it starts or the settings change, then by the interval; where there is
+ * a schedule, all of that only while a sync window is open.
+ */
 export interface Sync {
   /** Begins; with no settings so far it waits for {@link configure}. */
   start(): void
   /** Takes new settings (or a new parent) in: a pass under way is given up, bytes kept, and one by the new ones begins. */
   configure(configuration: SyncConfiguration): void
   /**
-   * Asks for a pass now.
+   * Asks for a pass now, be a sync window open or not.
    * @returns how it ended (the one under way, if there is one); undefined without settings, or where sync was stopped first
    */
   syncNow(trigger?: SyncTrigger): Promise<PassResult | undefined>
+  /** Somebody who may pull it asked for something that is not here: it comes first where it is on its way. */
+  waitedFor(repository: Repository, reference: string): void
+  /** While paused nothing is asked of the parent: a pass under way is given up, bytes kept. Resumed, one begins at once. */
+  setPaused(paused: boolean): void
   /** Ends the pass under way, keeping its bytes, and resolves when nothing of it is left running. */
   stop(): Promise<void>
 }
@@ -53,6 +77,11 @@ const systemClock: Clock = {
 const soonMs = 5000
 const lateMs = 60_000
 
+interface WindowedOutcome extends PassOutcome {
+  /** The window ended before the pass did. */
+  readonly windowEnded?: true
+}
+
 /** Makes a sync; nothing happens before `start`. */
 export function createSync(options: SyncOptions): Sync {
   return new Scheduler(options)
@@ -62,9 +91,12 @@ class Scheduler implements Sync {
   readonly #options: SyncOptions
   readonly #clock: Clock
   readonly #random: () => number
+  readonly #allowance: Allowance
+  readonly #waitedFor = new WaitedFor()
   #absent = new Set<string>()
   readonly #stopping = new AbortController()
   #configuration: SyncConfiguration | undefined
+  #windows = new SyncWindows(undefined, undefined)
   #running: Promise<void> | undefined
   /** What the next pass begins for, where somebody asked. */
   #wanted: SyncTrigger | undefined
@@ -74,11 +106,16 @@ class Scheduler implements Sync {
   /** The settings by which images were told of last. */
   #announced: SyncConfiguration | undefined
   #passing = false
+  #paused = false
+  /** Passes so far; begins anywhere, so that a fleet's devices do not all look for the same signatures at once. */
+  #turn: number
 
   constructor(options: SyncOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? Math.random
+    this.#allowance = new Allowance(this.#clock, options.content.index)
+    this.#turn = Math.floor(this.#random() * 1000)
   }
 
   start(): void {
@@ -87,18 +124,33 @@ class Scheduler implements Sync {
 
   configure(configuration: SyncConfiguration): void {
     this.#configuration = configuration
+    this.#windows = new SyncWindows(configuration.schedule, configuration.window)
+    this.#allowance.configure(configuration.pacing, configuration.budget)
     this.#wanted = 'SettingsChange'
     this.#interrupt.abort(new Error('the settings changed'))
   }
 
   syncNow(trigger: SyncTrigger = 'ManualResync'): Promise<PassResult | undefined> {
-    if (this.#stopping.signal.aborted || this.#configuration === undefined) return Promise.resolve(undefined)
+    if (this.#stopping.signal.aborted || this.#configuration === undefined || this.#paused)
+      return Promise.resolve(undefined)
     const result = new Promise<PassResult | undefined>((resolve) => this.#waiters.push(resolve))
     if (!this.#passing) {
       this.#wanted ??= trigger
       this.#interrupt.abort(new Error('a sync was asked for'))
     }
     return result
+  }
+
+  waitedFor(repository: Repository, reference: string): void {
+    this.#waitedFor.add({ repository, reference })
+  }
+
+  setPaused(paused: boolean): void {
+    if (paused === this.#paused) return
+    this.#paused = paused
+    if (!paused) this.#wanted = 'ManualResync'
+    this.#interrupt.abort(new Error(paused ? 'sync was paused' : 'sync was resumed'))
+    if (paused) this.#answer(undefined)
   }
 
   async stop(): Promise<void> {
@@ -119,51 +171,116 @@ class Scheduler implements Sync {
         continue
       }
       this.#wanted = undefined
+      if (this.#paused) {
+        await this.#awaitResume(configuration, signal)
+        trigger = this.#askedFor() ?? trigger
+        continue
+      }
+      if (!this.#mayBegin()) {
+        await this.#awaitWindow(configuration, signal)
+        trigger = this.#askedFor() ?? trigger
+        continue
+      }
       // Whoever asks by hand may have completed the parent's index just now.
       if (trigger === 'ManualResync') this.#absent.clear()
       const startedAt = this.#time()
-      this.#options.observer({ kind: 'passStarted', trigger, startedAt })
-      const outcome = await this.#pass(configuration, signal)
+      this.#options.observer({ kind: 'passStarted', trigger, startedAt, ...this.#windowEnd() })
+      const outcome = await this.#pass(configuration, trigger, signal)
       if (outcome !== undefined) {
-        last = await this.#finish(trigger, startedAt, outcome, last)
+        const pause = this.#pause(configuration, outcome)
+        last = await this.#finish(trigger, startedAt, outcome, last, this.#nextSync(pause))
         this.#answer(last)
-        await this.#wait(this.#pause(configuration, outcome), signal)
+        if (this.#mayBegin()) await this.#wait(pause, signal)
       }
       trigger = this.#askedFor() ?? (outcome?.retry === undefined ? 'Schedule' : 'Recovery')
     }
   }
 
-  /** @returns undefined where it was given up */
-  async #pass(configuration: SyncConfiguration, signal: AbortSignal): Promise<PassOutcome | undefined> {
-    const { content, parent, observer, log } = this.#options
-    this.#passing = true
+  /** Somebody who waits for a pass gets one at any time. */
+  #mayBegin(): boolean {
+    return this.#waiters.length > 0 || this.#windows.at(this.#clock.now()).open
+  }
+
+  /** Tells where everything stands by what is on disk: a pass that was given up said nothing of that. */
+  async #awaitResume(configuration: SyncConfiguration, signal: AbortSignal): Promise<void> {
     try {
-      return await runPass({
-        content,
-        parent: parent(),
-        imageSets: configuration.imageSets,
-        observer,
-        log,
-        clock: this.#clock,
-        random: this.#random,
-        signal,
-        announce: configuration !== this.#announced,
-        absent: this.#absent
-      })
+      await surveyImages(this.#passOptions(configuration, undefined, signal), undefined)
+      this.#announced = configuration
+    } catch (error) {
+      if (signal.aborted) return
+      const message = error instanceof Error ? error.message : String(error)
+      this.#options.observer({ kind: 'content', works: false, code: 'DISK_FAILED', message })
+    }
+    await this.#wait(2 ** 31 - 1, signal)
+  }
+
+  /** Tells where everything stands by what is on disk, and waits for the next window. */
+  async #awaitWindow(configuration: SyncConfiguration, signal: AbortSignal): Promise<void> {
+    try {
+      if (configuration !== this.#announced) {
+        await surveyImages(this.#passOptions(configuration, undefined, signal), this.#nextSync(0)?.nextSyncAt)
+        this.#announced = configuration
+      }
+      await waitForWindow(this.#windows, configuration.intervalMinutes * 60_000, this.#clock, this.#random, signal)
     } catch (error) {
       if (!signal.aborted) throw error
-      return undefined
+    }
+  }
+
+  /** @returns undefined where it was given up */
+  async #pass(
+    configuration: SyncConfiguration,
+    trigger: SyncTrigger,
+    signal: AbortSignal
+  ): Promise<WindowedOutcome | undefined> {
+    const done = new AbortController()
+    const closing = new AbortController()
+    // Whoever waits for a pass gets all of it, be the window open or not.
+    const closed = closeWithWindow(this.#windows, this.#clock, closing, done.signal, () => this.#waiters.length > 0)
+    let bytesFetched = 0
+    this.#passing = true
+    try {
+      const options = this.#passOptions(configuration, trigger, AbortSignal.any([signal, closing.signal]))
+      return await runPass({ ...options, onFetched: (bytes) => (bytesFetched += bytes) })
+    } catch (error) {
+      if (signal.aborted) return undefined
+      if (!closing.signal.aborted) throw error
+      return { succeeded: false, contentWorks: true, bytesFetched, windowEnded: true }
     } finally {
+      done.abort()
+      await closed
       this.#passing = false
       this.#announced = configuration
+    }
+  }
+
+  #passOptions(configuration: SyncConfiguration, trigger: SyncTrigger | undefined, signal: AbortSignal): PassOptions {
+    const { content, parent, observer, log } = this.#options
+    const turn = this.#turn
+    return {
+      content,
+      parent: parent(),
+      imageSets: configuration.imageSets,
+      observer,
+      log,
+      clock: this.#clock,
+      random: this.#random,
+      signal,
+      announce: configuration !== this.#announced,
+      absent: this.#absent,
+      allowance: this.#allowance,
+      waitedFor: this.#waitedFor,
+      looksForReferrers: (digest: Digest) => trigger === 'ManualResync' || isReferrersTurn(digest, turn),
+      cleanUp: configuration.cleanUp ?? false
     }
   }
 
   async #finish(
     trigger: SyncTrigger,
     startedAt: string,
-    outcome: PassOutcome,
-    last: PassResult | undefined
+    outcome: WindowedOutcome,
+    last: PassResult | undefined,
+    next: { readonly nextSyncAt: string } | undefined
   ): Promise<PassResult> {
     const endedAt = this.#time()
     const succeededAt = outcome.succeeded ? endedAt : last?.succeededAt
@@ -172,11 +289,15 @@ class Scheduler implements Sync {
       state: outcome.succeeded ? 'Succeeded' : 'Failed',
       startedAt,
       endedAt,
-      ...(succeededAt === undefined ? {} : { succeededAt })
+      ...(succeededAt === undefined ? {} : { succeededAt }),
+      ...(outcome.windowEnded === true ? { windowEnded: true } : {})
     }
-    this.#failures = outcome.retry === undefined ? 0 : this.#failures + 1
+    if (outcome.succeeded) this.#waitedFor.clear()
+    // A pass that is tried again looks for the same signatures again.
+    if (outcome.retry === undefined && outcome.windowEnded === undefined) this.#turn += 1
     const { content, observer, log } = this.#options
     try {
+      await this.#allowance.settle()
       await writeLastSync(content.index, result, this.#absent)
       if (outcome.contentWorks) observer({ kind: 'content', works: true })
     } catch (error) {
@@ -185,7 +306,7 @@ class Scheduler implements Sync {
       observer({ kind: 'content', works: false, code: 'DISK_FAILED', message })
     }
     log.info('sync ended', { trigger, state: result.state, bytesFetched: outcome.bytesFetched })
-    observer({ kind: 'passEnded', result, bytesFetched: outcome.bytesFetched })
+    observer({ kind: 'passEnded', result, bytesFetched: outcome.bytesFetched, ...next })
     return result
   }
 
@@ -203,11 +324,29 @@ class Scheduler implements Sync {
 
   /** Milliseconds until the next pass: the interval with a tenth of jitter, or less after a failure, twice as long each time. */
   #pause({ intervalMinutes }: SyncConfiguration, { retry }: PassOutcome): number {
+    this.#failures = retry === undefined ? 0 : this.#failures + 1
     const interval = intervalMinutes * 60_000
     if (retry === undefined) return interval * (0.9 + 0.2 * this.#random())
     const first = retry.soon ? soonMs : lateMs
     const backoff = first * 2 ** Math.min(this.#failures - 1, 20) * (0.75 + 0.5 * this.#random())
     return Math.min(Math.max(backoff, (retry.afterSeconds ?? 0) * 1000), interval * (0.9 + 0.2 * this.#random()))
+  }
+
+  /** When the next pass begins after a pause, as events tell it; undefined where no window is to come. */
+  #nextSync(pause: number): { readonly nextSyncAt: string } | undefined {
+    const now = this.#clock.now()
+    // Where the window is closed, a pause is nothing to wait for.
+    const next = this.#windows.at(now).open ? now + pause : now
+    const state = this.#windows.at(next)
+    const at = state.open ? next : state.opensAt
+    return at === undefined ? undefined : { nextSyncAt: new Date(at).toISOString() }
+  }
+
+  /** When the window ends that a pass begins in now, as events tell it. */
+  #windowEnd(): { readonly windowEndsAt?: string } {
+    const state = this.#windows.at(this.#clock.now())
+    if (!state.open || state.endsAt === undefined) return {}
+    return { windowEndsAt: new Date(state.endsAt).toISOString() }
   }
 
   async #wait(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { ReportPacer, type Clock, type ReportPacerOptions } from './report-pacer.ts'
+import { ReportPacer, type Budget, type Clock, type ReportPacerOptions } from './report-pacer.ts'
 
 const second = 1_000
 const day = 86_400 * second
@@ -109,7 +109,7 @@ describe('ReportPacer', () => {
   it('takes a new interval from now on', () => {
     const pacer = make()
     pacer.progressed()
-    pacer.setProgressSeconds(10)
+    pacer.configure({ progressSeconds: 10, updatesPerDay: 200 })
     clock.pass(10 * second)
     assert.deepEqual(sent, [10_000])
   })
@@ -131,7 +131,7 @@ describe('ReportPacer', () => {
   })
 
   it('has a full burst again after a quiet day', () => {
-    const pacer = make({ stateBurst: 3, statePerDay: 10 })
+    const pacer = make({ updatesPerDay: 15 })
     const flap = (): void => {
       for (let round = 0; round < 10; round++) {
         pacer.stateChanged()
@@ -145,15 +145,57 @@ describe('ReportPacer', () => {
     assert.equal(sent.length, 3 + 1 + 3)
   })
 
-  it('lets progress carry a change of state that waits for budget', () => {
-    const pacer = make({ stateBurst: 1, statePerDay: 2, progressSeconds: 60 })
-    pacer.stateChanged()
-    clock.pass(2 * second)
-    pacer.stateChanged()
-    pacer.progressed()
-    clock.pass(60 * second)
-    assert.equal(sent.length, 2)
-    assert.ok(clock.idle)
+  it('holds a day of everything at once to 200 updates, and tells each change of state in time', () => {
+    const pacer = make()
+    const late: number[] = []
+    for (let passed = 0; passed < day; passed += 10 * second) {
+      pacer.progressed()
+      pacer.imageChanged()
+      // Something happens to the whole every two hours, when images have used up what they may.
+      const isNews = passed % (7_200 * second) === 3_600 * second
+      if (isNews) pacer.stateChanged()
+      clock.pass(10 * second)
+      if (isNews && !(sent.at(-1)! >= clock.now() - 10 * second)) late.push(passed)
+    }
+    assert.ok(sent.length <= 200, `${sent.length} updates`)
+    assert.ok(sent.length >= 180, `only ${sent.length} updates`)
+    assert.deepEqual(late, [], 'the news did not wait for the budget')
+  })
+
+  it('never spends more than the settings allow, whatever the interval of progress', () => {
+    const pacer = make({ progressSeconds: 1, updatesPerDay: 50 })
+    for (let passed = 0; passed < day; passed += second) {
+      pacer.progressed()
+      clock.pass(second)
+    }
+    assert.ok(sent.length <= 50, `${sent.length} updates`)
+  })
+
+  it('does not fill its bucket anew when it is given another budget', () => {
+    const pacer = make()
+    const flap = (): void => {
+      for (let round = 0; round < 100; round++) {
+        pacer.stateChanged()
+        clock.pass(2 * second)
+      }
+    }
+    flap()
+    assert.equal(sent.length, 40)
+    pacer.configure({ progressSeconds: 900, updatesPerDay: 400 })
+    flap()
+    assert.ok(sent.slice(40).length <= 2, `${sent.length} updates`)
+  })
+
+  it('holds a module that is restarted every minute to the same budget', () => {
+    let left: Budget | undefined
+    for (let passed = 0; passed < day; passed += 60 * second) {
+      const pacer = make({ left, onSpent: (now) => (left = now) })
+      pacer.stateChanged()
+      clock.pass(60 * second)
+      pacer.close()
+    }
+    assert.ok(sent.length <= 200, `${sent.length} updates`)
+    assert.ok(sent.length >= 150, `only ${sent.length} updates`)
   })
 
   it('reports nothing after it was closed', () => {

@@ -14,118 +14,174 @@ export const systemClock: Clock = {
   }
 }
 
+/** What is left of the day's budget. */
+export interface Budget {
+  readonly tokens: number
+  /** When that was so, by the clock. */
+  readonly at: number
+}
+
 export interface ReportPacerOptions {
   /** Sends a report of how things stand at that moment. */
   readonly send: () => void
   /** Seconds between two reports of mere progress (`status.progressSeconds`). */
   readonly progressSeconds: number
-  /** Milliseconds in which changes of state become one report. */
+  /** Milliseconds in which changes become one report. */
   readonly coalesceMs?: number
-  /** Reports of changed state in any 24 hours, at most. */
-  readonly statePerDay?: number
-  /** How many of those may follow each other without a pause. */
-  readonly stateBurst?: number
+  /** Reports of any kind in any 24 hours, at most (`status.updatesPerDay`). */
+  readonly updatesPerDay?: number
+  /** What the process before this one had left: a module that is restarted again and again has no more than one that is not. */
+  readonly left?: Budget | undefined
+  /** Told of what is left after each report. */
+  readonly onSpent?: (left: Budget) => void
   readonly clock?: Clock
   /** From 0 to 1, exclusive. */
   readonly random?: () => number
 }
 
+/** Where the settings say nothing else. */
+export const defaultUpdatesPerDay = 200
 const dayMs = 86_400_000
+/** The part of a day's budget that may be spent without a pause. */
+const burstPart = 0.2
+/** The part of that which only a change of state may spend. */
+const keptPart = 0.25
+
+/** What waits to be told. */
+type Waiting = 'state' | 'image' | 'progress'
 
 /**
- * Decides when the module reports. Ten thousand devices share a hub that counts every update, so a change of state goes out at
- * once and progress rarely, with jitter; and a device that flaps runs out of its day's budget and then reports as often as the
- * budget refills, each time with the latest. Progress has its own interval and carries a waiting change of state with it.
+ * Decides when the module reports. Ten thousand devices share a hub that counts every update, so there is one budget for a
+ * day, of which every report takes one whatever it is for: a bucket that refills steadily. A change of state goes out at once;
+ * an image's as long as the bucket is not nearly empty, so that a sync of a thousand images leaves something for the news that
+ * it failed; progress rarely, with jitter, and under the same condition. What has to wait is told with the latest, and every
+ * report tells everything.
  */
 export class ReportPacer {
   readonly #send: () => void
+  readonly #onSpent: (left: Budget) => void
   readonly #coalesceMs: number
-  readonly #burst: number
-  readonly #refillMs: number
   readonly #clock: Clock
   readonly #random: () => number
+  #budget: { readonly burst: number; readonly kept: number; readonly refillMs: number }
+  #updatesPerDay: number
   #progressMs: number
   #tokens: number
   #countedAt: number
-  #stateSince: number | undefined
-  #progressWaiting = false
+  readonly #waitingSince = new Map<Waiting, number>()
   #progressDue: number
   #cancel: () => void = () => undefined
 
   constructor(options: ReportPacerOptions) {
-    const { statePerDay = 200, stateBurst = 40, clock = systemClock } = options
+    const { updatesPerDay = defaultUpdatesPerDay, clock = systemClock } = options
     this.#send = options.send
+    this.#onSpent = options.onSpent ?? (() => undefined)
     this.#coalesceMs = options.coalesceMs ?? 1_000
-    this.#burst = stateBurst
-    // A full bucket and what refills within a day together make the day's budget.
-    this.#refillMs = dayMs / (statePerDay - stateBurst)
     this.#clock = clock
     this.#random = options.random ?? Math.random
     this.#progressMs = options.progressSeconds * 1_000
-    this.#tokens = stateBurst
-    this.#countedAt = clock.now()
+    this.#updatesPerDay = updatesPerDay
+    this.#budget = budgetOf(updatesPerDay)
+    this.#tokens = Math.min(this.#budget.burst, options.left?.tokens ?? this.#budget.burst)
+    // A clock that was set back since then only delays the refill.
+    this.#countedAt = Math.min(clock.now(), options.left?.at ?? clock.now())
     this.#progressDue = this.#nextProgress()
   }
 
-  /** Something is different now: an image became ready, a fault came or went. */
+  /** Something about the module as a whole is different now: a fault came or went, a sync ended. */
   stateChanged(): void {
-    this.#stateSince ??= this.#clock.now()
-    this.#schedule()
+    this.#wait('state')
+  }
+
+  /** An image became ready, or failed. */
+  imageChanged(): void {
+    this.#wait('image')
   }
 
   /** Some more bytes, and nothing else. */
   progressed(): void {
-    this.#progressWaiting = true
-    this.#schedule()
+    this.#wait('progress')
   }
 
-  /** @param seconds between two reports of mere progress, from now on */
-  setProgressSeconds(seconds: number): void {
-    if (seconds * 1_000 === this.#progressMs) return
-    this.#progressMs = seconds * 1_000
+  /**
+   * Takes new settings from now on.
+   *
+   * @param progressSeconds between two reports of mere progress
+   */
+  configure({ progressSeconds, updatesPerDay }: { progressSeconds: number; updatesPerDay: number }): void {
+    if (progressSeconds * 1_000 === this.#progressMs && updatesPerDay === this.#updatesPerDay) return
+    this.#refill()
+    this.#progressMs = progressSeconds * 1_000
+    this.#updatesPerDay = updatesPerDay
+    const full = this.#tokens / this.#budget.burst
+    this.#budget = budgetOf(updatesPerDay)
+    // As full as it was: a new one that is filled at once would let two days' budgets meet in one.
+    this.#tokens = full * this.#budget.burst
     this.#progressDue = this.#nextProgress()
     this.#schedule()
   }
 
   close(): void {
     this.#cancel()
-    this.#stateSince = undefined
-    this.#progressWaiting = false
+    this.#waitingSince.clear()
+  }
+
+  #wait(what: Waiting): void {
+    if (!this.#waitingSince.has(what)) this.#waitingSince.set(what, this.#clock.now())
+    this.#schedule()
   }
 
   #schedule(): void {
     this.#cancel()
-    const due = Math.min(this.#stateDue(), this.#progressWaiting ? this.#progressDue : Infinity)
+    const due = this.#due()
     if (due !== Infinity) this.#cancel = this.#clock.after(Math.max(0, due - this.#clock.now()), () => this.#report())
   }
 
   #report(): void {
-    const now = this.#clock.now()
-    const stateDue = this.#stateDue()
-    const progressIsDue = this.#progressWaiting && this.#progressDue <= now
     // A timer may be early by a fraction, or cut short where it would not fit one.
-    if (stateDue > now && !progressIsDue) {
+    if (this.#due() > this.#clock.now()) {
       this.#schedule()
       return
     }
-    if (!progressIsDue) this.#tokens -= 1
-    this.#stateSince = undefined
-    this.#progressWaiting = false
+    this.#tokens -= 1
+    this.#onSpent({ tokens: this.#tokens, at: this.#countedAt })
+    this.#waitingSince.clear()
     this.#progressDue = this.#nextProgress()
     this.#send()
   }
 
-  /** When a waiting change of state may go out: after it was coalesced, and when there is budget. */
-  #stateDue(): number {
-    if (this.#stateSince === undefined) return Infinity
+  /** When the next report may go out, for whichever reason comes first. */
+  #due(): number {
+    this.#refill()
+    const { kept } = this.#budget
+    const state = this.#waitingSince.get('state')
+    const image = this.#waitingSince.get('image')
+    return Math.min(
+      state === undefined ? Infinity : Math.max(state + this.#coalesceMs, this.#affordable(0)),
+      image === undefined ? Infinity : Math.max(image + this.#coalesceMs, this.#affordable(kept)),
+      this.#waitingSince.has('progress') ? Math.max(this.#progressDue, this.#affordable(kept)) : Infinity
+    )
+  }
+
+  /** When a report leaves so many in the bucket. */
+  #affordable(kept: number): number {
+    return this.#clock.now() + Math.max(0, Math.ceil((1 + kept - this.#tokens) * this.#budget.refillMs))
+  }
+
+  #refill(): void {
     const now = this.#clock.now()
-    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#countedAt) / this.#refillMs)
+    const { burst, refillMs } = this.#budget
+    this.#tokens = Math.min(burst, this.#tokens + Math.max(0, now - this.#countedAt) / refillMs)
     this.#countedAt = now
-    const affordable = now + Math.max(0, Math.ceil((1 - this.#tokens) * this.#refillMs))
-    return Math.max(this.#stateSince + this.#coalesceMs, affordable)
   }
 
   #nextProgress(): number {
     return this.#clock.now() + this.#progressMs * (0.9 + this.#random() * 0.2)
   }
+}
+
+/** A full bucket and what refills within a day together make the day's budget. */
+function budgetOf(updatesPerDay: number): { burst: number; kept: number; refillMs: number } {
+  const burst = Math.max(1, Math.floor(updatesPerDay * burstPart))
+  return { burst, kept: Math.floor(burst * keptPart), refillMs: dayMs / Math.max(1, updatesPerDay - burst) }
 }

@@ -42,7 +42,7 @@ function lookAt(value: unknown, path: readonly string[], problems: Problem[]): v
     for (const [index, child] of value.entries()) lookAt(child, [...path, String(index)], problems)
   else if (isObject(value))
     for (const [name, child] of Object.entries(value)) {
-      const bad = refuseName(name)
+      const bad = refuseName(name, path.length)
       if (bad === undefined) lookAt(child, [...path, name], problems)
       else problems.push({ path: [...path, name].join('.'), reason: bad })
     }
@@ -59,9 +59,9 @@ function refuse(value: unknown, depth: number): string | undefined {
   return undefined
 }
 
-function refuseName(name: string): string | undefined {
+function refuseName(name: string, depth: number): string | undefined {
   // The SDK puts a function of this name among the reported properties, and would lose it to ours.
-  if (name === 'update') return 'the name update is taken by the SDK'
+  if (name === 'update' && depth === 0) return 'the name update is taken by the SDK'
   if (name === '') return 'an empty name'
   if (Buffer.byteLength(name) > mostNameBytes) return `a name of more than ${mostNameBytes} bytes`
   return /[.$#\s\u0000-\u001f\u007f-\u009f]/.test(name)

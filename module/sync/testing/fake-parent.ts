@@ -23,9 +23,14 @@ export class FakeParent implements ParentSource {
   /** Asked before each request; what it returns is thrown. */
   trouble: (request: string) => Error | undefined = () => undefined
   /** Called with each piece of a blob before it goes out; throwing cuts the answer there. */
-  onPiece: (digest: Digest, offset: number, piece: Buffer) => Buffer | Promise<Buffer> = (_digest, _offset, piece) =>
+  onPiece: (digest: Digest, offset: number, piece: Buffer, signal: AbortSignal) => Buffer | Promise<Buffer> = (
+    _digest,
+    _offset,
     piece
+  ) => piece
   resumes = true
+  /** Whether it has the referrers API; what a manifest's `subject` says is found by it. */
+  hasReferrers = true
   pieceBytes = 1000
 
   /** Puts an image of random layers, or of given ones. */
@@ -46,14 +51,37 @@ export class FakeParent implements ParentSource {
     return this.#tag(name, Buffer.from(JSON.stringify(manifest)))
   }
 
-  /** Puts an index of images that were put before. */
-  putIndex(name: string, children: readonly Digest[]): Digest {
+  /**
+   * Puts an index of images that were put before.
+   * @param more what else the descriptor of a child says
+   */
+  putIndex(name: string, children: readonly Digest[], more: (digest: Digest) => object = () => ({})): Digest {
     const manifests = children.map((digest) => ({
       mediaType: mediaTypes.ociManifest,
       digest,
-      size: this.content.get(digest)?.byteLength ?? 0
+      size: this.content.get(digest)?.byteLength ?? 0,
+      ...more(digest)
     }))
     return this.#tag(name, Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })))
+  }
+
+  /** Puts an artifact that refers to a manifest, with a tag of its own where the name has one. */
+  putReferrer(name: string, subject: Digest, layer: Buffer, artifactType = 'application/x-signature'): Digest {
+    const config = this.add(Buffer.from('{}'))
+    const describe = (bytes: Buffer, mediaType: string) => ({
+      mediaType,
+      digest: digestOf(bytes),
+      size: bytes.byteLength
+    })
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociManifest,
+      artifactType,
+      config: describe(config, 'application/vnd.oci.empty.v1+json'),
+      layers: [describe(this.add(layer), artifactType)],
+      subject: { mediaType: mediaTypes.ociManifest, digest: subject, size: this.content.get(subject)?.byteLength ?? 0 }
+    }
+    return this.#tag(name, Buffer.from(JSON.stringify(manifest)))
   }
 
   add(bytes: Buffer): Buffer {
@@ -96,7 +124,7 @@ export class FakeParent implements ParentSource {
 
   async manifest(repository: Repository, reference: Tag | Digest): Promise<{ bytes: Buffer; mediaType: string }> {
     await this.#ask(`MANIFEST ${repository}@${reference}`)
-    const bytes = this.content.get(reference as Digest)
+    const bytes = this.content.get(this.tagsOf.get(repository)?.get(reference as Tag) ?? (reference as Digest))
     if (bytes === undefined) throw fault('PARENT_NOT_FOUND')
     const { mediaType } = JSON.parse(bytes.toString()) as { mediaType: string }
     return { bytes, mediaType }
@@ -114,10 +142,23 @@ export class FakeParent implements ParentSource {
     return { offset: from, stream: this.#pieces(digest, bytes, from, signal) }
   }
 
+  async referrers(
+    repository: Repository,
+    subject: Digest
+  ): Promise<{ digest: Digest; mediaType: string }[] | undefined> {
+    await this.#ask(`REFERRERS ${repository}@${subject}`)
+    if (!this.hasReferrers) return undefined
+    return [...this.content].flatMap(([digest, bytes]) => {
+      if (!bytes.includes(`"subject":`)) return []
+      const manifest = JSON.parse(bytes.toString()) as { mediaType: string; subject?: { digest: Digest } }
+      return manifest.subject?.digest === subject ? [{ digest, mediaType: manifest.mediaType }] : []
+    })
+  }
+
   async *#pieces(digest: Digest, bytes: Buffer, from: number, signal: AbortSignal): AsyncGenerator<Buffer> {
     for (let at = from; at < bytes.byteLength; at += this.pieceBytes) {
       signal.throwIfAborted()
-      const piece = await this.onPiece(digest, at, bytes.subarray(at, at + this.pieceBytes))
+      const piece = await this.onPiece(digest, at, bytes.subarray(at, at + this.pieceBytes), signal)
       this.served.set(digest, (this.served.get(digest) ?? 0) + piece.byteLength)
       yield piece
     }

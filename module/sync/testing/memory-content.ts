@@ -62,6 +62,14 @@ export class MemoryContent implements Content {
     }
     const fresh = { tags: new Map(), manifests: new Map(), blobs: new Set<Digest>() }
     const repository = this.repositories.get(change.repository) ?? fresh
+    if (change.kind === 'removeTag') {
+      repository.tags.delete(change.tag)
+      return
+    }
+    if (change.kind === 'removeRepository') {
+      this.repositories.delete(change.repository)
+      return
+    }
     this.repositories.set(change.repository, repository)
     if (!this.held.has(change.digest) && change.kind !== 'setTag') throw new Error(`${change.digest} is not here`)
     if (change.kind === 'linkBlob') repository.blobs.add(change.digest)
@@ -91,6 +99,7 @@ export class MemoryContent implements Content {
       get offset() {
         return current().byteLength
       },
+      expect: () => Promise.resolve(),
       append: (chunk) => {
         if (this.failure !== undefined) return Promise.reject(this.failure)
         this.partial.set(key, Buffer.concat([current(), chunk]))

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { redact } from './redact.ts'
+
+describe('redact', () => {
+  const secret = 'q7/Zk+9xT0aB3cD4eF5g='
+  const cases: readonly [string, string][] = [
+    ['an authorization header', `authorization: Bearer ${secret}`],
+    ['Basic credentials', `authorization="Basic ${secret}"`],
+    ['a connection string', `ConnectedRegistryName=edge1;SyncTokenPassword=${secret};ParentEndpointProtocol=https`],
+    ['a hub connection string', `HostName=h.azure-devices.net;SharedAccessKey=${secret}`],
+    ['a signature', `SharedAccessSignature sr=h%2Fdevices&sig=${secret}&se=1`],
+    ['a signed URL', `https://blobs.example/layer?se=1&sig=${secret}`],
+    ['JSON', JSON.stringify({ password: secret, name: 'x' })],
+    ['a proxy with a user', `http://user:${secret.replace('/', '')}@proxy.example:3128`],
+    ['a token in a query', `https://hooks.example/in?code=${secret}`]
+  ]
+  for (const [what, text] of cases)
+    it(`hides ${what}`, () => {
+      const shown = redact(text)
+      assert.ok(!shown.includes('9xT0aB3cD4'), shown)
+      assert.match(shown, /\[hidden\]/)
+    })
+
+  it('hides a bare token, and the secrets that it is told', () => {
+    assert.equal(redact('got eyJhbGciOiJ9.eyJzdWIiOiJ4In0.c2ln and left'), 'got [hidden] and left')
+    assert.equal(redact('the parent said: no such password, plain-Pa55', ['plain-Pa55']).includes('plain-Pa55'), false)
+  })
+
+  it('leaves what is no secret as it is', () => {
+    const line =
+      '<4> 2026-11-21 10:00:00.000 +00:00 [WRN] sync stopped code=PARENT_UNREACHABLE reason="no route to myreg.azurecr.io" key=a tokenName=edge1'
+    assert.equal(redact(line, ['']), line)
+    assert.equal(redact('image=app:1 digest=sha256:abc', ['app']), 'image=app:1 digest=sha256:abc')
+  })
+})

@@ -1,0 +1,160 @@
+import { Counter, Gauge, Registry } from 'prom-client'
+import type { Log } from './log/log.ts'
+import type { Handler } from './registry/server.ts'
+import type { RequestCount } from './request-count.ts'
+import { connectionStates, imageStates } from './settings/reported.ts'
+import type { StatusNews } from './status/events.ts'
+import { faultCodes } from './status/faults.ts'
+import type { Figures } from './status/status.ts'
+
+export interface MetricsParts {
+  readonly version: string
+  readonly figures: () => Figures
+  readonly requests: () => readonly RequestCount[]
+  /** Undefined without IoT Edge. */
+  readonly twinOnline: () => boolean | undefined
+  /** Notifications that wait to be delivered, by where they go. */
+  readonly waitingNotifications: () => ReadonlyMap<string, number>
+  readonly log: Log
+}
+
+export interface Metrics {
+  /** Takes in what sync tells, and counts it. */
+  readonly observe: (news: StatusNews & { readonly bytesFetched?: number }) => void
+  /** Answers `/metrics` in Prometheus' text form. Without credentials, and so without names of images. */
+  readonly handle: Handler
+}
+
+/** Everything is asked for when somebody looks: a device that nobody scrapes pays nothing. */
+export function createMetrics(parts: MetricsParts): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const gauge = (name: string, help: string, read: (set: Set) => void, labels: readonly string[] = []): void => {
+    new Gauge({
+      name: `causeway_${name}`,
+      help,
+      labelNames: labels,
+      registers,
+      collect() {
+        this.reset()
+        // Without labels a reset sets it to 0, which is a value; what is not known is left out.
+        if (labels.length === 0) this.remove()
+        read((value, given = {}) => this.set(given, value))
+      }
+    })
+  }
+  gauge('info', 'This release.', (set) => set(1, { version: parts.version }), ['version'])
+  gauge(
+    'images',
+    'Wanted images by state.',
+    (set) => {
+      const { images } = parts.figures()
+      for (const state of imageStates) set(images[state], { state })
+    },
+    ['state']
+  )
+  gauge('content_present_bytes', 'Bytes of wanted images that are here.', (set) => set(parts.figures().bytesDone))
+  gauge('content_wanted_bytes', 'Bytes of wanted images, as far as known.', (set) => set(parts.figures().bytesTotal))
+  gauge('sync_paused', 'Whether sync is paused by hand.', (set) => set(Number(parts.figures().paused)))
+  gauge('sync_last_success_timestamp_seconds', 'When a pass last brought everything.', (set) => {
+    const at = parts.figures().lastSync?.succeededAt
+    if (at !== undefined) set(Date.parse(at) / 1000)
+  })
+  gauge(
+    'connection_state',
+    'The state as the twin reports it: 1 for the one that holds.',
+    (set) => {
+      for (const state of connectionStates) set(Number(state === parts.figures().connectionState), { state })
+    },
+    ['state']
+  )
+  gauge(
+    'fault',
+    'Faults by code: 1 while there.',
+    (set) => {
+      const { faults } = parts.figures()
+      for (const code of faultCodes) set(Number(faults.includes(code)), { code })
+    },
+    ['code']
+  )
+  for (const part of ['free', 'total', 'reserve'] as const)
+    gauge(`disk_${part}_bytes`, 'Of the data volume; the reserve is never used.', (set) => {
+      const { disk } = parts.figures()
+      if (disk !== undefined) set(disk[`${part}Bytes`])
+    })
+  gauge('twin_connected', 'Whether there is a connection with edgeHub; absent without IoT Edge.', (set) => {
+    const online = parts.twinOnline()
+    if (online !== undefined) set(Number(online))
+  })
+  gauge(
+    'notifications_waiting',
+    'Notifications that are yet to be delivered.',
+    (set) => {
+      for (const [target, waiting] of parts.waitingNotifications()) set(waiting, { target })
+    },
+    ['target']
+  )
+  new Counter({
+    name: 'causeway_http_requests_total',
+    help: 'Requests by method and status; 499 where the client left before the answer.',
+    labelNames: ['method', 'status'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { method, status, count } of parts.requests()) this.inc({ method, status }, count)
+    }
+  })
+  const passes = new Counter({
+    name: 'causeway_sync_passes_total',
+    help: 'Sync passes that ended.',
+    labelNames: ['trigger', 'state'],
+    registers
+  })
+  const fetched = new Counter({
+    name: 'causeway_sync_fetched_bytes_total',
+    help: 'Bytes of blobs that came from the parent.',
+    registers
+  })
+  new Gauge({
+    name: 'process_resident_memory_bytes',
+    help: 'Resident memory size in bytes.',
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss())
+    }
+  })
+  new Gauge({
+    name: 'process_start_time_seconds',
+    help: 'Start time of the process since unix epoch in seconds.',
+    registers
+  }).set(Math.round(performance.timeOrigin / 1000))
+
+  return {
+    observe: (news) => {
+      if (news.kind !== 'passEnded') return
+      passes.inc({ trigger: news.result.trigger, state: news.result.state })
+      fetched.inc(news.bytesFetched ?? 0)
+    },
+    handle: (request, response) => {
+      if (request.url?.split('?', 1)[0] !== '/metrics') return false
+      request.resume()
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.writeHead(405, { allow: 'GET, HEAD' }).end()
+        return true
+      }
+      registry
+        .metrics()
+        .then((text) => {
+          response.writeHead(200, { 'content-type': registry.contentType, 'cache-control': 'no-store' })
+          response.end(request.method === 'HEAD' ? undefined : text)
+        })
+        .catch((error: unknown) => {
+          parts.log.error('metrics cannot be told', { reason: String(error) })
+          response.writeHead(500).end()
+        })
+      return true
+    }
+  }
+}
+
+type Set = (value: number, labels?: Record<string, string>) => void

@@ -1,0 +1,71 @@
+import { read } from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { clientGone, type FilePart } from './send-file-part.ts'
+
+/** Smaller reads cost throughput, larger ones only memory. */
+const bufferBytes = 256 * 1024
+/** Buffers kept for the next transfers. */
+const mostKept = 32
+
+const kept: Buffer[] = []
+
+/** Sends a part of a file through two buffers: one is read into while the other one is written. */
+export async function sendByReads(response: ServerResponse, socket: Socket, part: FilePart): Promise<void> {
+  const size = Math.min(bufferBytes, part.length)
+  const pair = size < bufferBytes ? [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)] : [take(), take()]
+  await copy(response, socket, part, pair)
+  response.end()
+  // Only after a good end: otherwise a write may still be looking at them.
+  if (size === bufferBytes) kept.push(...pair.slice(0, Math.max(0, mostKept - kept.length)))
+}
+
+async function copy(
+  response: ServerResponse,
+  socket: Socket,
+  { file, start, length }: FilePart,
+  pair: readonly Buffer[]
+): Promise<void> {
+  let written: Promise<void> | undefined
+  for (let done = 0, turn = 0; done < length; turn = 1 - turn) {
+    const buffer = pair[turn] ?? Buffer.alloc(0)
+    const bytes = await readInto(file.descriptor, buffer.subarray(0, length - done), start + done)
+    await written
+    written = write(response, socket, bytes)
+    // What fails while the next piece is read is told when it is waited for.
+    written.catch(() => undefined)
+    done += bytes.length
+  }
+  await written
+}
+
+function readInto(descriptor: number, buffer: Buffer, position: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, buffer, 0, buffer.length, position, (error, count) => {
+      if (error !== null) reject(error)
+      else if (count === 0) reject(new Error('the file ends before its last byte'))
+      else resolve(buffer.subarray(0, count))
+    })
+  })
+}
+
+/** A response that still waits for its turn on the connection is told nothing when that goes, so the socket is asked. */
+function write(response: ServerResponse, socket: Socket, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const gone = (): void => reject(clientGone())
+    if (socket.destroyed) {
+      gone()
+      return
+    }
+    socket.once('close', gone)
+    response.write(bytes, (error) => {
+      socket.off('close', gone)
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}
+
+function take(): Buffer {
+  return kept.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import { request } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { connect as connectTls } from 'node:tls'
+import { CertificateAuthority, type ServerCertificate } from '../../simulator/certificates.ts'
+import { switchTls, type TlsSwitch } from './tls.ts'
+
+describe('TLS on the port of an HTTP server', () => {
+  let authority: CertificateAuthority
+  let first: ServerCertificate
+  let second: ServerCertificate
+  let server: Server
+  let tls: TlsSwitch
+  let port: number
+
+  before(async () => {
+    authority = await CertificateAuthority.create()
+    first = await authority.issue(['first.example', '127.0.0.1'])
+    second = await authority.issue(['second.example', '127.0.0.1'])
+  })
+  beforeEach(async () => {
+    server = createServer((asked, response) => {
+      const encrypted = 'encrypted' in asked.socket
+      void text(asked).then((body) => response.end(`${encrypted ? 'tls' : 'plain'} ${asked.url ?? ''} ${body.length}`))
+    })
+    tls = switchTls(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    port = (server.address() as AddressInfo).port
+  })
+  afterEach(async () => {
+    const closed = once(server, 'close')
+    server.close()
+    tls.close()
+    server.closeAllConnections()
+    await closed
+  })
+
+  const plain = async (): Promise<string> =>
+    (await fetch(`http://127.0.0.1:${port}/x`, { headers: { connection: 'close' } })).text()
+  const secure = async (body = ''): Promise<{ answer: string; name: string }> => {
+    const sent = request({
+      host: '127.0.0.1',
+      port,
+      path: '/x',
+      method: 'POST',
+      ca: authority.certificate,
+      agent: false
+    })
+    sent.end(body)
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    const peer = (
+      response.socket as unknown as { getPeerCertificate(): { subject: { CN: string } } }
+    ).getPeerCertificate()
+    return { answer: await text(response), name: peer.subject.CN }
+  }
+  const use = ({ cert, key }: ServerCertificate): void => tls.use({ certificate: cert, key })
+
+  it('is not spoken at first', async () => {
+    assert.equal(await plain(), 'plain /x 0')
+    await assert.rejects(secure())
+  })
+
+  it('comes, changes its certificate and goes while the server serves, and plain HTTP stays', async () => {
+    use(first)
+    assert.deepEqual(await secure(), { answer: 'tls /x 0', name: 'first.example' })
+    assert.deepEqual(await secure('y'.repeat(1_000_000)), { answer: 'tls /x 1000000', name: 'first.example' })
+    assert.equal(await plain(), 'plain /x 0')
+    use(second)
+    assert.equal((await secure()).name, 'second.example')
+    tls.use(undefined)
+    await assert.rejects(secure())
+    assert.equal(await plain(), 'plain /x 0')
+  })
+
+  it('keeps the certificate it had when it is given one that cannot be used', async () => {
+    use(first)
+    assert.throws(() => tls.use({ certificate: first.cert, key: second.key }), /key values mismatch/)
+    assert.throws(() => tls.use({ certificate: 'no PEM', key: first.key }))
+    assert.equal((await secure()).name, 'first.example')
+  })
+
+  it('keeps requests that come in pieces, and several on one connection, whole', async () => {
+    use(first)
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.setNoDelay(true)
+    for (const piece of ['P', 'OST /a HTTP/1.1\r\nHost: x\r\nContent-', 'Length: 5\r\n\r\nab'])
+      await new Promise((written) => socket.write(piece, written))
+    const answers = text(socket)
+    socket.write('cdeGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    const all = await answers
+    assert.match(all, /plain \/a 5/)
+    assert.match(all, /plain \/b 0/)
+  })
+
+  it('offers nothing older than TLS 1.2', async () => {
+    use(first)
+    const socket = connectTls({
+      port,
+      host: '127.0.0.1',
+      ca: authority.certificate,
+      maxVersion: 'TLSv1.1',
+      minVersion: 'TLSv1'
+    })
+    await assert.rejects(once(socket, 'secureConnect'))
+  })
+
+  it('ends connections that say nothing, or nonsense, with the server', async () => {
+    use(first)
+    const silent = connect(port, '127.0.0.1')
+    await once(silent, 'connect')
+    const scanner = connect(port, '127.0.0.1').on('error', () => undefined)
+    scanner.write(Buffer.from([0x16, 3, 1, 0, 5, 1, 2, 3, 4, 5]))
+    scanner.resume()
+    await once(scanner, 'close')
+    assert.equal(await plain(), 'plain /x 0')
+    const gone = Promise.all(
+      [silent].map((socket: Socket) =>
+        once(
+          socket.resume().on('error', () => undefined),
+          'close'
+        )
+      )
+    )
+    tls.close()
+    await gone
+  })
+})

@@ -1,0 +1,94 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { createSecureContext, createServer } from 'node:tls'
+
+/** PEM. */
+export interface ServerKeyPair {
+  /** The server's certificate, then those between it and its authority. */
+  readonly certificate: string
+  readonly key: string
+}
+
+/** Whether and how a server speaks TLS; can be changed while it serves. */
+export interface TlsSwitch {
+  /**
+   * For connections from now on; those that are open stay as they are.
+   *
+   * @param pair undefined for plain HTTP alone
+   * @throws where the key is not the certificate's, or one of the two is none
+   */
+  use(pair: ServerKeyPair | undefined): void
+  /** Ends connections that have not got as far as a request: `closeAllConnections` does not know them. */
+  close(): void
+}
+
+/** Milliseconds for a client's first byte, and again for its handshake. */
+const patience = 10_000
+/** The first byte of every TLS connection (RFC 8446, section 5.1: a handshake record); no HTTP method begins with it. */
+const handshake = 0x16
+const versions = { minVersion: 'TLSv1.2' } as const
+
+/**
+ * Lets an HTTP server answer TLS on its own port too. Plain HTTP stays: the API proxy on the module network and health
+ * checks on loopback speak it whatever the settings say; what may not be sent over it is decided with each request.
+ *
+ * @param server without listeners of its own on `connection`
+ */
+export function switchTls(server: Server): TlsSwitch {
+  const listeners = server.listeners('connection')
+  const serve = (socket: Socket): void => {
+    for (const listener of listeners) listener.call(server, socket)
+  }
+  const pending = new Set<Socket>()
+  let encrypting = false
+  // HTTP/2 would carry a whole pull in one connection's window, and no client of a registry needs it.
+  const secure = createServer({ ...versions, ALPNProtocols: ['http/1.1'], handshakeTimeout: patience })
+  secure.on('secureConnection', serve)
+  // A client that does not trust us, a scanner: nothing here can do anything about it.
+  secure.on('tlsClientError', (_error, socket) => socket.destroy())
+
+  server.removeAllListeners('connection')
+  server.on('connection', (socket: Socket) => {
+    if (encrypting) distinguish(socket)
+    else serve(socket)
+  })
+
+  function distinguish(socket: Socket): void {
+    pending.add(socket)
+    const destroy = (): void => void socket.destroy()
+    const late = setTimeout(destroy, patience).unref()
+    socket.on('error', destroy)
+    socket.once('close', () => {
+      clearTimeout(late)
+      pending.delete(socket)
+    })
+    socket.once('readable', () => {
+      clearTimeout(late)
+      const first = socket.read() as Buffer | null
+      if (first === null) {
+        destroy()
+        return
+      }
+      socket.unshift(first)
+      if (first[0] === handshake) secure.emit('connection', socket)
+      else {
+        pending.delete(socket)
+        serve(socket)
+      }
+    })
+  }
+
+  return {
+    use(pair) {
+      if (pair !== undefined) {
+        const context = { ...versions, cert: pair.certificate, key: pair.key }
+        createSecureContext(context)
+        secure.setSecureContext(context)
+      }
+      encrypting = pair !== undefined
+    },
+    close() {
+      for (const socket of pending) socket.destroy()
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { imageStates, reportedSchema } from '../settings/reported.ts'
+import { checkReport } from '../twin/reported-rules.ts'
+import type { ImageNews } from './events.ts'
+import { faultCodes } from './faults.ts'
+import { largestReportBytes } from './fit.ts'
+import { createStatus, type Status } from './status.ts'
+
+/** Text as parents, disks and people write it: quotes, control characters and everything that takes more bytes than it seems. */
+const text = (most: number): fc.Arbitrary<string> =>
+  fc
+    .tuple(fc.string({ unit: 'binary', maxLength: 20 }), fc.integer({ min: 0, max: most }))
+    .map(([piece, length]) => piece.repeat(Math.ceil(length / Math.max(1, piece.length))))
+
+const problems = fc.array(fc.record({ path: text(400), reason: text(400) }), { maxLength: 20 })
+
+interface Case {
+  readonly images: number
+  readonly name: string
+  readonly reason: string
+  readonly sets: number
+  readonly description: string
+  readonly errors: { readonly path: string; readonly reason: string }[]
+}
+
+const anyCase: fc.Arbitrary<Case> = fc.record({
+  images: fc.oneof(fc.integer({ min: 0, max: 50 }), fc.constant(10_000)),
+  name: text(300),
+  reason: text(2000),
+  sets: fc.integer({ min: 0, max: 400 }),
+  description: text(20_000),
+  errors: problems
+})
+
+function fill(status: Status, { images, name, reason, sets, description, errors }: Case): void {
+  const setNames = Array.from({ length: sets }, (_, at) => `${'s'.repeat(at % 46)}${at}`)
+  status.setImageSets(setNames)
+  status.observe({
+    kind: 'passStarted',
+    trigger: 'InitialSync',
+    startedAt: new Date(0).toISOString(),
+    windowEndsAt: new Date(0).toISOString()
+  })
+  status.observe({
+    kind: 'planned',
+    images: Array.from({ length: images }, (_, at): ImageNews => ({
+      image: `samples/app-${at}:${name}`,
+      state: imageStates[at % imageStates.length] ?? 'ready',
+      imageSets: setNames.slice(at % 7, (at % 7) + 2),
+      digest: `sha256:${'a'.repeat(64)}`,
+      bytesDone: at * 1e9,
+      bytesTotal: 2 ** 50,
+      reason
+    }))
+  })
+  status.observe({ kind: 'progress', bytesDone: 1, bytesTotal: 2 ** 50 })
+  for (const code of faultCodes) status.setFault(code, description)
+  status.setDesired({
+    lastDesiredVersion: 2 ** 40,
+    lastDesiredStatus: { code: 400, description, errors, warnings: errors },
+    appliedVersion: 1
+  })
+  status.setPaused({ since: new Date(0).toISOString(), reason })
+  status.setDisk({ freeBytes: 2 ** 50, totalBytes: 2 ** 50, reserveBytes: 2 ** 50 })
+  status.setCredential({
+    fingerprint: 'a1b2c3d4e5f6',
+    tokenName: 't'.repeat(50),
+    succeededAt: new Date(0).toISOString()
+  })
+}
+
+describe('the report, whatever happens', function () {
+  this.timeout(20_000)
+
+  it('is one that edgeHub and IoT Hub take, with up to 10,000 images and 400 image sets', () => {
+    fc.assert(
+      fc.property(anyCase, (given) => {
+        const status = createStatus({ version: '0.1.0', startedAt: new Date(0) })
+        fill(status, given)
+        const snapshot = status.snapshot()
+        checkReport(snapshot)
+        assert.ok(Buffer.byteLength(JSON.stringify(snapshot)) <= largestReportBytes)
+        const report = reportedSchema.parse(snapshot)
+        assert.equal(report.images.length + report.imagesOmitted, given.images)
+        assert.equal(Object.keys(report.imageSets).length + report.imageSetsOmitted, given.sets)
+        const ranks = report.images.map(({ state }) => imageStates.indexOf(state))
+        assert.deepEqual(
+          ranks,
+          ranks.toSorted((one, other) => one - other),
+          'the worst first'
+        )
+      }),
+      { numRuns: 40 }
+    )
+  })
+
+  it('keeps up with 10,000 images becoming ready one by one', () => {
+    const status = createStatus({ version: '0.1.0', startedAt: new Date(0) })
+    const images = Array.from({ length: 10_000 }, (_, at): ImageNews => ({ image: `app:${at}`, state: 'pending' }))
+    status.observe({ kind: 'planned', images })
+    let heard = 0
+    status.on('change', (kind) => (heard += kind === 'image' ? 1 : 0))
+    for (const { image } of images) status.observe({ kind: 'image', image: { image, state: 'ready' } })
+    assert.equal(heard, 10_000)
+    assert.equal(status.snapshot().progress?.imagesReady, 10_000)
+  })
+})

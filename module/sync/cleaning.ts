@@ -1,0 +1,88 @@
+import type { Log } from '../log/log.ts'
+import { isRepository, type Repository, type Tag } from '../oci/name.ts'
+import type { SyncObserver } from './events.ts'
+import { tagsToRemove, type PlannedImage, type Want } from './plan.ts'
+import type { Content, ContentChange } from './ports.ts'
+import { referrerTags } from './referrers.ts'
+
+export interface CleaningOptions {
+  readonly content: Content
+  readonly observer: SyncObserver
+  readonly log: Log
+}
+
+const broughtKey = 'sync.brought'
+
+/** Repositories that sync has brought something to: what was pushed here is never cleaned up by it. */
+export async function readBrought(index: Pick<Content['index'], 'state'>): Promise<Set<Repository>> {
+  const value = await index.state(broughtKey)
+  if (!Array.isArray(value)) return new Set()
+  return new Set(value.filter((name): name is Repository => typeof name === 'string' && isRepository(name)))
+}
+
+export function rememberBrought(brought: ReadonlySet<Repository>): ContentChange {
+  return { kind: 'setState', key: broughtKey, value: [...brought].sort() }
+}
+
+/** Takes away the tags of mirrored image sets that the parent no longer has, or that `newest` no longer covers. */
+export async function mirrorDeletions({
+  wants,
+  images,
+  listed,
+  here,
+  ...options
+}: CleaningOptions & {
+  readonly wants: readonly Want[]
+  readonly images: readonly PlannedImage[]
+  /** Repositories that the parent could list. */
+  readonly listed: ReadonlyMap<Repository, readonly Tag[]>
+  readonly here: ReadonlyMap<Repository, readonly Tag[]>
+}): Promise<void> {
+  const planned = new Set(images.map(({ name }) => name))
+  for (const repository of listed.keys())
+    for (const tag of tagsToRemove(wants, repository, here.get(repository) ?? [], planned))
+      await removeImage(repository, tag, options)
+}
+
+/**
+ * Takes a tag away, with the tags of its signatures where no other tag names the same image. Bytes that nothing names any
+ * more are for garbage collection.
+ */
+export async function removeImage(
+  repository: Repository,
+  tag: Tag,
+  { content, observer, log }: CleaningOptions
+): Promise<void> {
+  const { index } = content
+  const digest = await index.tag(repository, tag)
+  if (digest === undefined) return
+  const beside = new Set<Tag>(referrerTags(digest))
+  const others = ((await index.tags(repository)) ?? []).filter((other) => other !== tag)
+  const named = await Promise.all(others.map((other) => index.tag(repository, other)))
+  const gone = [tag, ...(named.includes(digest) ? [] : others.filter((other) => beside.has(other)))]
+  await index.apply(gone.map((each): ContentChange => ({ kind: 'removeTag', repository, tag: each })))
+  log.info('image removed: the parent no longer has it, or the settings no longer want it', { repository, tag, digest })
+  observer({ kind: 'removed', image: `${repository}:${tag}`, digest })
+}
+
+/** Takes away the repositories that sync brought and that no image set names any more. */
+export async function cleanUp({
+  wants,
+  content: { index },
+  observer,
+  log
+}: CleaningOptions & { readonly wants: readonly Want[] }): Promise<void> {
+  const brought = await readBrought(index)
+  const wanted = new Set(wants.map(({ filter }) => filter.repository))
+  for (const repository of [...brought].filter((name) => !wanted.has(name))) {
+    const tags = (await index.tags(repository)) ?? []
+    const digests = await Promise.all(tags.map((tag) => index.tag(repository, tag)))
+    brought.delete(repository)
+    await index.apply([{ kind: 'removeRepository', repository }, rememberBrought(brought)])
+    log.info('repository removed: no image set names it any more', { repository })
+    tags.forEach((tag, position) => {
+      const digest = digests[position]
+      observer({ kind: 'removed', image: `${repository}:${tag}`, ...(digest === undefined ? {} : { digest }) })
+    })
+  }
+}

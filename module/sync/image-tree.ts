@@ -1,0 +1,155 @@
+import type { Log } from '../log/log.ts'
+import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { readManifest, referenceOf, type ManifestContents } from '../oci/manifest.ts'
+import type { Repository, Tag } from '../oci/name.ts'
+import type { Allowance } from './allowance.ts'
+import type { Patience } from './patience.ts'
+import { childName } from './plan.ts'
+import { keptChildren, platformsOf } from './platforms.ts'
+import { asParentFault, type Content, type ParentSource } from './ports.ts'
+
+export interface TreeOptions {
+  readonly content: Content
+  readonly parent: ParentSource
+  readonly patience: Patience
+  readonly allowance: Allowance
+  readonly signal: AbortSignal
+  readonly log: Log
+  /** Children that neither side has; added to here. */
+  readonly absent: Set<string>
+  /** Manifests that somebody is bringing: several tags often name one, and its bytes are written once. */
+  readonly underWay: Map<Digest, Promise<HeldManifest>>
+}
+
+export interface HeldManifest {
+  readonly size: number
+  readonly contents: ManifestContents
+}
+
+/** What an image consists of: its manifests are here, durable and unnamed; its blobs may be. */
+export interface ImageTree {
+  /** Children before what names them, and the image's own manifest before what refers to it. */
+  readonly manifests: {
+    readonly digest: Digest
+    readonly mediaType: string
+    readonly size: number
+    readonly subject?: Digest
+    readonly artifactType?: string
+  }[]
+  readonly blobs: Map<Digest, number>
+  /** Tags beside the image's own: what clients without the referrers API look for. */
+  readonly tags: { readonly tag: Tag; readonly digest: Digest }[]
+}
+
+/** An index in an index in an index; deeper is a mistake or an attack. */
+const deepestIndex = 4
+
+export function emptyTree(): ImageTree {
+  return { manifests: [], blobs: new Map(), tags: [] }
+}
+
+/**
+ * Adds a manifest and all that it names to a tree, fetching the manifests that are not here.
+ *
+ * @param platforms what to keep of an index; undefined for all
+ */
+export async function growTree(
+  tree: ImageTree,
+  repository: Repository,
+  digest: Digest,
+  options: TreeOptions,
+  platforms: readonly string[] | undefined,
+  mediaType?: string,
+  depth = 0
+): Promise<void> {
+  if (tree.manifests.some((manifest) => manifest.digest === digest)) return
+  if (depth > deepestIndex) throw new OciError('MANIFEST_INVALID', `indexes are nested more than ${deepestIndex} deep`)
+  const { size, contents } = await holdManifest(repository, digest, mediaType, options)
+  for (const blob of contents.blobs) {
+    if ((tree.blobs.get(blob.digest) ?? blob.size) !== blob.size)
+      throw new OciError('MANIFEST_INVALID', `manifests disagree on the size of ${blob.digest}`)
+    tree.blobs.set(blob.digest, blob.size)
+  }
+  const kept = keptChildren(contents, platforms)
+  if (contents.manifests.length > 0 && kept.length === 0)
+    throw new OciError(
+      'MANIFEST_UNKNOWN',
+      `${repository}@${digest} has none of the platforms ${platforms?.join(', ') ?? ''}: it has ${platformsOf(contents).join(', ')}`
+    )
+  let children = 0
+  for (const child of kept)
+    if (await growChild(tree, repository, digest, child, options, platforms, depth)) children += 1
+  if (kept.length > 0 && children === 0)
+    throw new OciError('MANIFEST_UNKNOWN', `the parent has none of the manifests that ${repository}@${digest} names`)
+  tree.manifests.push({ digest, mediaType: contents.mediaType, size, ...referenceOf(contents) })
+}
+
+/** @returns whether the parent has it */
+async function growChild(
+  tree: ImageTree,
+  repository: Repository,
+  index: Digest,
+  child: ManifestContents['manifests'][number],
+  options: TreeOptions,
+  platforms: readonly string[] | undefined,
+  depth: number
+): Promise<boolean> {
+  const name = childName(repository, child.digest)
+  try {
+    await growTree(tree, repository, child.digest, options, platforms, child.mediaType, depth + 1)
+    options.absent.delete(name)
+    return true
+  } catch (error) {
+    if (asParentFault(error)?.code !== 'PARENT_NOT_FOUND') throw error
+    // Mirrors copy an index with some of its platforms only: then the parent's whole is what there is to bring.
+    options.absent.add(name)
+    options.log.warn('the parent lacks a platform of an index', { repository, index, child: child.digest })
+    return false
+  }
+}
+
+async function holdManifest(
+  repository: Repository,
+  digest: Digest,
+  mediaType: string | undefined,
+  options: TreeOptions
+): Promise<HeldManifest> {
+  const { underWay } = options
+  const bringing =
+    underWay.get(digest) ??
+    bringManifest(repository, digest, mediaType, options).finally(() => void underWay.delete(digest))
+  underWay.set(digest, bringing)
+  return bringing
+}
+
+/** A manifest's bytes, verified and durable: from the store where an earlier try had brought them, else from the parent. */
+async function bringManifest(
+  repository: Repository,
+  digest: Digest,
+  mediaType: string | undefined,
+  { content, parent, patience, allowance, signal }: TreeOptions
+): Promise<HeldManifest> {
+  if ((await content.blobs.size(digest)) !== undefined) {
+    const bytes = await content.blobs.bytes(digest)
+    if (digestOf(bytes, algorithmOf(digest)) === digest)
+      return { size: bytes.byteLength, contents: readManifest(bytes, mediaType) }
+  }
+  await allowance.mayFetch()
+  const fetched = await patience.ask(() => parent.manifest(repository, digest, { signal }))
+  const contents = readManifest(fetched.bytes, fetched.mediaType)
+  await keep(content, digest, fetched.bytes)
+  await allowance.fetched(fetched.bytes.byteLength, signal)
+  return { size: fetched.bytes.byteLength, contents }
+}
+
+async function keep(content: Content, digest: Digest, bytes: Uint8Array): Promise<void> {
+  const ingest = await content.blobs.ingest(digest)
+  try {
+    if (ingest.offset > 0) await ingest.restart()
+    await ingest.append(bytes)
+    await ingest.commit(digest)
+  } finally {
+    await ingest.close()
+  }
+}

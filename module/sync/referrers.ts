@@ -1,0 +1,107 @@
+import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { parseTag, type Repository, type Tag } from '../oci/name.ts'
+import { growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
+import { asParentFault } from './ports.ts'
+
+/** A signature of an SBOM of an image; deeper is a mistake or an attack. */
+const deepest = 3
+const mostReferrers = 100
+/** What cosign appends to the fallback tag for signatures, attestations and SBOMs, where it does not use the referrers API. */
+const cosignSuffixes = ['.sig', '.att', '.sbom'] as const
+
+/**
+ * Adds to a tree what refers to a manifest: by the parent's referrers API, by the spec's fallback tag where it has none, and
+ * by cosign's tags. What cannot be had is told in the log and left out: the image itself is worth having without.
+ *
+ * @param listed the repository's tags where they are known anyway: saves asking for tags that are not there
+ * @throws the parent's passing faults, and what stops a pass
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#unavailable-referrers-api
+ */
+export async function growReferrers(
+  tree: ImageTree,
+  repository: Repository,
+  subject: Digest,
+  options: TreeOptions,
+  listed: ReadonlySet<Tag> | undefined
+): Promise<void> {
+  const hasApi = await byApi(tree, repository, subject, options, 1)
+  const tags = tagsFor(subject, !hasApi).filter((tag) => listed?.has(tag) ?? true)
+  for (const tag of tags) await byTag(tree, repository, tag, options)
+}
+
+/** Tags under which what refers to a manifest may stand. */
+export function referrerTags(subject: Digest): Tag[] {
+  return tagsFor(subject, true)
+}
+
+function tagsFor(subject: Digest, fallback: boolean): Tag[] {
+  // A tag has 128 characters at the most: the spec cuts longer digests.
+  const base = `${algorithmOf(subject)}-${hexOf(subject)}`
+  const cosign = algorithmOf(subject) === 'sha256' ? cosignSuffixes.map((suffix) => `${base}${suffix}`) : []
+  return [...(fallback ? [base.slice(0, 128)] : []), ...cosign].map(parseTag)
+}
+
+/** @returns whether the parent has the API */
+async function byApi(
+  tree: ImageTree,
+  repository: Repository,
+  subject: Digest,
+  options: TreeOptions,
+  depth: number
+): Promise<boolean> {
+  const { parent, patience, signal } = options
+  const listed = await unlessRefused(repository, `referrers of ${subject}`, options, () =>
+    patience.ask(() => parent.referrers(repository, subject, { signal }))
+  )
+  if (listed === undefined) return false
+  for (const { digest, mediaType } of listed.slice(0, mostReferrers)) {
+    if (tree.manifests.some((manifest) => manifest.digest === digest)) continue
+    const grown = await unlessRefused(repository, `referrer ${digest}`, options, () =>
+      grow(tree, repository, digest, mediaType, options)
+    )
+    if (grown !== undefined && depth < deepest) await byApi(tree, repository, digest, options, depth + 1)
+  }
+  return true
+}
+
+async function byTag(tree: ImageTree, repository: Repository, tag: Tag, options: TreeOptions): Promise<void> {
+  const { parent, patience, signal } = options
+  await unlessRefused(repository, `tag ${tag}`, options, async () => {
+    const { digest } = await patience.ask(() => parent.head(repository, tag, { known: undefined, signal }))
+    await grow(tree, repository, digest, undefined, options)
+    tree.tags.push({ tag, digest })
+  })
+}
+
+/** All of it or nothing: half a signature would be linked and never mended. */
+async function grow(
+  tree: ImageTree,
+  repository: Repository,
+  digest: Digest,
+  mediaType: string | undefined,
+  options: TreeOptions
+): Promise<true> {
+  const draft: ImageTree = { manifests: [...tree.manifests], blobs: new Map(tree.blobs), tags: [] }
+  await growTree(draft, repository, digest, options, undefined, mediaType)
+  tree.manifests.splice(0, Infinity, ...draft.manifests)
+  for (const [blob, size] of draft.blobs) tree.blobs.set(blob, size)
+  return true
+}
+
+async function unlessRefused<T>(
+  repository: Repository,
+  what: string,
+  { log }: TreeOptions,
+  work: () => Promise<T>
+): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    const code = asParentFault(error)?.code
+    if (code === 'PARENT_NOT_FOUND') return undefined
+    if (code !== 'PARENT_DENIED' && code !== 'PARENT_PROTOCOL' && !(error instanceof OciError)) throw error
+    log.warn('what refers to an image cannot be brought', { repository, what, reason: (error as Error).message })
+    return undefined
+  }
+}

@@ -1,0 +1,252 @@
+import type { Log } from '../log/log.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Repository, Tag } from '../oci/name.ts'
+import type { Allowance } from './allowance.ts'
+import type { Board } from './board.ts'
+import { BudgetSpent } from './budget.ts'
+import { rememberBrought, removeImage } from './cleaning.ts'
+import type { ImageStatus, SyncObserver } from './events.ts'
+import { isFatal, reasonOf } from './failure.ts'
+import { emptyTree, growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
+import { keepImage, releaseImage } from './keeping.ts'
+import type { Patience } from './patience.ts'
+import type { PlannedImage } from './plan.ts'
+import { asParentFault, type Content, type ContentChange, type ParentSource } from './ports.ts'
+import { growReferrers } from './referrers.ts'
+import { Transfers } from './transfers.ts'
+import type { Missed } from './waited-for.ts'
+
+export interface ImageWorkOptions {
+  readonly content: Content
+  readonly parent: ParentSource
+  readonly observer: SyncObserver
+  readonly log: Log
+  readonly board: Board
+  readonly patience: Patience
+  readonly allowance: Allowance
+  readonly signal: AbortSignal
+  readonly absent: Set<string>
+  readonly looksForReferrers: (digest: Digest) => boolean
+  /** The parent's tags of the repositories that were listed. */
+  readonly listed: ReadonlyMap<Repository, ReadonlySet<Tag>>
+  /** Repositories that sync has brought something to; added to here. */
+  readonly brought: Set<Repository>
+  readonly onFailure: (error: unknown) => void
+  /** What holds for every image. */
+  readonly onFatal: (error: unknown) => void
+}
+
+/** An image whose contents are known, and not all here. */
+interface Prepared {
+  readonly digest: Digest
+  readonly tree: ImageTree
+  /** False where the image itself is here, and only what refers to it is to come. */
+  readonly moves: boolean
+  /** Bytes of its blobs that are not here. */
+  readonly missing: number
+  readonly before: ImageStatus | undefined
+}
+
+/** Before every other image, and in the same order among themselves. */
+const urgentRank = -1_000_000_000
+
+/** The images of one pass: what each of them lacks, and the bringing of it. Nothing here rejects. */
+export class ImageWork {
+  readonly #options: ImageWorkOptions
+  readonly #transfers: Transfers
+  readonly #treeOptions: TreeOptions
+  readonly #prepared = new Map<string, Promise<Prepared | undefined>>()
+  readonly #known = new Map<string, Prepared>()
+  readonly #brought = new Map<string, Promise<void>>()
+  readonly #ranks = new Map<string, number>()
+  readonly #urgent = new Set<string>()
+
+  constructor(options: ImageWorkOptions) {
+    this.#options = options
+    const { board } = options
+    this.#treeOptions = { ...options, underWay: new Map() }
+    this.#transfers = new Transfers({
+      ...options,
+      onFetched: (bytes) => board.fetched(bytes),
+      rankOf: (name) => (this.#urgent.has(name) ? urgentRank : 0) + (this.#ranks.get(name) ?? 0),
+      onBegin: (names) => board.begin(names),
+      onOffset: (digest, offset) => board.advance(digest, offset),
+      onComplete: (digest) => board.complete(digest)
+    })
+  }
+
+  /** Asks where the image's tag stands, and brings the manifests that are not here. */
+  prepare(image: PlannedImage): Promise<Prepared | undefined> {
+    const preparing = this.#prepared.get(image.name) ?? this.#prepare(image)
+    this.#prepared.set(image.name, preparing)
+    return preparing
+  }
+
+  /** Puts the images that lack least first. */
+  order(images: readonly PlannedImage[]): void {
+    const missing = ({ name }: PlannedImage): number => this.#known.get(name)?.missing ?? 0
+    images
+      .toSorted((one, other) => missing(one) - missing(other))
+      .forEach(({ name }, rank) => this.#ranks.set(name, rank))
+  }
+
+  /** Brings what an image lacks, and moves its tag as the very last thing. */
+  bring(image: PlannedImage): Promise<void> {
+    const bringing = this.#brought.get(image.name) ?? this.#bring(image)
+    this.#brought.set(image.name, bringing)
+    return bringing
+  }
+
+  /**
+   * Moves an image up where it is what somebody missed.
+   *
+   * @returns whether it has become urgent just now
+   */
+  hurry({ name, repository, tag }: PlannedImage, missed: Missed): boolean {
+    if (missed.repository !== repository || this.#urgent.has(name)) return false
+    const known = this.#known.get(name)
+    if (missed.reference !== tag && (known === undefined || !holds(known, missed.reference))) return false
+    this.#urgent.add(name)
+    this.#transfers.reconsider()
+    return true
+  }
+
+  async #prepare(image: PlannedImage): Promise<Prepared | undefined> {
+    const { name, repository, tag } = image
+    const { board, parent, patience, signal } = this.#options
+    const before = board.state(name)
+    let digest: Digest | undefined
+    try {
+      const known = before?.state === 'ready' ? before.digest : undefined
+      ;({ digest } = await patience.ask(() => parent.head(repository, tag, { known, signal })))
+      if (digest === known) {
+        board.tell({ image: name, state: 'ready', digest })
+        return await this.#prepareReferrers(image, digest, before)
+      }
+      const tree = emptyTree()
+      await keepImage(this.#options.content, name, digest)
+      await growTree(tree, repository, digest, this.#treeOptions, image.platforms)
+      if (image.referrers) await this.#growReferrers(tree, image, digest)
+      board.expect(name, tree.blobs)
+      board.tell({ image: name, state: 'pending', digest })
+      return await this.#take(image, { digest, tree, moves: true, before })
+    } catch (error) {
+      const isGone = asParentFault(error)?.code === 'PARENT_NOT_FOUND' && digest === undefined && image.mirror
+      if (isGone) await this.#mirror(image)
+      this.#failed(image, isGone ? undefined : before, digest, error)
+      return undefined
+    }
+  }
+
+  /** The parent does not have the image any more, and neither should this device. */
+  async #mirror({ repository, tag }: PlannedImage): Promise<void> {
+    try {
+      await removeImage(repository, tag, this.#options)
+    } catch (error) {
+      this.#options.onFatal(error)
+    }
+  }
+
+  /** Signatures are often made after the image came here: they are looked for again from time to time. */
+  async #prepareReferrers(
+    image: PlannedImage,
+    digest: Digest,
+    before: ImageStatus | undefined
+  ): Promise<Prepared | undefined> {
+    const { content, log, looksForReferrers, onFailure, signal } = this.#options
+    if (!image.referrers || !looksForReferrers(digest)) return undefined
+    const tree = emptyTree()
+    try {
+      await this.#growReferrers(tree, image, digest)
+    } catch (error) {
+      if (isFatal(error) || signal.aborted) throw error
+      log.warn('what refers to an image cannot be brought', { image: image.name, reason: reasonOf(error) })
+      onFailure(error)
+      return undefined
+    }
+    const { repository } = image
+    const named = await Promise.all(tree.tags.map(({ tag }) => content.index.tag(repository, tag)))
+    const held = await Promise.all(tree.manifests.map((each) => content.index.manifest(repository, each.digest)))
+    const isAllHere =
+      named.every((there, position) => there === tree.tags[position]?.digest) && !held.includes(undefined)
+    return isAllHere ? undefined : this.#take(image, { digest, tree, moves: false, before })
+  }
+
+  #growReferrers(tree: ImageTree, { repository }: PlannedImage, digest: Digest): Promise<void> {
+    return growReferrers(tree, repository, digest, this.#treeOptions, this.#options.listed.get(repository))
+  }
+
+  async #take(image: PlannedImage, found: Omit<Prepared, 'missing'>): Promise<Prepared> {
+    const { blobs } = this.#options.content
+    let missing = 0
+    for (const [blob, size] of found.tree.blobs) if ((await blobs.size(blob)) !== size) missing += size
+    const prepared = { ...found, missing }
+    this.#known.set(image.name, prepared)
+    this.#transfers.expect(image.name, found.tree.blobs.keys())
+    return prepared
+  }
+
+  async #bring(image: PlannedImage): Promise<void> {
+    const { name, repository } = image
+    const { board, log, signal } = this.#options
+    const prepared = await this.prepare(image)
+    if (prepared === undefined) return
+    const { digest, tree, moves, before } = prepared
+    try {
+      const outcomes = await Promise.allSettled(
+        [...tree.blobs].map(([blob, size]) => this.#transfers.fetch(repository, blob, size))
+      )
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      signal.throwIfAborted()
+      await this.#link(image, prepared)
+      if (!moves) return
+      board.tell({ image: name, state: 'ready', digest })
+      log.info('image ready', { image: name, digest })
+    } catch (error) {
+      this.#failed(image, before, digest, error)
+    }
+  }
+
+  /** Everything that names the bytes at once, all of it or nothing. */
+  async #link({ repository, tag, name }: PlannedImage, { digest, tree, moves }: Prepared): Promise<void> {
+    const { brought, content } = this.#options
+    const isKnown = brought.has(repository)
+    brought.add(repository)
+    await content.index.apply([
+      ...[...tree.blobs.keys()].map((blob): ContentChange => ({ kind: 'linkBlob', repository, digest: blob })),
+      ...tree.manifests.map((manifest): ContentChange => ({ kind: 'putManifest', repository, ...manifest })),
+      ...tree.tags.map((beside): ContentChange => ({ kind: 'setTag', repository, ...beside })),
+      ...(moves ? [{ kind: 'setTag', repository, tag, digest } as const, releaseImage(name)] : []),
+      ...(isKnown ? [] : [rememberBrought(brought)])
+    ])
+  }
+
+  #failed(image: PlannedImage, before: ImageStatus | undefined, digest: Digest | undefined, error: unknown): void {
+    const { name } = image
+    const { board, log, onFailure, onFatal, signal } = this.#options
+    if (signal.aborted || isFatal(error)) {
+      onFatal(error)
+      board.putBack(name, before)
+      return
+    }
+    const reason = reasonOf(error)
+    onFailure(error)
+    if (error instanceof BudgetSpent) {
+      board.putBack(name, before, reason)
+      return
+    }
+    const stays = before?.state === 'ready' ? `; ${before.digest ?? ''} is still served` : ''
+    const which = digest === undefined ? {} : { digest }
+    board.tell({ image: name, state: 'failed', reason: `${reason}${stays}`, ...which })
+    log.warn('image failed', { image: name, reason })
+  }
+}
+
+function holds({ digest, tree }: Prepared, reference: string): boolean {
+  return (
+    digest === reference ||
+    tree.blobs.has(reference as Digest) ||
+    tree.manifests.some((manifest) => manifest.digest === reference)
+  )
+}
