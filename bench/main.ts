@@ -40,18 +40,7 @@ const plain = {
   style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 }
 }
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
-    only: { type: 'string', default: '' },
-    servers: { type: 'string', default: '' },
-    json: {
-      type: 'string',
-      default: join(import.meta.dirname, `results-${new Date().toISOString().slice(0, 10)}.json`)
-    }
-  }
-})
+const values = readArguments()
 
 const noContent: Content = {
   repository: 'bench/app',
@@ -71,7 +60,7 @@ interface Measured {
 
 const folder = await mkdtemp(join(tmpdir(), 'causeway-bench-'))
 const wanted = new RegExp(values.only, 'i')
-const chosen = rows(Number(values.seconds)).filter(({ name }) => wanted.test(name))
+const chosen = rows(values.seconds).filter(({ name }) => wanted.test(name))
 const load = loadavg()
 try {
   const measured = await run()
@@ -131,7 +120,7 @@ async function startAll(content: Content): Promise<Measurable[]> {
 
 async function measure(row: Row, servers: readonly Measurable[], content: Content): Promise<Measured> {
   const figures: Record<string, Figure[]> = {}
-  for (let round = 0; round < Number(values.rounds); round += 1)
+  for (let round = 0; round < values.rounds; round += 1)
     for (const { candidate, running } of servers)
       if (row.isFor(candidate.name, candidate.isRegistry))
         (figures[candidate.name] ??= []).push(await row.run(running, content))
@@ -169,7 +158,7 @@ async function startAndMemory(): Promise<object> {
   const [candidate] = candidates(noContent).filter(({ name }) => name === causewayName)
   if (candidate === undefined) return {}
   const rounds: StartUp[][] = []
-  for (let round = 0; round < Number(values.rounds); round += 1) rounds.push(await startUps(folder, candidate))
+  for (let round = 0; round < values.rounds; round += 1) rounds.push(await startUps(folder, candidate))
   const table = new Table({
     ...plain,
     head: ['start-up and idle memory', 'ms to the first answer', 'x', 'MiB idle', 'x']
@@ -198,4 +187,27 @@ function median(numbers: readonly number[]): number {
 
 function round(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3)
+}
+
+/** Ends the program with one line where a flag is not known, or a number is none. */
+function readArguments(): { rounds: number; seconds: number; only: string; servers: string; json: string } {
+  const results = join(import.meta.dirname, `results-${new Date().toISOString().slice(0, 10)}.json`)
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: 'string', default: '5' },
+        seconds: { type: 'string', default: '3' },
+        only: { type: 'string', default: '' },
+        servers: { type: 'string', default: '' },
+        json: { type: 'string', default: results }
+      }
+    })
+    const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)]
+    if (!Number.isInteger(rounds) || rounds < 1 || !(seconds > 0))
+      throw new Error('rounds and seconds are numbers from 1')
+    return { ...values, rounds, seconds }
+  } catch (error) {
+    console.error(`USAGE: ${error instanceof Error ? error.message : String(error)}; bench/README.md has the flags`)
+    process.exit(1)
+  }
 }
