@@ -1,13 +1,13 @@
 import { ContainerRegistryManagementClient, type ConnectedRegistry, type Token } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
 import { refusalOf } from '../azure/errors.ts'
-import { GeneratorError } from '../errors.ts'
 import { slots } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
 import type { Acr, ConnectedRegistryState, TokenState } from './acr.ts'
 import { createCalls } from './calls.ts'
 import { leafOf } from './cloud-registry.ts'
 import { clouds, defaultPollInterval } from './management.ts'
+import { newPassword } from './new-password.ts'
 
 export interface AcrClientOptions {
   readonly credential: TokenCredential
@@ -77,17 +77,7 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
           { tokenId: idOf('tokens', token), name: slot },
           patient
         )
-        const made = result.passwords?.find((password) => password.name === slot)
-        if (made?.value === undefined)
-          throw new GeneratorError(
-            'AZURE_REFUSED',
-            `Azure made ${slot} of token ${token} and did not show it; run this again`
-          )
-        return {
-          value: made.value,
-          creationTime: (made.creationTime ?? new Date()).toISOString(),
-          ...(made.expiry === undefined ? {} : { expiry: made.expiry.toISOString() })
-        }
+        return newPassword(result, token, slot)
       }),
     connectedRegistry: (name) =>
       absentOr(`reading connected registry ${name}`, async () =>

@@ -11,8 +11,8 @@ import type {
   TokenUpdateParameters
 } from '@azure/arm-containerregistry'
 import type { NewPassword, Slot } from '../secrets/store.ts'
-import { GeneratorError } from '../errors.ts'
 import { createCalls, type Calls } from './calls.ts'
+import { newPassword } from './new-password.ts'
 
 export interface RegistryAddress {
   readonly subscription: string
@@ -176,7 +176,7 @@ export class CloudRegistry {
     }
     return this.#calls.attempt(`making ${slots.join(' and ')} of token ${token}`, async () => {
       const result = await this.#client.registries.generateCredentials(...this.#at, body, this.#patient)
-      const passwords = Object.fromEntries(slots.map((each) => [each, shown(result, token, each)]))
+      const passwords = Object.fromEntries(slots.map((each) => [each, newPassword(result, token, each)]))
       return { username: result.username ?? token, passwords, result }
     })
   }
@@ -221,20 +221,6 @@ export class CloudRegistry {
 /** The name at the end of a resource id, whose other parts come back in any case. */
 export function leafOf(id: string | undefined): string {
   return id === undefined ? '' : id.slice(id.lastIndexOf('/') + 1)
-}
-
-function shown(result: GenerateCredentialsResult, token: string, slot: Slot): NewPassword {
-  const made = result.passwords?.find((password) => password.name === slot)
-  if (made?.value === undefined)
-    throw new GeneratorError(
-      'AZURE_REFUSED',
-      `Azure made ${slot} of token ${token} and did not show it; run this again`
-    )
-  return {
-    value: made.value,
-    creationTime: (made.creationTime ?? new Date()).toISOString(),
-    ...(made.expiry === undefined ? {} : { expiry: made.expiry.toISOString() })
-  }
 }
 
 async function all<Item>(pages: AsyncIterable<Item>): Promise<readonly Item[]> {

@@ -65,8 +65,3 @@ export class OciError extends Error {
     return { errors: [this.detail === undefined ? entry : { ...entry, detail: this.detail }] }
   }
 }
-
-/** Whether `code` is one this table knows (a parent may speak others). */
-export function isOciErrorCode(code: string): code is OciErrorCode {
-  return Object.hasOwn(table, code)
-}

@@ -1,0 +1,22 @@
+import type { GenerateCredentialsResult } from '@azure/arm-containerregistry'
+import { GeneratorError } from '../errors.ts'
+import type { NewPassword, Slot } from '../secrets/store.ts'
+
+/**
+ * The password that Azure has just made, which it shows this once.
+ *
+ * @throws {GeneratorError} `AZURE_REFUSED` where the reply does not hold it
+ */
+export function newPassword(result: GenerateCredentialsResult, token: string, slot: Slot): NewPassword {
+  const made = result.passwords?.find((password) => password.name === slot)
+  if (made?.value === undefined)
+    throw new GeneratorError(
+      'AZURE_REFUSED',
+      `Azure made ${slot} of token ${token} and did not show it; run this again`
+    )
+  return {
+    value: made.value,
+    creationTime: (made.creationTime ?? new Date()).toISOString(),
+    ...(made.expiry === undefined ? {} : { expiry: made.expiry.toISOString() })
+  }
+}
