@@ -255,6 +255,15 @@ describe('garbage collection', () => {
     assert.deepEqual((await files()).sort(), ['README', 'notes.txt'])
   })
 
+  it('takes turns with another one that was asked for meanwhile', async () => {
+    for (let at = 0; at < 40; at += 1) await putBlob(storage, randomBytes(50))
+    const reports = await Promise.all(Array.from({ length: 3 }, () => storage.collectGarbage(atOnce)))
+    assert.deepEqual(
+      reports.map(({ blobs }) => blobs),
+      [40, 0, 0]
+    )
+  })
+
   it('ends when it is told to, and the next one does the rest', async () => {
     for (let at = 0; at < 5; at += 1) await putBlob(storage, randomBytes(50))
     const report = await storage.collectGarbage({ ...atOnce, signal: AbortSignal.abort() })

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as yieldTurn } from 'node:timers/promises'
@@ -106,8 +107,9 @@ class Collection {
       if (this.#stopped) return
       if (!mayGo(digest)) continue
       const path = paths.blob(digest)
-      const { size, mtimeMs } = await stat(path)
-      if (isYoung(mtimeMs, this.#rules.graceMs)) continue
+      const found = await whatIsThere(path)
+      // A scrub may have taken it into quarantine since the folder was read.
+      if (found === undefined || isYoung(found.mtimeMs, this.#rules.graceMs)) continue
       // Out of sight in one step, so that deleting a large file keeps nobody waiting who brings the same bytes again.
       const gone = await leases.takeAway(
         digest,
@@ -117,7 +119,7 @@ class Collection {
       if (!gone) continue
       await rm(paths.trashed(digest), { force: true })
       this.#freed.blobs += 1
-      this.#freed.bytes += size
+      this.#freed.bytes += found.size
       await this.#breathe()
     }
   }
@@ -147,13 +149,9 @@ class Collection {
 
   /** By its last change, of the bytes or of the name. */
   async #sizeIfOld(path: string): Promise<number | undefined> {
-    try {
-      const { size, ctimeMs } = await stat(path)
-      return Date.now() - Math.floor(ctimeMs) >= this.#rules.leftoverMs ? size : undefined
-    } catch (cause) {
-      if (systemCode(cause) === 'ENOENT') return undefined
-      throw cause
-    }
+    const found = await whatIsThere(path)
+    const isOld = found !== undefined && Date.now() - Math.floor(found.ctimeMs) >= this.#rules.leftoverMs
+    return isOld ? found.size : undefined
   }
 
   async #breathe(): Promise<void> {
@@ -163,5 +161,14 @@ class Collection {
 
   get #stopped(): boolean {
     return this.#rules.signal?.aborted === true
+  }
+}
+
+async function whatIsThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path)
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT') return undefined
+    throw cause
   }
 }

@@ -59,11 +59,17 @@ export async function openStorage({ folder, log, disk: diskOptions, durability }
   await mendRestored(parts, rescue)
   // What was about to be deleted when the process before this one ended. Nobody else has this folder open by now.
   for (const name of await entries(paths.trash)) await rm(join(paths.trash, name), { force: true })
+  let collecting: Promise<unknown> = Promise.resolve()
   return {
     blobs,
     index,
     disk,
-    collectGarbage: (options) => collectGarbage(parts, options),
+    collectGarbage(options) {
+      // One at a time: the file that one has found may not be deleted by another.
+      const report = collecting.then(() => collectGarbage(parts, options))
+      collecting = report.catch(() => undefined)
+      return report
+    },
     scrub: (options) => scrub(parts, options),
     copyIndex: () => index.copy(),
     async close() {

@@ -60,10 +60,7 @@ export class Torturer {
   async start(): Promise<void> {
     const child = fork(join(import.meta.dirname, 'victim.ts'), [this.#folder], { silent: false })
     this.#child = child
-    const [message] = (await Promise.race([
-      once(child, 'message'),
-      once(child, 'exit').then(() => Promise.reject(new Error('it did not come back')))
-    ])) as [{ port: number }]
+    const message = (await this.#word(child)) as { port: number }
     this.#origin = `http://127.0.0.1:${message.port}`
   }
 
@@ -107,8 +104,10 @@ export class Torturer {
 
   /** After a whole collection there is no file that nothing names. */
   async mustLeakNothing(): Promise<void> {
-    this.#child?.send('collect')
-    if (this.#child !== undefined) await once(this.#child, 'message')
+    const child = this.#child
+    assert.ok(child)
+    child.send('collect')
+    await this.#word(child)
     const images = [...this.#known.values()].flatMap(([image]) => (image === undefined ? [] : [image]))
     const expected = new Set(images.flatMap(({ digest, blobs }) => [digest, ...blobs.map(digestOf)]))
     const there = await readdir(join(this.#folder, 'blobs'), { recursive: true, withFileTypes: true })
@@ -122,10 +121,25 @@ export class Torturer {
     await this.#kill()
   }
 
+  /** What it says next; a process that ends by itself, at whatever moment, is a failure of its own. */
+  async #word(child: ChildProcess): Promise<unknown> {
+    const { promise: ended, reject } = Promise.withResolvers<never>()
+    const fail = (code: number | null): void => reject(new Error(`it ended by itself with ${code}`))
+    child.once('exit', fail)
+    try {
+      assert.equal(child.exitCode, null, 'it had ended by itself')
+      const [message] = (await Promise.race([once(child, 'message'), ended])) as unknown[]
+      return message
+    } finally {
+      child.off('exit', fail)
+    }
+  }
+
   async #kill(): Promise<void> {
     const child = this.#child
     this.#child = undefined
-    if (child === undefined || child.exitCode !== null) return
+    if (child === undefined) return
+    assert.equal(child.exitCode, null, 'it ended by itself')
     const exited = once(child, 'exit')
     child.kill('SIGKILL')
     await exited
