@@ -8,8 +8,9 @@ import { digestOf, type Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import { parseRepository, parseTag } from '../oci/name.ts'
 import { CertificateAuthority } from '../../simulator/certificates.ts'
+import type { FetchedBlob } from './content.ts'
 import { ParentError, type ParentErrorCode } from './errors.ts'
-import { createParent, type FetchedBlob, type Parent, type ParentOptions } from './parent.ts'
+import { createParent, type Parent, type ParentOptions } from './parent.ts'
 
 const repository = parseRepository('samples/web')
 const tag = parseTag('1.0')

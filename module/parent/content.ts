@@ -1,0 +1,135 @@
+import { algorithmOf, digestOf, isDigest, type Digest } from '../oci/digest.ts'
+import { manifestMediaTypes } from '../oci/media-types.ts'
+import type { Repository, Tag } from '../oci/name.ts'
+import { ParentError } from './errors.ts'
+import { discard, one, readAll, readBody, type Answer } from './exchange.ts'
+import { nameOf, type Requests } from './requests.ts'
+
+/** A manifest's name and kind without its bytes. */
+export interface ManifestHead {
+  readonly digest: Digest
+  readonly mediaType: string | undefined
+}
+
+export interface FetchedManifest {
+  readonly bytes: Buffer
+  readonly mediaType: string
+  /** Checked against the bytes. */
+  readonly digest: Digest
+}
+
+export interface FetchedBlob {
+  /** Where the bytes begin: as asked for, or 0 where the parent cannot resume. */
+  readonly offset: number
+  /** Bytes of the whole blob, where the parent says so. */
+  readonly size: number | undefined
+  /** Leaving the loop early closes the connection. Not verified: whoever stores it does. */
+  readonly stream: AsyncIterable<Buffer>
+}
+
+export interface BlobOptions {
+  readonly offset?: number
+  readonly signal?: AbortSignal | undefined
+  /** Bytes that may wait to be read: a slow reader's ceiling is only as good as this is small. */
+  readonly readAhead?: number | undefined
+}
+
+/** Registries must take manifests of at least 4 MiB (distribution-spec, "Pushing manifests"); none known gives more. */
+export const largestManifest = 8 * 1024 * 1024
+
+/** A manifest's bytes, checked against their digest. */
+export async function fetchManifest(
+  requests: Requests,
+  repository: Repository,
+  reference: Tag | Digest,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {}
+): Promise<FetchedManifest> {
+  const subject = nameOf(repository, reference)
+  const url = requests.url(`/v2/${repository}/manifests/${reference}`)
+  const headers = { accept: manifestMediaTypes.join(', ') }
+  const answer = await requests.send({ url, headers, signal }, { kind: 'pull', repository }, subject)
+  if (answer.status !== 200) throw await requests.refusal(answer, subject)
+  const bytes = await readAll(answer, largestManifest, signal)
+  const told = isDigest(reference) ? reference : one(answer.headers['docker-content-digest'])
+  const digest = told !== undefined && isDigest(told) ? told : digestOf(bytes)
+  if (digestOf(bytes, algorithmOf(digest)) !== digest)
+    throw new ParentError(
+      'PARENT_PROTOCOL',
+      `${url.host} answers other bytes for ${subject} than their digest says: something on the way changes content`
+    )
+  return { bytes, digest, mediaType: mediaTypeOf(answer) ?? 'application/json' }
+}
+
+/** Where a reference stands, by HEAD where the parent answers that properly. */
+export async function readHead(
+  requests: Requests,
+  repository: Repository,
+  reference: Tag | Digest,
+  { known, signal }: { readonly known?: Digest | undefined; readonly signal?: AbortSignal | undefined } = {}
+): Promise<ManifestHead> {
+  const subject = nameOf(repository, reference)
+  const url = requests.url(`/v2/${repository}/manifests/${reference}`)
+  const headers = {
+    accept: manifestMediaTypes.join(', '),
+    ...(known === undefined ? {} : { 'if-none-match': `"${known}"` })
+  }
+  const answer = await requests.send({ method: 'HEAD', url, headers, signal }, { kind: 'pull', repository }, subject)
+  const digest = one(answer.headers['docker-content-digest'])
+  if (answer.status === 304 && known !== undefined) {
+    await discard(answer)
+    return { digest: known, mediaType: undefined }
+  }
+  if (answer.status === 200 && digest !== undefined && isDigest(digest)) {
+    await discard(answer)
+    return { digest, mediaType: mediaTypeOf(answer) }
+  }
+  // Some registries answer HEAD without a digest, or not at all (registry.md §6.2).
+  if (answer.status !== 200 && answer.status !== 405) throw await requests.refusal(answer, subject)
+  await discard(answer)
+  return fetchManifest(requests, repository, reference, { signal })
+}
+
+/** A blob's bytes from an offset on, or from the beginning where the parent cannot resume. */
+export async function fetchBlob(
+  requests: Requests,
+  repository: Repository,
+  digest: Digest,
+  { offset = 0, signal, readAhead }: BlobOptions = {}
+): Promise<FetchedBlob> {
+  const subject = nameOf(repository, digest)
+  const url = requests.url(`/v2/${repository}/blobs/${digest}`)
+  const get = (from: number): Promise<Answer> =>
+    requests.send(
+      // Identity: a body that is packed on the way has other offsets than the blob.
+      { url, headers: { 'accept-encoding': 'identity', ...(from > 0 ? { range: `bytes=${from}-` } : {}) }, signal },
+      { kind: 'pull', repository },
+      subject
+    )
+  let answer = await get(offset)
+  if (answer.status === 416 && offset > 0) {
+    await discard(answer)
+    answer = await get(0)
+  }
+  if (answer.status !== 200 && answer.status !== 206) throw await requests.refusal(answer, subject)
+  const place = placeOf(answer)
+  if (place === undefined || (place.offset !== offset && place.offset !== 0)) {
+    answer.body.destroy()
+    throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers another range of ${subject} than asked for`)
+  }
+  return { ...place, stream: readBody(answer, signal, readAhead) }
+}
+
+function mediaTypeOf(answer: Answer): string | undefined {
+  return one(answer.headers['content-type'])?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
+/** Where a blob's bytes begin, and how many the whole has; undefined where the headers contradict themselves. */
+function placeOf(answer: Answer): { readonly offset: number; readonly size: number | undefined } | undefined {
+  if (answer.status === 200) {
+    const length = one(answer.headers['content-length'])
+    return { offset: 0, size: length === undefined ? undefined : Number(length) }
+  }
+  const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(one(answer.headers['content-range']) ?? '') ?? []
+  if (start === undefined) return undefined
+  return { offset: Number(start), size: total === undefined || total === '*' ? undefined : Number(total) }
+}
