@@ -44,7 +44,7 @@ describe('content over the years', () => {
     storage = await openStorage({ folder, log, ...options })
     const everybody: Authorizer & TokenIssuer = {
       authorize: () =>
-        Promise.resolve({ kind: 'allowed', caller: { name: 'x', mayList: () => true, may: () => true } }),
+        Promise.resolve({ kind: 'allowed', caller: { name: 'x', catalog: [{ prefix: '' }], may: () => true } }),
       issue: () => Promise.resolve({})
     }
     const registry = createRegistry({

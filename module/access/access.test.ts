@@ -207,11 +207,10 @@ describe('access', () => {
       const decision = await access.authorize(basic('line-puller', 'one'), { kind: 'catalog' }, client)
       assert.ok(decision.kind === 'allowed')
       assert.equal(decision.caller.name, 'Line-Puller')
-      assert.equal(decision.caller.mayList(other), false)
+      assert.deepEqual(decision.caller.catalog, [])
       const second = await access.authorize(basic('reader', 'one'), { kind: 'catalog' }, client)
       assert.ok(second.kind === 'allowed')
-      assert.equal(second.caller.mayList(app), true)
-      assert.equal(second.caller.mayList(other), false)
+      assert.deepEqual(second.caller.catalog, [{ prefix: 'samples/' }])
     })
   })
 

@@ -108,7 +108,7 @@ describe('access without a name', () => {
       const decision = await access.authorize(token, { kind: 'login' }, near)
       assert.ok(decision.kind === 'allowed')
       assert.equal(decision.caller.name, '')
-      assert.deepEqual([decision.caller.mayList(app), decision.caller.mayList(other)], [true, false])
+      assert.deepEqual(decision.caller.catalog, [{ prefix: 'samples/' }])
       assert.deepEqual([decision.caller.may('pull', app), decision.caller.may('push', app)], [true, false])
     })
 

@@ -1,5 +1,5 @@
 import type { Repository } from '../oci/name.ts'
-import type { Rights, ScopeAction } from './rights.ts'
+import type { CatalogRange, Rights, ScopeAction } from './rights.ts'
 import { holds, type Granted } from './scopes.ts'
 
 type RepositoryNeed = 'pull' | 'push' | 'delete' | 'list'
@@ -14,8 +14,8 @@ export type Need =
 export interface Caller {
   /** The client token's name; empty for somebody who did not say who they are. */
   readonly name: string
-  /** Whether the catalog may show them this repository. */
-  mayList(repository: Repository): boolean
+  /** What of the repositories the catalog may show them: sorted, and without one standing in another. */
+  readonly catalog: readonly CatalogRange[]
   /**
    * Whether the scope map in force allows this too, whatever a bearer token was asked for: a mount that names no source finds
    * the blob in repositories which its client did not know it would need a scope for.
@@ -85,7 +85,9 @@ function isGranted(granted: readonly Granted[] | undefined, action: RepositoryNe
 function callerOf({ name, rights }: Principal): Caller {
   return {
     name,
-    mayList: (repository) => rights.allow(repository, 'pull') && rights.allow(repository, 'metadata_read'),
+    get catalog() {
+      return rights.catalogRanges()
+    },
     may: (action, repository) => rights.allow(repository, scopeOf(action))
   }
 }

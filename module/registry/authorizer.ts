@@ -10,12 +10,15 @@ export type Need =
       readonly action: 'pull' | 'push' | 'delete' | 'list'
     }
 
+/** One repository, or all whose names begin so; the empty prefix stands for every one. */
+export type CatalogRange = { readonly repository: Repository } | { readonly prefix: string }
+
 /** Who is allowed to do it. */
 export interface Caller {
   /** The client token's name; empty for somebody who did not say who they are. */
   readonly name: string
-  /** Whether the catalog may show them this repository. */
-  mayList(repository: Repository): boolean
+  /** What of the repositories the catalog may show them: sorted, and without one standing in another. */
+  readonly catalog: readonly CatalogRange[]
   /**
    * Whether they may do something else too: a mount asks for `pull` on the repositories that hold a blob. Whatever a bearer
    * token was asked for: a mount that names no source finds its blob where its client could not know it would need a scope.

@@ -50,7 +50,8 @@ export type ContentChange =
 /** What this room serves: only what is here, whole and linked in the repository that is asked. */
 export interface Content {
   readonly index: {
-    repositories(page?: Page): Promise<Repository[]>
+    /** Sorted; those that begin with `prefix`. */
+    repositories(page?: Page & { readonly prefix?: string }): Promise<Repository[]>
     /** Undefined where the repository is unknown. */
     tags(repository: Repository, page?: Page): Promise<Tag[] | undefined>
     tag(repository: Repository, tag: Tag): Promise<Digest | undefined>

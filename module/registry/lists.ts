@@ -1,10 +1,8 @@
 import { OciError } from '../oci/errors.ts'
 import type { Repository } from '../oci/name.ts'
+import type { CatalogRange } from './authorizer.ts'
 import { nextPage, readLimit, type Exchange, type Serving } from './handlers.ts'
 import { json, type Reply } from './reply.ts'
-
-/** Repositories looked at in one go, of which the caller may see some. */
-const catalogStep = 500
 
 /**
  * `GET /v2/<name>/tags/list`
@@ -25,18 +23,31 @@ export async function serveTags({ content }: Serving, { query }: Exchange, repos
  * @throws {OciError} `PAGINATION_NUMBER_INVALID`
  * @see https://distribution.github.io/distribution/spec/api/#listing-repositories
  */
-export async function serveCatalog({ content }: Serving, { query, caller }: Exchange): Promise<Reply> {
+export async function serveCatalog({ content: { index } }: Serving, { query, caller }: Exchange): Promise<Reply> {
   const limit = readLimit(query)
-  const enough = limit === undefined ? Infinity : limit + 1
+  const { limit: most = Infinity, after } = pageOf(query, limit)
   const found: Repository[] = []
-  let after = query.get('last') ?? undefined
-  for (let step = catalogStep; step === catalogStep && found.length < enough;) {
-    const some = await content.index.repositories({ limit: catalogStep, ...(after === undefined ? {} : { after }) })
-    found.push(...some.filter((repository) => caller.mayList(repository)))
-    after = some.at(-1)
-    step = some.length
+  for (const range of caller.catalog) {
+    if (found.length >= most) break
+    found.push(...(await inRange(index, range, after, most - found.length)))
   }
   return page('/v2/_catalog', found, limit, (repositories) => ({ repositories }))
+}
+
+/** A page costs its own length and one look for each range, of which a scope map has some hundreds at most. */
+async function inRange(
+  index: Serving['content']['index'],
+  range: CatalogRange,
+  after: string | undefined,
+  limit: number
+): Promise<readonly Repository[]> {
+  const prefix = 'prefix' in range ? range.prefix : range.repository
+  // All of it was on pages before this one.
+  if (after !== undefined && after >= prefix && ('repository' in range || !after.startsWith(prefix))) return []
+  const page = { prefix, ...(after === undefined ? {} : { after }) }
+  if ('prefix' in range) return index.repositories(limit === Infinity ? page : { ...page, limit })
+  // Of the names that begin so, the name itself comes first.
+  return (await index.repositories({ ...page, limit: 1 })).filter((name) => name === range.repository)
 }
 
 /** One more than asked for tells whether there is another page. */

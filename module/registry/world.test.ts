@@ -12,7 +12,7 @@ import { LineLog } from '../log/log.ts'
 import { digestOf } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import { parseRepository, parseTag } from '../oci/name.ts'
-import { settingsSchema } from '../settings/document.ts'
+import { settingsSchema, type SettingsInput } from '../settings/document.ts'
 import { hashPassword } from '../settings/password-hash.ts'
 import { putBlob } from '../storage/contract.ts'
 import { openStorage } from '../storage/open-storage.ts'
@@ -38,8 +38,8 @@ export const manifest = Buffer.from(
     }))
   })
 )
-export const basic = `Basic ${Buffer.from('reader:secret').toString('base64')}`
-export const writer = `Basic ${Buffer.from('writer:secret').toString('base64')}`
+export const basic = basicOf('reader')
+export const writer = basicOf('writer')
 
 export interface Answer {
   readonly status: number
@@ -59,25 +59,27 @@ export class World {
   /** One connection for all, so that a reply which breaks it breaks the test after it. */
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   readonly #servers: Server[] = []
+  #passwords = {}
 
   async open(): Promise<void> {
     this.folder = await mkdtemp(join(tmpdir(), 'causeway-registry-'))
     this.storage = await openStorage({ folder: join(this.folder, 'data') })
     this.access = await createAccess({ folder: join(this.folder, 'access'), log: this.#log })
+    this.#passwords = { password1: { hash: await hashPassword('secret') } }
+    this.configure()
+    await this.#fill()
+    this.server = await this.start()
+  }
+
+  /** @param others scope maps of further tokens, which bear their names */
+  configure(others: SettingsInput['scopeMaps'] = {}): void {
     const reading = ['repositories/samples/*/content/read', 'repositories/samples/*/metadata/read']
     const writing = ['content/write', 'content/delete', 'metadata/write'].map(
       (each) => `repositories/samples/*/${each}`
     )
-    const passwords = { password1: { hash: await hashPassword('secret') } }
-    this.access.configure(
-      settingsSchema.parse({
-        schemaVersion: '1.0',
-        scopeMaps: { reader: { actions: reading }, writer: { actions: [...reading, ...writing] } },
-        tokens: { reader: { scopeMap: 'reader', passwords }, writer: { scopeMap: 'writer', passwords } }
-      })
-    )
-    await this.#fill()
-    this.server = await this.start()
+    const scopeMaps = { reader: { actions: reading }, writer: { actions: [...reading, ...writing] }, ...others }
+    const tokens = Object.keys(scopeMaps).map((name) => [name, { scopeMap: name, passwords: this.#passwords }])
+    this.access.configure(settingsSchema.parse({ schemaVersion: '1.0', scopeMaps, tokens: Object.fromEntries(tokens) }))
   }
 
   async close(): Promise<void> {
@@ -196,6 +198,11 @@ const otherPaths: Handler = (request, response) => {
   if (request.url !== '/healthz') return false
   response.end('fine')
   return true
+}
+
+/** @param name of a client token */
+export function basicOf(name: string): string {
+  return `Basic ${Buffer.from(`${name}:secret`).toString('base64')}`
 }
 
 export function portOf(server: Server): number {

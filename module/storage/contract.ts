@@ -384,6 +384,11 @@ export function describeStorageContract(name: string, create: () => Promise<Stor
           assert.deepEqual(await storage.index.tags(app, { limit: 0 }), [])
           assert.deepEqual(await storage.index.repositories(), ['a', 'a-b', 'a/b', 'samples/app', 'z'])
           assert.deepEqual(await storage.index.repositories({ after: 'a-b', limit: 2 }), ['a/b', 'samples/app'])
+          assert.deepEqual(await storage.index.repositories({ prefix: 'a' }), ['a', 'a-b', 'a/b'])
+          assert.deepEqual(await storage.index.repositories({ prefix: 'a', after: 'a', limit: 1 }), ['a-b'])
+          assert.deepEqual(await storage.index.repositories({ prefix: 'a/', after: 'a' }), ['a/b'])
+          assert.deepEqual(await storage.index.repositories({ prefix: 'a/', after: 'b' }), [])
+          assert.deepEqual(await storage.index.repositories({ prefix: 'm' }), [])
           if (round === 'before') await reopen()
         }
       })

@@ -3,7 +3,7 @@ import type { Repository, Tag } from '../oci/name.ts'
 import type { IndexContents, StoredChange } from './index-protocol.ts'
 import { ReferrersModel } from './referrers-model.ts'
 import { SortedNames } from './sorted.ts'
-import type { ManifestRecord, Page, ReferrersPage } from './storage.ts'
+import type { ManifestRecord, Page, ReferrersPage, RepositoriesPage } from './storage.ts'
 
 /** A repository as it stands; for looking only. */
 export interface RepositoryView {
@@ -43,7 +43,7 @@ export class IndexModel {
     this.#state = new Map(contents.state)
   }
 
-  repositories(page?: Page): Repository[] {
+  repositories(page?: RepositoriesPage): Repository[] {
     return this.#names.page(page)
   }
 

@@ -6,7 +6,7 @@ import { StorageError } from './errors.ts'
 import { IndexModel } from './index-model.ts'
 import type { IndexReply, IndexRequest, IndexWorkerData, Rescue, StoredChange } from './index-protocol.ts'
 import type { Leases } from './leases.ts'
-import type { Index, IndexChange, ManifestRecord, Page, ReferrersPage } from './storage.ts'
+import type { Index, IndexChange, ManifestRecord, Page, ReferrersPage, RepositoriesPage } from './storage.ts'
 
 export interface IndexOptions {
   readonly folder: string
@@ -80,7 +80,7 @@ export class WorkerIndex implements Index {
     return { index: new WorkerIndex(worker, new IndexModel(contents), options), rescue }
   }
 
-  repositories(page?: Page): Promise<Repository[]> {
+  repositories(page?: RepositoriesPage): Promise<Repository[]> {
     return Promise.resolve(this.#model.repositories(page))
   }
 

@@ -1,3 +1,13 @@
+/** What of a sorted list is wanted: what sorts after `after`, begins with `prefix`, and is no more than `limit`. */
+export interface NamesPage {
+  readonly after?: string
+  readonly limit?: number
+  readonly prefix?: string
+}
+
+/** Names are ASCII: whatever begins with a prefix sorts before that prefix and this. */
+const afterAllNames = '\uffff'
+
 /** A sorted list of names (by UTF-16 code unit, as the distribution spec's "lexical order" is commonly read). */
 export class SortedNames<T extends string> {
   readonly #names: T[]
@@ -16,11 +26,12 @@ export class SortedNames<T extends string> {
     if (this.#names[at] === name) this.#names.splice(at, 1)
   }
 
-  /** A page's cost is its own length and a binary search, whatever the total. `after` need not be in the list. */
-  page({ after, limit }: { readonly after?: string; readonly limit?: number } = {}): T[] {
+  /** A page's cost is its own length and binary searches, whatever the total. `after` need not be in the list. */
+  page({ after, limit = Infinity, prefix = '' }: NamesPage = {}): T[] {
     let start = after === undefined ? 0 : this.#firstAtLeast(after)
     if (after !== undefined && this.#names[start] === after) start += 1
-    return this.#names.slice(start, limit === undefined ? undefined : start + limit)
+    start = Math.max(start, this.#firstAtLeast(prefix))
+    return this.#names.slice(start, Math.min(start + limit, this.#firstAtLeast(`${prefix}${afterAllNames}`)))
   }
 
   #firstAtLeast(name: string): number {

@@ -167,6 +167,11 @@ export interface Page {
   readonly limit?: number
 }
 
+export interface RepositoriesPage extends Page {
+  /** Only what begins so. */
+  readonly prefix?: string
+}
+
 export interface ReferrersPage extends Page {
   readonly artifactType?: string
 }
@@ -176,7 +181,8 @@ export interface ReferrersPage extends Page {
  * Reads are answered from memory; a change is durable when its promise resolves.
  */
 export interface Index {
-  repositories(page?: Page): Promise<Repository[]>
+  /** Sorted; a page costs its own length, however many there are. */
+  repositories(page?: RepositoriesPage): Promise<Repository[]>
   /** Sorted tags, or undefined where the repository is unknown. */
   tags(repository: Repository, page?: Page): Promise<Tag[] | undefined>
   tag(repository: Repository, tag: Tag): Promise<Digest | undefined>

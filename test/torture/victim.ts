@@ -18,7 +18,7 @@ log.level = 'Error'
 const storage = await openStorage({ folder, log })
 const everybody: Authorizer & TokenIssuer = {
   authorize: () =>
-    Promise.resolve({ kind: 'allowed', caller: { name: 'torturer', mayList: () => true, may: () => true } }),
+    Promise.resolve({ kind: 'allowed', caller: { name: 'torturer', catalog: [{ prefix: '' }], may: () => true } }),
   issue: () => Promise.resolve({})
 }
 const registry = createRegistry({
