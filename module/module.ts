@@ -9,6 +9,7 @@ import { Maintenance } from './maintenance.ts'
 import { createMethods } from './methods.ts'
 import { createMetrics } from './metrics.ts'
 import { Notifying } from './notifying.ts'
+import { PageKeeper } from './page-keeper.ts'
 import { ParentKeeper } from './parent-keeper.ts'
 import { PauseKeeper } from './pause-keeper.ts'
 import type { ServerKeyPair } from './registry/tls.ts'
@@ -90,6 +91,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     waitingNotifications: () => notifying.waiting(),
     log
   })
+  const page = new PageKeeper({ name: nameOf(environment), status, access, log })
   const sync = createSync({
     content,
     parent: parents.current,
@@ -97,6 +99,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
       // A pass that had nothing to write does not prove that there is room again.
       if (event.kind !== 'content' || !event.works || !storage.disk.isFull) status.observe(event)
       metrics.observe(event)
+      page.observe(event)
     },
     log
   })
@@ -119,7 +122,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     audit,
     status,
     log,
-    handlers: [requests.handle, metrics.handle, answerHealth(status)],
+    handlers: [requests.handle, metrics.handle, answerHealth(status), page.handle],
     fetchCertificate: environment.source.kind === 'twin' ? fetchCertificate(variables) : undefined,
     onMissing: (repository, reference) => sync.waitedFor(repository, reference)
   })
@@ -130,6 +133,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     access.configure(given)
     insecure.clear()
     serving.configure(given)
+    page.configure(given?.page)
     maintenance.configure(given?.storage)
     storage.disk.reserveBytes = (given?.storage.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024
     status.setImageSets(Object.keys(given?.imageSets ?? {}))
@@ -202,6 +206,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     async close() {
       stopping.abort()
       serving.stopListening()
+      page.close()
       await sync.stop()
       await maintenance.close()
       await twin?.closed
@@ -235,6 +240,11 @@ function secretsOf({ connection }: Environment, settings: Settings | undefined):
   return [connection?.syncTokenPassword, settings?.parent?.password, webhook?.search, webhook?.password].filter(
     (secret) => secret !== undefined
   )
+}
+
+/** What the people at the site call it. */
+function nameOf({ source, connection }: Environment): string {
+  return source.kind === 'twin' ? source.deviceId : (connection?.connectedRegistryName ?? 'Causeway')
 }
 
 function howToMend({ source }: Environment): string {

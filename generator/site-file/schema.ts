@@ -55,6 +55,7 @@ const furtherSettings = z.strictObject({
   registry: settingsSchema.shape.registry.unwrap().optional(),
   parentTokens: settingsSchema.shape.parentTokens.unwrap().optional(),
   storage: settingsSchema.shape.storage.unwrap().optional(),
+  page: settingsSchema.shape.page.unwrap().optional(),
   notifications: settingsSchema.shape.notifications.unwrap().optional(),
   notificationsWebhook: settingsSchema.shape.notificationsWebhook
 })

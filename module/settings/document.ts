@@ -131,6 +131,15 @@ const storage = z
   })
   .prefault({})
 
+const page = z
+  .strictObject({
+    open: z
+      .boolean()
+      .default(false)
+      .describe('Whether everybody who reaches the port may see the page at /acr/; without it, client tokens may')
+  })
+  .prefault({})
+
 /** The desired-property document, and the settings file of a module without IoT Edge. */
 export const settingsSchema = z
   .strictObject({
@@ -147,6 +156,7 @@ export const settingsSchema = z
     registry,
     parentTokens,
     storage,
+    page,
     sync: sync.prefault({}),
     notifications: z
       .array(

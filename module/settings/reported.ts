@@ -70,6 +70,7 @@ export const reportedSchema = z.object({
       imagesTotal: z.number(),
       bytesDone: z.number(),
       bytesTotal: z.number(),
+      bytesPerSecond: z.number().optional().describe('over the last minutes; absent where nothing comes'),
       secondsLeft: z.number().optional().describe('at the pace of the last minutes; absent where nothing comes')
     })
     .optional(),

@@ -130,8 +130,8 @@ export class Ledger implements Status {
     const nextSyncAt = this.#nextSyncAt
     const windowEndsAt = this.#windowEndsAt
     const bytes = { bytesDone: 0, bytesTotal: 0, ...this.#bytes }
-    const secondsLeft = this.#transferring()
-      ? this.#pace.secondsLeft(this.#now().getTime(), bytes.bytesDone, bytes.bytesTotal)
+    const estimate = this.#transferring()
+      ? this.#pace.estimate(this.#now().getTime(), bytes.bytesDone, bytes.bytesTotal)
       : undefined
     return fit({
       report: {
@@ -153,7 +153,7 @@ export class Ledger implements Status {
           imagesReady: this.#images.counts.ready,
           imagesTotal: this.#images.counts.total,
           ...bytes,
-          ...(secondsLeft === undefined ? {} : { secondsLeft })
+          ...estimate
         },
         ...(this.#paused === undefined ? {} : { paused: this.#paused }),
         ...(this.#disk === undefined ? {} : { disk: this.#disk }),

@@ -3,6 +3,11 @@ const windowMs = 300_000
 /** Milliseconds between two samples, and before which there is nothing to tell. */
 const stepMs = 5_000
 
+export interface Estimate {
+  readonly bytesPerSecond: number
+  readonly secondsLeft: number
+}
+
 /** How fast bytes have been coming lately, and so how long the rest will take. */
 export class Pace {
   #samples: { readonly at: number; readonly bytesDone: number }[] = []
@@ -22,11 +27,14 @@ export class Pace {
     this.#samples = []
   }
 
-  /** @returns seconds, or undefined while there is no pace to go by */
-  secondsLeft(at: number, bytesDone: number, bytesTotal: number): number | undefined {
+  /** @returns undefined while there is no pace to go by */
+  estimate(at: number, bytesDone: number, bytesTotal: number): Estimate | undefined {
     const first = this.#samples[0]
     if (first === undefined || at - first.at < stepMs || bytesDone <= first.bytesDone) return undefined
     const perMs = (bytesDone - first.bytesDone) / (at - first.at)
-    return Math.ceil(Math.max(0, bytesTotal - bytesDone) / perMs / 1000)
+    return {
+      bytesPerSecond: Math.round(perMs * 1000),
+      secondsLeft: Math.ceil(Math.max(0, bytesTotal - bytesDone) / perMs / 1000)
+    }
   }
 }
