@@ -3,6 +3,7 @@ import { once, EventEmitter } from 'node:events'
 import { LineLog } from './log/log.ts'
 import { Maintenance } from './maintenance.ts'
 import { digestOf } from './oci/digest.ts'
+import { settingsSchema } from './settings/document.ts'
 import type { CollectionOptions, ScrubOptions } from './storage/storage.ts'
 
 describe('maintenance', () => {
@@ -10,6 +11,7 @@ describe('maintenance', () => {
   let lines: string[]
   let copies: number
   let damaged: string[]
+  let freed: number[]
   let fails: boolean
   let waits: boolean
   let maintenance: Maintenance
@@ -23,12 +25,14 @@ describe('maintenance', () => {
     lines = []
     copies = 0
     damaged = []
+    freed = []
     fails = waits = false
     maintenance = new Maintenance({
       storage: {
         collectGarbage: async ({ signal }: CollectionOptions = {}) => {
           await work('collect', signal)
           return {
+            tags: 0,
             manifests: 0,
             links: 1,
             repositories: 0,
@@ -49,6 +53,7 @@ describe('maintenance', () => {
         lines.push(line)
         told.emit('line', line)
       }),
+      onCollected: ({ bytes }) => freed.push(bytes),
       onDamage: () => damaged.push('damage')
     })
   })
@@ -60,6 +65,7 @@ describe('maintenance', () => {
     await line
     await maintenance.close()
     assert.match(lines.join(), /garbage collection ended .*blobs=2 .*bytes=3/)
+    assert.deepEqual(freed, [3])
     assert.ok(copies >= 1)
   })
 
@@ -94,12 +100,13 @@ describe('maintenance', () => {
 
   it('follows its schedules, and stops following those that are switched off', async () => {
     // Six fields, which settings do not take: every second, so that the test need not wait for a minute.
+    const { storage: defaults } = settingsSchema.parse({ schemaVersion: '1.0' })
     const every = { enabled: true, schedule: '* * * * * *' }
     const never = { enabled: false, schedule: '* * * * * *' }
     const [collected, scrubbed] = [once(told, 'collect'), once(told, 'scrub')]
-    maintenance.configure({ garbageCollection: every, scrub: every })
+    maintenance.configure({ imageSets: {}, storage: { ...defaults, garbageCollection: every, scrub: every } })
     await Promise.all([collected, scrubbed])
-    maintenance.configure({ garbageCollection: never, scrub: never })
+    maintenance.configure({ imageSets: {}, storage: { ...defaults, garbageCollection: never, scrub: never } })
     maintenance.configure(undefined)
   })
 })

@@ -1,6 +1,6 @@
 import { Cron } from 'croner'
 import type { Log } from './log/log.ts'
-import type { Settings } from './settings/document.ts'
+import { retentionOf, type RetentionSettings } from './retention.ts'
 import type { CollectionReport, ScrubReport, Storage } from './storage/storage.ts'
 
 export interface MaintenanceOptions {
@@ -8,6 +8,8 @@ export interface MaintenanceOptions {
   readonly log: Log
   /** Told when a scrub has moved damaged blobs aside, so that a sync brings them again. */
   readonly onDamage: () => void
+  /** Told what a garbage collection has freed. */
+  readonly onCollected: (report: CollectionReport) => void
   /** Milliseconds between two copies of the index. */
   readonly copyEveryMs?: number
 }
@@ -25,6 +27,7 @@ export class Maintenance {
   readonly #schedules: Cron[] = []
   readonly #copying: NodeJS.Timeout
   #configured = ''
+  #settings: RetentionSettings | undefined
 
   constructor(options: MaintenanceOptions) {
     this.#options = options
@@ -33,22 +36,25 @@ export class Maintenance {
   }
 
   /** Takes a schedule in; without settings nothing is done by itself. */
-  configure(settings: Pick<Settings['storage'], Task> | undefined): void {
-    const wanted = JSON.stringify([settings?.garbageCollection, settings?.scrub])
+  configure(settings: RetentionSettings | undefined): void {
+    this.#settings = settings
+    const { garbageCollection, scrub } = settings?.storage ?? {}
+    const wanted = JSON.stringify([garbageCollection, scrub])
     if (wanted === this.#configured || this.#stopping.signal.aborted) return
     this.#configured = wanted
     this.#unschedule()
-    if (settings?.garbageCollection.enabled === true)
-      this.#schedule(settings.garbageCollection.schedule, () => this.collectGarbage())
-    if (settings?.scrub.enabled === true) this.#schedule(settings.scrub.schedule, () => this.scrub())
+    if (garbageCollection?.enabled === true) this.#schedule(garbageCollection.schedule, () => this.collectGarbage())
+    if (scrub?.enabled === true) this.#schedule(scrub.schedule, () => this.scrub())
   }
 
-  /** Begins a garbage collection. @returns false where one is under way */
+  /** Begins a garbage collection, by the rules in force. @returns false where one is under way */
   collectGarbage(): boolean {
     return this.#begin('garbageCollection', async (signal) => {
-      const { storage, log } = this.#options
-      const report: CollectionReport = await storage.collectGarbage({ signal })
+      const { storage, log, onCollected } = this.#options
+      const rules = this.#settings === undefined ? {} : retentionOf(this.#settings)
+      const report = await storage.collectGarbage({ signal, ...rules })
       log.info('garbage collection ended', { ...report })
+      onCollected(report)
       await this.#copy()
     })
   }

@@ -126,6 +126,14 @@ describe('metrics', () => {
     assert.equal((await scrape()).has('causeway_twin_connected'), false)
   })
 
+  it('count what garbage collection has freed', async () => {
+    for (const tags of [1, 2]) metrics.collected({ tags, manifests: 3, blobs: 4, bytes: 500 })
+    const samples = await scrape()
+    assert.equal(samples.get('causeway_garbage_freed_bytes_total'), 1000)
+    assert.equal(samples.get('causeway_garbage_removed_total{kind="tag"}'), 3)
+    assert.equal(samples.get('causeway_garbage_removed_total{kind="blob"}'), 8)
+  })
+
   it('count requests by method and status', async () => {
     const count = async (name: string): Promise<number> =>
       (await scrape()).get(`causeway_http_requests_total{${name}}`) ?? 0

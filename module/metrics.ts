@@ -6,6 +6,7 @@ import { connectionStates, imageStates } from './settings/reported.ts'
 import type { StatusNews } from './status/events.ts'
 import { faultCodes } from './status/faults.ts'
 import type { Figures } from './status/status.ts'
+import type { CollectionReport } from './storage/storage.ts'
 
 export interface MetricsParts {
   readonly version: string
@@ -21,6 +22,8 @@ export interface MetricsParts {
 export interface Metrics {
   /** Takes in what sync tells, and counts it. */
   readonly observe: (news: StatusNews & { readonly bytesFetched?: number }) => void
+  /** Takes in what a garbage collection has freed. */
+  readonly collected: (report: Pick<CollectionReport, 'bytes' | 'tags' | 'manifests' | 'blobs'>) => void
   /** Answers `/metrics` in Prometheus' text form. Without credentials, and so without names of images. */
   readonly handle: Handler
 }
@@ -115,6 +118,17 @@ export function createMetrics(parts: MetricsParts): Metrics {
     help: 'Bytes of blobs that came from the parent.',
     registers
   })
+  const freedBytes = new Counter({
+    name: 'causeway_garbage_freed_bytes_total',
+    help: 'Bytes that garbage collection has freed.',
+    registers
+  })
+  const freed = new Counter({
+    name: 'causeway_garbage_removed_total',
+    help: 'What garbage collection has removed: tags by the retention rules, and what nothing names any more.',
+    labelNames: ['kind'],
+    registers
+  })
   new Gauge({
     name: 'process_resident_memory_bytes',
     help: 'Resident memory size in bytes.',
@@ -134,6 +148,11 @@ export function createMetrics(parts: MetricsParts): Metrics {
       if (news.kind !== 'passEnded') return
       passes.inc({ trigger: news.result.trigger, state: news.result.state })
       fetched.inc(news.bytesFetched ?? 0)
+    },
+    collected: ({ bytes, tags, manifests, blobs }) => {
+      freedBytes.inc(bytes)
+      for (const [kind, count] of Object.entries({ tag: tags, manifest: manifests, blob: blobs }))
+        freed.inc({ kind }, count)
     },
     handle: (request, response) => {
       if (request.url?.split('?', 1)[0] !== '/metrics') return false

@@ -113,7 +113,12 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   })
   await pause.restore()
 
-  const maintenance = new Maintenance({ storage, log, onDamage: () => void sync.syncNow('Recovery') })
+  const maintenance = new Maintenance({
+    storage,
+    log,
+    onDamage: () => void sync.syncNow('Recovery'),
+    onCollected: metrics.collected
+  })
 
   let settings: Settings | undefined
   const serving = new Serving({
@@ -134,7 +139,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     insecure.clear()
     serving.configure(given)
     page.configure(given?.page)
-    maintenance.configure(given?.storage)
+    maintenance.configure(given)
     storage.disk.reserveBytes = (given?.storage.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024
     status.setImageSets(Object.keys(given?.imageSets ?? {}))
     notifying.configure(given)

@@ -5,6 +5,7 @@ import { cron } from './cron.ts'
 import { imageSet } from './image-set.ts'
 import { parseNotificationPattern } from './notification-pattern.ts'
 import { isPasswordHash } from './password-hash.ts'
+import { retentionRule, stay } from './retention.ts'
 import { mostActionsPerScopeMap, readScopeMap } from './scope-map.ts'
 import { sync } from './sync-settings.ts'
 
@@ -121,6 +122,17 @@ const parentTokens = z
 const storage = z
   .strictObject({
     reserveMebibytes: z.int().min(0).default(1024).describe('Space on the disk that is never used'),
+    untagged: stay
+      .default('P1D')
+      .describe(
+        'For how long manifests stay that no tag, index or subject leads to (ISO 8601); whoever pushes by digest needs it'
+      ),
+    retention: z
+      .record(settingsName, retentionRule)
+      .default({})
+      .describe(
+        'Which tags stay of what clients push; what an image set brings is governed by newest and deletions there'
+      ),
     garbageCollection: z
       .strictObject({ enabled: z.boolean().default(true), schedule: cron.default('0 5 * * *') })
       .prefault({}),

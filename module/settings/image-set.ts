@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isRepository } from '../oci/name.ts'
+import { stay } from './retention.ts'
 import { isRange, isTagFilter, parseImageFilter } from './image-filter.ts'
 
 const shortEntry = z.string().refine((text) => parseImageFilter(text) !== undefined, {
@@ -54,6 +55,11 @@ export const imageSet = z.strictObject({
     .optional()
     .describe(
       'Whether signatures, SBOMs and the like come with the images that they refer to; they do where not given'
+    ),
+  untagged: stay
+    .optional()
+    .describe(
+      'For how long manifests of these repositories stay that no tag leads to, in place of storage.untagged (ISO 8601)'
     ),
   deletions: z
     .enum(['keep', 'mirror'])

@@ -70,7 +70,7 @@ function readAction(action: string): Permission | undefined | string {
       : `not a gateway action; use gateway/<connected registry>/${gatewayActions.join('|')}`
   if (segments[0] !== 'repositories') return 'must begin with repositories/ or gateway/'
   if (!isRepositoryAction(verb)) return `unknown action ${verb}; use one of ${repositoryActions.join(', ')}`
-  if (!isPattern(name)) return `not a repository name, a folder ending in /*, or *: ${name}`
+  if (!isRepositoryPattern(name)) return `not a repository name, a folder ending in /*, or *: ${name}`
   return { pattern: name, action: verb }
 }
 
@@ -78,6 +78,7 @@ function isRepositoryAction(text: string): text is RepositoryAction {
   return (repositoryActions as readonly string[]).includes(text)
 }
 
-function isPattern(name: string): boolean {
+/** Whether a text is a repository name, a folder ending in `/*`, or `*`. */
+export function isRepositoryPattern(name: string): boolean {
   return name === '*' || isRepository(name.endsWith('/*') ? name.slice(0, -2) : name)
 }

@@ -52,6 +52,7 @@ describe('garbage collection', () => {
     assert.deepEqual(
       { ...report, milliseconds: 0 },
       {
+        tags: 0,
         manifests: 0,
         links: 2,
         repositories: 0,

@@ -40,6 +40,7 @@ export async function collectGarbage(parts: CleaningParts, options: CollectionOp
   const collection = new Collection(parts, {
     graceMs: options.graceMs ?? 6 * 60 * minute,
     untaggedMs: options.untaggedMs ?? (() => day),
+    retention: options.retention ?? (() => undefined),
     leftoverMs: options.leftoverMs ?? 7 * day,
     signal: options.signal
   })
@@ -53,6 +54,7 @@ export async function collectGarbage(parts: CleaningParts, options: CollectionOp
 interface Rules {
   readonly graceMs: number
   readonly untaggedMs: (repository: Repository) => number
+  readonly retention: NonNullable<CollectionOptions['retention']>
   readonly leftoverMs: number
   readonly signal: AbortSignal | undefined
 }
@@ -61,7 +63,7 @@ class Collection {
   readonly #parts: CleaningParts
   readonly #rules: Rules
   readonly #began = performance.now()
-  readonly #freed = { manifests: 0, links: 0, repositories: 0, blobs: 0, partials: 0, bytes: 0 }
+  readonly #freed = { tags: 0, manifests: 0, links: 0, repositories: 0, blobs: 0, partials: 0, bytes: 0 }
   #steps = 0
 
   constructor(parts: CleaningParts, rules: Rules) {

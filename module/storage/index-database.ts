@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { isDigest, type Digest } from '../oci/digest.ts'
-import { isRepository, isTag } from '../oci/name.ts'
+import { isRepository, isTag, type Tag } from '../oci/name.ts'
 import { StorageError } from './errors.ts'
 import { placeCopy, takeCopy } from './index-copy.ts'
 import type { Failure, IndexContents, Rescue, RepositoryContents, StoredChange } from './index-protocol.ts'
@@ -19,6 +19,8 @@ export class IndexDatabase {
   readonly #database: DatabaseSync
   readonly #paths: StoragePaths
   readonly #statements = new Map<string, StatementSync>()
+  /** When a tag was set last; read when the first one is. */
+  #lastTime: number | undefined
 
   private constructor(database: DatabaseSync, paths: StoragePaths) {
     this.#database = database
@@ -97,8 +99,26 @@ export class IndexDatabase {
     }
   }
 
+  /** When each tag of a repository was set, in milliseconds since 1970. */
+  tagTimes(repository: string): { times: (readonly [tag: Tag, setAt: number])[]; failure?: Failure } {
+    try {
+      const rows = this.#database.prepare(`SELECT name, set_at FROM tags WHERE repository = ${idOf}`).all(repository)
+      return { times: rows.map(({ name, set_at }) => [valid(isTag, name), Number(set_at)] as const) }
+    } catch (error) {
+      const { code, message } = indexError('reading the index', error)
+      return { times: [], failure: { code, message } }
+    }
+  }
+
   close(): void {
     this.#database.close()
+  }
+
+  /** Later than every time before, also on a device whose clock was set back: which tag came last must not depend on it. */
+  #nextTime(): number {
+    this.#lastTime ??= Number(this.#rows('SELECT coalesce(max(set_at), 0) FROM tags')[0]?.[0])
+    this.#lastTime = Math.max(Date.now(), this.#lastTime + 1)
+    return this.#lastTime
   }
 
   #rollBack(): void {
@@ -149,10 +169,12 @@ export class IndexDatabase {
       case 'setTag':
         this.#repository(change.repository)
         this.#run(
-          `INSERT INTO tags VALUES (${idOf}, ?, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest`,
+          `INSERT INTO tags VALUES (${idOf}, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET digest = excluded.digest, set_at = excluded.set_at`,
           change.repository,
           change.tag,
-          change.digest
+          change.digest,
+          this.#nextTime()
         )
         return
       case 'removeTag':

@@ -27,8 +27,13 @@ export interface Failure {
   readonly message: string
 }
 
-/** To the worker: beside the changes below, `copy` to write the index into a second file, and `close`. */
-export type IndexRequest = ApplyRequest | 'copy' | 'close'
+/** To the worker: beside the requests below, `copy` to write the index into a second file, and `close`. */
+export type IndexRequest = ApplyRequest | TagTimesRequest | 'copy' | 'close'
+
+/** When the tags of a repository were set. */
+export interface TagTimesRequest {
+  readonly tagTimesOf: Repository
+}
 
 /** Several `apply` calls, each all or nothing, made durable by one commit. */
 export interface ApplyRequest {
@@ -42,6 +47,12 @@ export type IndexReply =
   /** By batch: nothing where it is durable, or why none of it applies. */
   | { readonly kind: 'applied'; readonly failures: readonly (Failure | undefined)[] }
   | { readonly kind: 'copied'; readonly failure?: Failure }
+  /** Milliseconds since 1970. */
+  | {
+      readonly kind: 'tagTimes'
+      readonly times: readonly (readonly [tag: Tag, setAt: number])[]
+      readonly failure?: Failure
+    }
 
 /** What had to be done to open the index. */
 export interface Rescue {

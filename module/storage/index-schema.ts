@@ -6,7 +6,7 @@ import { StorageError } from './errors.ts'
 import type { StoragePaths } from './paths.ts'
 
 /** Kept in `PRAGMA user_version`; a change that an older release cannot read counts it up. */
-export const indexSchemaVersion = 2
+export const indexSchemaVersion = 3
 
 /*
  * The index on disk. A tag's foreign key is what refuses tags without their manifest, and what takes a manifest's tags away
@@ -35,6 +35,7 @@ const tables = `
     repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
     name TEXT NOT NULL,
     digest TEXT NOT NULL,
+    set_at INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (repository, name),
     FOREIGN KEY (repository, digest) REFERENCES manifests ON DELETE CASCADE
   ) STRICT, WITHOUT ROWID;
@@ -75,6 +76,7 @@ export function prepareIndex(database: DatabaseSync, paths: StoragePaths): void 
     )
   if (version === 0) create(database)
   if (version === 1) addReferrers(database, paths)
+  if (version === 1 || version === 2) addTagTimes(database)
   const problems = database.prepare('PRAGMA quick_check(1)').all()
   if (problems[0]?.['quick_check'] !== 'ok') throw new DamagedIndex(`quick_check: ${JSON.stringify(problems)}`)
 }
@@ -96,7 +98,17 @@ function addReferrers(database: DatabaseSync, paths: StoragePaths): void {
     const { subject, artifactType } = referenceIn(paths.blob(row['digest'] as Digest))
     update.run(subject ?? null, artifactType ?? null, row['digest'] ?? null)
   }
-  database.exec(`PRAGMA user_version = ${indexSchemaVersion}; COMMIT`)
+  database.exec('PRAGMA user_version = 2; COMMIT')
+}
+
+/** Version 3 knows when a tag was set; of those before it counts that they are here now, so that none goes too soon. */
+function addTagTimes(database: DatabaseSync): void {
+  database.exec(`
+    BEGIN IMMEDIATE;
+    ALTER TABLE tags ADD COLUMN set_at INTEGER NOT NULL DEFAULT 0;
+    UPDATE tags SET set_at = ${Date.now()};
+    PRAGMA user_version = 3;
+    COMMIT`)
 }
 
 /** A manifest whose bytes are lost refers to nothing until a sync or a push brings it again. */

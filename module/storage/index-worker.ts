@@ -18,6 +18,8 @@ try {
       port.close()
     } else if (request === 'copy') {
       reply({ kind: 'copied', ...index.copy() })
+    } else if ('tagTimesOf' in request) {
+      reply({ kind: 'tagTimes', ...index.tagTimes(request.tagTimesOf) })
     } else {
       if (gate !== undefined) wait(new Int32Array(gate))
       reply({ kind: 'applied', failures: index.apply(request.batches) })

@@ -141,6 +141,15 @@ export class WorkerIndex implements Index {
     await this.apply([])
   }
 
+  /** When each tag of a repository was set, in milliseconds since 1970. Asked of the disk: nobody needs it often. */
+  async tagTimes(repository: Repository): Promise<ReadonlyMap<Tag, number>> {
+    if (this.#closed !== undefined) throw this.#closed
+    const reply = await this.#ask({ tagTimesOf: repository })
+    if (reply.kind !== 'tagTimes') throw outOfTurn()
+    if (reply.failure !== undefined) throw new StorageError(reply.failure.code, reply.failure.message)
+    return new Map(reply.times)
+  }
+
   /** Writes the index into a second file, unless that names the same already. @throws {StorageError} */
   async copy(): Promise<void> {
     if (this.#closed !== undefined) throw this.#closed

@@ -132,6 +132,7 @@ describe('storage of what is pushed', () => {
     await storage.close()
     const database = new DatabaseSync(storagePaths(folder).index)
     database.exec(`
+      ALTER TABLE tags DROP COLUMN set_at;
       ALTER TABLE manifests DROP COLUMN subject;
       ALTER TABLE manifests DROP COLUMN artifact_type;
       PRAGMA user_version = 1;`)

@@ -98,7 +98,7 @@ describe('storage on disk', () => {
     await fill()
     await run(storagePaths(folder).index, 'PRAGMA user_version = 99')
     await assert.rejects(openHere(), { code: 'INDEX_TOO_NEW', message: /schema version 99/ })
-    await run(storagePaths(folder).index, 'PRAGMA user_version = 2')
+    await run(storagePaths(folder).index, 'PRAGMA user_version = 3')
     assert.deepEqual(await (await openHere()).index.tags(app), [tag])
   })
 

@@ -50,14 +50,26 @@ export interface CollectionOptions {
   readonly graceMs?: number
   /** For how long a manifest stays that no tag, index or subject leads to, by its repository; a day by default. */
   readonly untaggedMs?: (repository: Repository) => number
+  /** Which tags of a repository stay; all of them where there is no rule. */
+  readonly retention?: (repository: Repository) => RetentionRule | undefined
   /** For how long partial files, quarantined blobs and damaged indexes stay; a week by default. */
   readonly leftoverMs?: number
   /** Ends it between two steps. */
   readonly signal?: AbortSignal
 }
 
+/** Which tags stay: so many of those set last, those that are young, and those that somebody else looks after. */
+export interface RetentionRule {
+  readonly newest: number
+  /** Milliseconds. */
+  readonly youngerThanMs?: number
+  readonly spares: (tag: Tag) => boolean
+}
+
 /** What was freed. */
 export interface CollectionReport {
+  /** Removed by the rules of {@link CollectionOptions.retention}. */
+  readonly tags: number
   readonly manifests: number
   readonly links: number
   readonly repositories: number

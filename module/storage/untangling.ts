@@ -5,12 +5,14 @@ import { systemCode } from './errors.ts'
 import type { CleaningParts } from './garbage-collection.ts'
 import type { RepositoryView } from './index-model.ts'
 import { reach, readNamed, type Named } from './marking.ts'
-import type { IndexChange } from './storage.ts'
+import { expiredTags } from './retention.ts'
+import type { CollectionOptions, IndexChange } from './storage.ts'
 
 export interface UntanglingRules {
   readonly graceMs: number
   /** Milliseconds for which a manifest stays that no tag, index or subject leads to. */
   readonly untaggedMs: (repository: Repository) => number
+  readonly retention: NonNullable<CollectionOptions['retention']>
   /** What anybody relies on from this moment on stays; on the leases' clock. */
   readonly since: number
   /** What images on their way consist of. */
@@ -38,7 +40,7 @@ export class Untangling {
   readonly needed = new Set<Digest>()
   readonly #parts: CleaningParts
   readonly #rules: UntanglingRules
-  readonly #freed = { manifests: 0, links: 0, repositories: 0 }
+  readonly #freed = { tags: 0, manifests: 0, links: 0, repositories: 0 }
   #before: FirstSeen = {}
   readonly #seen = new Map<string, number>()
 
@@ -47,7 +49,7 @@ export class Untangling {
     this.#rules = rules
   }
 
-  async run(): Promise<{ manifests: number; links: number; repositories: number }> {
+  async run(): Promise<{ tags: number; manifests: number; links: number; repositories: number }> {
     const { index } = this.#parts
     this.#before = ((await index.state(stateKey)) ?? {}) as FirstSeen
     for (const repository of await index.repositories()) {
@@ -72,6 +74,7 @@ export class Untangling {
     const young = await this.#youngLinks(view, named)
     const unchanged = (): boolean => index.generation(repository) === generation
     // From each of these looks to the call of `apply` nothing else can happen: who names something new comes before or after.
+    await this.#retire(repository, view, named, unchanged)
     while (unchanged()) {
       const changes = this.#changes(repository, view, named, young).slice(0, batchLength)
       if (changes.length === 0) break
@@ -89,6 +92,26 @@ export class Untangling {
       await index.apply([{ kind: 'removeRepository', repository }])
     }
     return true
+  }
+
+  /** Takes away the tags that the repository's rule no longer keeps; what they led to is untagged from then on. */
+  async #retire(
+    repository: Repository,
+    { tags }: RepositoryView,
+    named: Named,
+    unchanged: () => boolean
+  ): Promise<void> {
+    const { index, log } = this.#parts
+    const rule = this.#rules.retention(repository)
+    if (rule === undefined) return
+    const times = await index.tagTimes(repository)
+    const expired = expiredTags({ tags, times }, named, rule, Date.now())
+    for (let at = 0; at < expired.length && unchanged(); at += batchLength) {
+      const batch = expired.slice(at, at + batchLength)
+      log?.info('tags removed: the retention rule no longer keeps them', { repository, tags: batch.join(' ') })
+      this.#freed.tags += batch.length
+      await index.apply(batch.map((tag): IndexChange => ({ kind: 'removeTag', repository, tag })))
+    }
   }
 
   #changes(repository: Repository, view: RepositoryView, before: Named, young: ReadonlySet<Digest>): IndexChange[] {
