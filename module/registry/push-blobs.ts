@@ -10,17 +10,17 @@ import { empty, errorReply, type Reply } from './reply.ts'
 /**
  * `POST /v2/<name>/blobs/uploads/`: mounts a blob, takes a whole one, or begins an upload.
  *
- * @throws {OciError} `DIGEST_INVALID`, `UNSUPPORTED`, `BLOB_UPLOAD_INVALID`
+ * @throws {OciError} `DIGEST_INVALID`, `UNSUPPORTED`, `BLOB_UPLOAD_INVALID`, `TOOMANYREQUESTS`
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
  */
 export async function beginUpload(pushing: Pushing, exchange: Exchange, repository: Repository): Promise<Reply> {
-  const { query } = exchange
+  const { query, caller } = exchange
   const mount = query.get('mount')
   if (mount !== null && (await mountBlob(pushing, exchange, repository, parseDigest(mount))))
     return created(repository, parseDigest(mount))
   const digest = query.get('digest')
   if (digest !== null && mount === null) return takeWhole(pushing, exchange, repository, parseDigest(digest))
-  const id = await pushing.uploads.begin(repository, readAlgorithm(query))
+  const id = await pushing.uploads.begin(caller.name, repository, readAlgorithm(query))
   return progress(202, repository, id, 0)
 }
 
@@ -100,11 +100,11 @@ async function mountBlob(
 
 async function takeWhole(
   { content, uploads }: Pushing,
-  { request, response }: Exchange,
+  { request, response, caller }: Exchange,
   repository: Repository,
   digest: Digest
 ): Promise<Reply> {
-  const id = await uploads.begin(repository, digest.startsWith('sha512:') ? 'sha512' : 'sha256')
+  const id = await uploads.begin(caller.name, repository, digest.startsWith('sha512:') ? 'sha512' : 'sha256')
   return uploads.use(repository, id, async (ingest, signal) => {
     try {
       await admit(request, ingest)

@@ -19,7 +19,7 @@ import { errorReply, json, toOciError, writeReply, type Reply } from './reply.ts
 import { readRoute, type Route } from './routes.ts'
 import type { Handler } from './server.ts'
 import { isTokenPath, serveToken } from './tokens.ts'
-import { Uploads } from './uploads.ts'
+import { Uploads, type UploadLimits } from './uploads.ts'
 import { refuseWrite, serveWrite } from './writes.ts'
 
 export interface RegistryOptions {
@@ -34,6 +34,8 @@ export interface RegistryOptions {
   /** Whether a connection from this address is a proxy's whose `X-Forwarded-*` headers count; nobody's by default. */
   readonly trustsProxy?: (address: string) => boolean
   readonly audit?: Audit
+  /** How many uploads may be under way at once. */
+  readonly uploadLimits?: UploadLimits
   /** Whether a manifest is taken that names what its repository does not hold; it is, by default. */
   readonly missingContent?: () => 'accepted' | 'refused'
   /** Told of what somebody who may pull it asked for and is not here yet: a tag or a digest. Must not throw. */
@@ -72,7 +74,7 @@ class Registry {
     this.#options = options
     const onMissing = options.onMissing ?? (() => undefined)
     const missingContent = options.missingContent ?? (() => 'accepted')
-    const uploads = new Uploads(options.content.blobs)
+    const uploads = new Uploads(options.content.blobs, options.uploadLimits)
     this.#serving = {
       content: options.content,
       cache: new ByteCache(manifestCache),

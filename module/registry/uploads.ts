@@ -8,6 +8,18 @@ import type { Content, ContentIngest } from './content.ts'
 const idleTime = 5 * 60_000
 /** Uploads whose files are open at once. Each of docker's pushes has up to five. */
 const mostOpen = 256
+/** Milliseconds without a request after which an upload no longer counts, and is given up where no byte ever came. */
+const staleTime = 15 * 60_000
+/** Seconds after which whoever has too many may ask again: uploads end, or grow stale. */
+const retryAfterSeconds = 30
+
+/** How many uploads may be under way. A push of docker's has up to five, one of containerd's as many as it has layers. */
+export interface UploadLimits {
+  readonly perToken: number
+  readonly inAll: number
+}
+
+const defaultLimits: UploadLimits = { perToken: 256, inAll: 1024 }
 
 const idPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -22,19 +34,39 @@ interface Open {
  */
 export class Uploads {
   readonly #blobs: Content['blobs']
+  readonly #limits: UploadLimits
+  readonly #now: () => number
+  /** Those that were begun here and count, by key; never more than may be under way. */
+  readonly #counted = new Map<string, { readonly who: string; usedAt: number }>()
   readonly #open = new Map<string, Open>()
   /** By key: the work that is under way, and those that wait behind it. */
   readonly #turns = new Map<string, { readonly last: Promise<unknown>; readonly takeOver: AbortController }>()
   #sweeper: NodeJS.Timeout | undefined
 
-  constructor(blobs: Content['blobs']) {
+  /** @param now milliseconds of any clock that only goes forward */
+  constructor(blobs: Content['blobs'], limits = defaultLimits, now = () => performance.now()) {
     this.#blobs = blobs
+    this.#limits = limits
+    this.#now = now
   }
 
-  /** @returns the id of a new upload */
-  async begin(repository: Repository, algorithm: DigestAlgorithm): Promise<string> {
+  /**
+   * @param who the name of the client token
+   * @returns the id of a new upload
+   * @throws {OciError} `TOOMANYREQUESTS` where the token, or all together, have too many under way
+   */
+  async begin(who: string, repository: Repository, algorithm: DigestAlgorithm): Promise<string> {
+    this.#admit(who)
     const id = randomUUID()
-    this.#keep(keyOf(repository, id), await this.#blobs.ingest(keyOf(repository, id), algorithm))
+    const key = keyOf(repository, id)
+    // Before the wait: a hundred that come at once count as a hundred.
+    this.#counted.set(key, { who, usedAt: this.#now() })
+    try {
+      this.#keep(key, await this.#blobs.ingest(key, algorithm))
+    } catch (error) {
+      this.#counted.delete(key)
+      throw error
+    }
     return id
   }
 
@@ -51,13 +83,18 @@ export class Uploads {
     work: (ingest: ContentIngest, signal: AbortSignal) => Promise<T>
   ): Promise<T> {
     const key = keyOf(repository, id)
+    try {
+      return await this.#alone(key, async (signal) => work(await this.#find(key, id), signal))
+    } finally {
+      this.#touch(key)
+    }
+  }
+
+  async #alone<T>(key: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const before = this.#turns.get(key)
     before?.takeOver.abort(new OciError('BLOB_UPLOAD_INVALID', 'another request went on with this upload'))
     const takeOver = new AbortController()
-    const turn = (before?.last ?? Promise.resolve()).then(async () => {
-      const ingest = await this.#find(key, id)
-      return work(ingest, takeOver.signal)
-    })
+    const turn = (before?.last ?? Promise.resolve()).then(() => work(takeOver.signal))
     const last = turn.catch(() => undefined)
     this.#turns.set(key, { last, takeOver })
     try {
@@ -80,6 +117,49 @@ export class Uploads {
   /** To be called by whoever has committed or discarded an upload, or seen that fail: its file is let go of either way. */
   ended(repository: Repository, id: string): void {
     this.#open.delete(keyOf(repository, id))
+    this.#counted.delete(keyOf(repository, id))
+  }
+
+  /** @throws {OciError} `TOOMANYREQUESTS` */
+  #admit(who: string): void {
+    this.#giveUpStale()
+    const { perToken, inAll } = this.#limits
+    const own = [...this.#counted.values()].filter((each) => each.who === who).length
+    if (own >= perToken)
+      throw new OciError(
+        'TOOMANYREQUESTS',
+        `token ${who} has ${own} uploads under way: finish or cancel some (DELETE), or wait until they are stale`,
+        { retryAfterSeconds }
+      )
+    if (this.#counted.size >= inAll)
+      throw new OciError('TOOMANYREQUESTS', 'too many uploads are under way here: try again later', {
+        retryAfterSeconds
+      })
+  }
+
+  /** What has bytes stays on disk, and can be gone on with; it only does not count any more. */
+  #giveUpStale(): void {
+    const now = this.#now()
+    for (const [key, { usedAt }] of this.#counted) {
+      if (now - usedAt <= staleTime || this.#turns.has(key)) continue
+      this.#counted.delete(key)
+      // What it meets on the disk is no concern of whoever begins another upload.
+      void this.#alone(key, () => this.#removeEmpty(key)).catch(() => undefined)
+    }
+  }
+
+  async #removeEmpty(key: string): Promise<void> {
+    const open = this.#open.get(key)
+    const ingest = open?.ingest ?? (await this.#blobs.resume(key))
+    if (ingest?.offset === 0) {
+      this.#open.delete(key)
+      await ingest.discard()
+    } else if (open === undefined) await ingest?.close()
+  }
+
+  #touch(key: string): void {
+    const counted = this.#counted.get(key)
+    if (counted !== undefined) counted.usedAt = this.#now()
   }
 
   async #find(key: string, id: string): Promise<ContentIngest> {
@@ -88,20 +168,22 @@ export class Uploads {
     if (ingest === undefined)
       throw new OciError('BLOB_UPLOAD_UNKNOWN', 'there is no such upload, or not any more: begin another one')
     this.#keep(key, ingest)
+    this.#touch(key)
     return ingest
   }
 
   #keep(key: string, ingest: ContentIngest): void {
     this.#open.delete(key)
-    this.#open.set(key, { ingest, usedAt: performance.now() })
+    this.#open.set(key, { ingest, usedAt: this.#now() })
     if (this.#open.size > mostOpen) this.#letGo(this.#open.size - mostOpen)
     this.#sweeper ??= setInterval(() => this.#sweep(), idleTime / 5).unref()
   }
 
   #sweep(): void {
-    const now = performance.now()
+    this.#giveUpStale()
+    const now = this.#now()
     this.#letGo([...this.#open.values()].filter(({ usedAt }) => now - usedAt > idleTime).length)
-    if (this.#open.size > 0) return
+    if (this.#open.size + this.#counted.size > 0) return
     clearInterval(this.#sweeper)
     this.#sweeper = undefined
   }
