@@ -19,6 +19,7 @@ describe('watchDisk', () => {
         seen.push(space)
         if (seen.length === 2) again.resolve(undefined)
       },
+      onWritable: (reason) => assert.fail(reason),
       log,
       signal: stopping.signal,
       everyMs: 5
@@ -37,9 +38,33 @@ describe('watchDisk', () => {
       folder: join(tmpdir(), 'causeway-there-is-no-such-folder'),
       reserveBytes: () => 0,
       onSpace: (space) => seen.push(space),
+      onWritable: (reason) => assert.fail(reason),
       log,
       signal: AbortSignal.abort()
     })
     assert.deepEqual(seen, [])
+  })
+
+  it('tells once when the volume may not be written, and when it may again', async () => {
+    const stopping = new AbortController()
+    const told: (string | undefined)[] = []
+    const again = Promise.withResolvers<undefined>()
+    let looks = 0
+    await watchDisk({
+      folder: tmpdir(),
+      reserveBytes: () => 0,
+      onSpace: () => undefined,
+      onWritable: (reason) => {
+        told.push(reason)
+        if (reason === undefined) again.resolve(undefined)
+      },
+      log,
+      signal: stopping.signal,
+      everyMs: 5,
+      mayWrite: () => ((looks += 1) < 4 ? Promise.reject(new Error('EROFS')) : Promise.resolve())
+    })
+    await again.promise
+    stopping.abort()
+    assert.deepEqual(told, ['the data volume may not be written: EROFS', undefined])
   })
 })

@@ -4,6 +4,10 @@ import type { Status } from './status/status.ts'
 /**
  * Answers `/healthz` (restart or mend this module when it is not 200) and `/readyz` (send it pulls when it is 200), for
  * container engines and load balancers. Without credentials, and so without names of images.
+ *
+ * A disk that is merely full is 200 on both, and `degraded` in the body: what is here is still served, a restart frees
+ * nothing, and whoever restarted or routed by it would take the pulls of a whole site away over pushes that wait. A volume
+ * that cannot be read or written at all is 503.
  */
 export function answerHealth(status: Pick<Status, 'healthz'>): Handler {
   return (request, response) => {

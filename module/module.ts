@@ -201,6 +201,10 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     folder: environment.dataFolder,
     reserveBytes: () => storage.disk.reserveBytes,
     onSpace: (space) => status.setDisk(space),
+    onWritable: (reason) => {
+      if (reason !== undefined) status.observe({ kind: 'content', works: false, code: 'DISK_FAILED', message: reason })
+      else if (!storage.disk.isFull) status.observe({ kind: 'content', works: true })
+    },
     log,
     signal: stopping.signal
   })

@@ -53,6 +53,8 @@ const passing: Readonly<
     message: 'the disk of this registry is full: pulls go on, pushes wait for space',
     seconds: 60
   },
+  DISK_FAILED: { status: 503, message: 'the disk of this registry fails; its log says how', seconds: 60 },
+  INDEX_FAILED: { status: 503, message: 'the disk of this registry fails; its log says how', seconds: 60 },
   CLOSED: { status: 503, message: 'this registry is stopping or starting: try again', seconds: 5 },
   INGEST_BUSY: { status: 503, message: 'these bytes are on their way already: try again', seconds: 2 },
   // Bytes that were there went before what names them was committed.

@@ -166,11 +166,11 @@ export class Ledger implements Status {
   }
 
   healthz(): Health {
-    const ok = !contentFaults.some((code) => this.#faults.has(code))
+    const ok = !this.#faults.has('DiskError')
     return {
       ok,
       body: {
-        status: ok ? 'ok' : 'unhealthy',
+        status: !ok ? 'unhealthy' : this.#faults.has('DiskFull') ? 'degraded' : 'ok',
         connectionState: this.#connectionState(),
         imagesReady: this.#images.counts.ready,
         imagesTotal: this.#images.counts.total,

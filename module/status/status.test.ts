@@ -156,18 +156,20 @@ describe('status', () => {
     assert.equal(status.snapshot().connectionState, 'Online')
   })
 
-  it('has health by whether content can be kept', () => {
+  it('has health by whether content can be given out', () => {
     assert.equal(status.healthz().ok, true)
     tell({ kind: 'parent', answers: false, code: 'PARENT_UNREACHABLE', message: 'gone' })
     assert.equal(status.healthz().ok, true, 'what is ready is served while the parent is away')
     tell({ kind: 'content', works: false, code: 'DISK_FULL', message: 'no space left' })
     const { ok, body } = status.healthz()
-    assert.equal(ok, false)
-    assert.equal(body.status, 'unhealthy')
+    assert.equal(ok, true, 'what is here is served from a disk that is full')
+    assert.equal(body.status, 'degraded')
     assert.deepEqual(
       body.faults.map(({ code }) => code),
       ['ParentUnreachable', 'DiskFull']
     )
+    tell({ kind: 'content', works: false, code: 'DISK_FAILED', message: 'read-only file system' })
+    assert.deepEqual([status.healthz().ok, status.healthz().body.status], [false, 'unhealthy'])
     tell({ kind: 'content', works: true })
     assert.equal(status.healthz().ok, true)
   })

@@ -26,10 +26,11 @@ export type DesiredStatus = Pick<ReportedInput, 'lastDesiredVersion' | 'lastDesi
 
 /** Health as `/healthz` and `/readyz` answer it. */
 export interface Health {
-  /** False where the module cannot keep or give out content: restarting or mending it is called for. */
+  /** False where the volume fails: restarting or mending the module is called for. A full one still gives out what it has. */
   readonly ok: boolean
   readonly body: {
-    readonly status: 'ok' | 'unhealthy'
+    /** `degraded`: serves what is here, and takes nothing new. */
+    readonly status: 'ok' | 'degraded' | 'unhealthy'
     readonly connectionState: ConnectionState
     readonly imagesReady: number
     readonly imagesTotal: number
