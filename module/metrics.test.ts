@@ -21,6 +21,7 @@ describe('metrics', () => {
     requests: () => requests.counts,
     twinOnline: () => twinOnline,
     waitingNotifications: () => new Map([['webhook', 3]]),
+    clockSkewSeconds: () => -600,
     log
   })
   let server: Server

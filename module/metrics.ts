@@ -16,6 +16,8 @@ export interface MetricsParts {
   readonly twinOnline: () => boolean | undefined
   /** Notifications that wait to be delivered, by where they go. */
   readonly waitingNotifications: () => ReadonlyMap<string, number>
+  /** Undefined before it is known. */
+  readonly clockSkewSeconds: () => number | undefined
   readonly log: Log
 }
 
@@ -88,6 +90,10 @@ export function createMetrics(parts: MetricsParts): Metrics {
   gauge('twin_connected', 'Whether there is a connection with edgeHub; absent without IoT Edge.', (set) => {
     const online = parts.twinOnline()
     if (online !== undefined) set(Number(online))
+  })
+  gauge('clock_skew_seconds', "How far this clock is ahead of the parent's; absent before it is known.", (set) => {
+    const seconds = parts.clockSkewSeconds()
+    if (seconds !== undefined) set(seconds)
   })
   gauge(
     'notifications_waiting',

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { createAccess } from './access/access.ts'
 import { AuditLog } from './access/audit-log.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { watchDisk } from './disk-watch.ts'
 import { FadingFault } from './fading-fault.ts'
 import { answerHealth } from './health.ts'
@@ -62,8 +64,21 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     log,
     disk: { onChange: (news) => tellDisk(news) }
   })
-  const parents = new ParentKeeper({ log, variables, onCredential: (taken) => status.setCredential(taken) })
-  const status = createStatus({ version, startedAt: new Date(), lastSync: await readLastSync(storage.index), log })
+  const lastSync = await readLastSync(storage.index)
+  const status = createStatus({ version, startedAt: new Date(), lastSync, log })
+  const clock = new ClockWatch(status, lastSync?.endedAt)
+  // Of this process only: a data folder that was copied to another device must not make the two look like one.
+  const self = randomUUID().replaceAll('-', '')
+  let ancestors: readonly string[] = []
+  const parents = new ParentKeeper({
+    log,
+    variables,
+    onCredential: (taken) => status.setCredential(taken),
+    self,
+    onLineage: (ids) => (ancestors = ids),
+    onClock: clock.measured,
+    onCertificateTime: clock.certificateTime
+  })
   tellDisk = (news) =>
     status.observe({
       kind: 'content',
@@ -89,6 +104,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     requests: () => requests.counts,
     twinOnline: () => (environment.source.kind === 'twin' ? notifying.hubIsReached : undefined),
     waitingNotifications: () => notifying.waiting(),
+    clockSkewSeconds: () => clock.skewSeconds,
     log
   })
   const page = new PageKeeper({ name: nameOf(environment), status, access, log })
@@ -129,7 +145,8 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     log,
     handlers: [requests.handle, metrics.handle, answerHealth(status), page.handle],
     fetchCertificate: environment.source.kind === 'twin' ? fetchCertificate(variables) : undefined,
-    onMissing: (repository, reference) => sync.waitedFor(repository, reference)
+    onMissing: (repository, reference) => sync.waitedFor(repository, reference),
+    lineage: () => [self, ...ancestors]
   })
 
   const apply = (given: Settings | undefined): void => {
@@ -143,7 +160,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     storage.disk.reserveBytes = (given?.storage.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024
     status.setImageSets(Object.keys(given?.imageSets ?? {}))
     notifying.configure(given)
-    parents.setParent(resolveParent(environment.connection, given, environment.parentHostName))
+    if (parents.setParent(resolveParent(environment.connection, given, environment.parentHostName))) ancestors = []
     syncBy(sync, given)
   }
   const keeper = new SettingsKeeper({

@@ -1,10 +1,11 @@
 import type { Log } from './log/log.ts'
 import type { TakenCredential } from './parent/credentials.ts'
 import { createParent, type Parent } from './parent/parent.ts'
+import type { ParentNews } from './parent/watch.ts'
 import type { ParentSettings } from './settings/parent.ts'
 import { version } from './version.ts'
 
-export interface ParentKeeperOptions {
+export interface ParentKeeperOptions extends ParentNews {
   readonly log: Log
   /** Told of the credential that the parent took. */
   readonly onCredential?: (taken: TakenCredential) => void
@@ -56,7 +57,7 @@ export class ParentKeeper {
 
   /** @returns undefined where the address is none: the sync then says that there is no parent, and the log why */
   #make({ origin, tokenName, password, otherCredentials }: ParentSettings): Parent | undefined {
-    const { log, variables, onCredential } = this.#options
+    const { log, variables, onCredential, self, onLineage, onClock, onCertificateTime } = this.#options
     try {
       return createParent({
         origin,
@@ -64,6 +65,10 @@ export class ParentKeeper {
         password,
         otherCredentials,
         ...(onCredential === undefined ? {} : { onCredential }),
+        self,
+        onLineage,
+        onClock,
+        onCertificateTime,
         extraCertificates: this.#trustBundle,
         environment: variables,
         userAgent: `causeway/${version}`,

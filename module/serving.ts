@@ -22,6 +22,7 @@ export interface ServingOptions {
   /** A certificate from IoT Edge, where there is one. */
   readonly fetchCertificate: TlsKeeperOptions['fetch']
   readonly onMissing: NonNullable<RegistryOptions['onMissing']>
+  readonly lineage: NonNullable<RegistryOptions['lineage']>
 }
 
 /** Everything that listens: the registry and its neighbours on one port, with TLS where the settings want it. */
@@ -31,7 +32,7 @@ export class Serving {
   readonly #tls: TlsKeeper
   #settings: Settings | undefined
 
-  constructor({ content, access, audit, status, log, handlers, fetchCertificate, onMissing }: ServingOptions) {
+  constructor({ content, access, audit, status, log, handlers, fetchCertificate, onMissing, lineage }: ServingOptions) {
     const registry = createRegistry({
       content,
       authorizer: access,
@@ -42,7 +43,8 @@ export class Serving {
       trustsProxy: access.isTrustedProxy,
       audit: { record: (entry) => audit.record({ ...entry }) },
       missingContent: () => this.#settings?.registry.missingContent ?? 'accepted',
-      onMissing
+      onMissing,
+      lineage
     })
     this.#server = createHttpServer([...handlers, registry], log)
     this.#encryption = switchTls(this.#server)

@@ -161,6 +161,7 @@ export class Authorizer {
     if (grant.service !== undefined) url.searchParams.set('service', grant.service)
     for (const scope of grant.scope.split(' ').filter((text) => text !== '')) url.searchParams.append('scope', scope)
     const asked = performance.now()
+    const askedAt = Date.now()
     const answer = await ask(this.#outbound, {
       method: 'GET',
       url,
@@ -177,6 +178,7 @@ export class Authorizer {
     if (answer.status !== 200)
       throw await refusal(answer, grant.scope === '' ? 'its token endpoint' : grant.scope, credentials?.tokenName)
     const { value, lifeSeconds } = readToken(await readAll(answer, 1024 * 1024), url.host)
+    this.#outbound.watch?.token(value, askedAt)
     // A tenth early, at most a minute: a token must outlive the request that it is sent with.
     return { value, until: asked + (lifeSeconds - Math.min(60, lifeSeconds / 10)) * 1000 }
   }

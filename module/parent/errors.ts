@@ -14,6 +14,8 @@ export type ParentErrorCode =
   | 'PARENT_FAILED'
   /** It answers something that is no registry's answer. */
   | 'PARENT_PROTOCOL'
+  /** It is this registry itself, or syncs from it. */
+  | 'PARENT_LOOP'
 
 /** What asking the parent came to; the message says what to do about it and never holds a credential. */
 export class ParentError extends Error {
@@ -57,10 +59,10 @@ const trustCodes = new Set([
 export function fromNetwork(error: unknown, host: string): ParentError {
   if (error instanceof ParentError) return error
   const code = codeOf(error)
-  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+  if (speaksOfTime(error))
     return new ParentError(
       'PARENT_UNTRUSTED',
-      `the certificate of ${host} is ${code === 'CERT_HAS_EXPIRED' ? 'past its end' : 'not valid yet'}: check this device's clock, then the certificate`,
+      `the certificate of ${host} is ${code === 'CERT_HAS_EXPIRED' ? 'past its end' : 'not valid yet'} by this device's clock, which says ${new Date().toISOString()}: check that, then the certificate`,
       { cause: error }
     )
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'UND_ERR_PRX_TLS')
@@ -76,6 +78,11 @@ export function fromNetwork(error: unknown, host: string): ParentError {
       { cause: error }
     )
   return new ParentError('PARENT_UNREACHABLE', `${host} does not answer (${reasonOf(error, code)})`, { cause: error })
+}
+
+/** Whether a certificate was refused for what this device's clock says. */
+export function speaksOfTime(error: unknown): boolean {
+  return ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'].includes(codeOf(error))
 }
 
 /** The most telling code in a chain of causes: undici wraps what the socket said. */

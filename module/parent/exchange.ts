@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { arrivals } from './body.ts'
-import { fromNetwork, ParentError } from './errors.ts'
+import { fromNetwork, ParentError, speaksOfTime } from './errors.ts'
 import type { Outbound } from './outbound.ts'
 
 /** A request to the parent, or to where it sends us. */
@@ -26,11 +26,13 @@ const mostRedirects = 5
 /**
  * Asks, without following redirects.
  *
- * @throws {ParentError} where the network gives no answer; the signal's reason where the caller gave up
+ * @throws {ParentError} where the network gives no answer, and `PARENT_LOOP`; the signal's reason where the caller gave up
  */
 export async function ask(outbound: Outbound, question: Question): Promise<Answer> {
   const { url, method, headers, signal } = question
   signal?.throwIfAborted()
+  const asked = Date.now()
+  let answer: Answer
   try {
     const { statusCode, ...rest } = await outbound.dispatcher(url).request({
       origin: url.origin,
@@ -39,11 +41,16 @@ export async function ask(outbound: Outbound, question: Question): Promise<Answe
       headers: { ...headers },
       signal: signal ?? null
     })
-    return { url, status: statusCode, headers: rest.headers, body: rest.body }
+    answer = { url, status: statusCode, headers: rest.headers, body: rest.body }
   } catch (error) {
     signal?.throwIfAborted()
+    if (speaksOfTime(error)) outbound.watch?.certificateTime()
     throw fromNetwork(error, url.host)
   }
+  const wrong = outbound.watch?.answered(url, answer.status, answer.headers, asked)
+  if (wrong === undefined) return answer
+  await discard(answer)
+  throw wrong
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici'
 import { ParentError } from './errors.ts'
 import { trustedRoots } from './trust.ts'
+import type { ParentWatch } from './watch.ts'
 
 /** How long the parent may keep this module waiting, each in milliseconds. */
 export interface ParentTimeouts {
@@ -19,6 +20,8 @@ export const defaultTimeouts: ParentTimeouts = { connect: 20_000, headers: 60_00
 export interface Outbound {
   /** @throws {ParentError} where the proxy's variable cannot be used: it fails the requests that need it, not the module */
   dispatcher(url: URL): Dispatcher
+  /** Looks at every answer. */
+  readonly watch?: ParentWatch
   /** Ends every connection at once. */
   close(): Promise<void>
 }

@@ -19,8 +19,9 @@ import { listReferrers, listTags } from './lists.ts'
 import { createOutbound, defaultTimeouts, type ParentTimeouts } from './outbound.ts'
 import { Requests } from './requests.ts'
 import { verifyToken, type ParentGrant } from './verify.ts'
+import { ParentWatch, type ParentNews } from './watch.ts'
 
-export interface ParentOptions {
+export interface ParentOptions extends ParentNews {
   /** `https://host[:port]` */
   readonly origin: string
   /** Without a name and a password only parents that ask for none can be read. */
@@ -90,7 +91,10 @@ export function createParent(options: ParentOptions): Parent {
     throw new ParentError('PARENT_PROTOCOL', `the parent's address must read https://host[:port]`)
   const { tokenName, password } = options
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
-  const outbound = createOutbound(options.environment ?? {}, options.extraCertificates, timeouts)
+  const outbound = {
+    ...createOutbound(options.environment ?? {}, options.extraCertificates, timeouts),
+    watch: new ParentWatch(origin, options)
+  }
   const preferred = tokenName === undefined || password === undefined ? [] : [{ tokenName, password }]
   const all = [...preferred, ...(options.otherCredentials === undefined ? [] : [options.otherCredentials])]
   const choice = new CredentialChoice(all, options.onCredential)

@@ -38,6 +38,8 @@ export interface RegistryOptions {
   readonly uploadLimits?: UploadLimits
   /** Whether a manifest is taken that names what its repository does not hold; it is, by default. */
   readonly missingContent?: () => 'accepted' | 'refused'
+  /** This registry's id and those of its ancestors, nearest first: a registry below tells by them that it is among its own. */
+  readonly lineage?: () => readonly string[]
   /** Told of what somebody who may pull it asked for and is not here yet: a tag or a digest. Must not throw. */
   readonly onMissing?: (repository: Repository, reference: string) => void
 }
@@ -99,15 +101,20 @@ class Registry {
     try {
       const reply = await this.#reply(request, response, path, query, trail)
       headers = reply.headers
-      await writeReply(request, response, withHeaders(reply, apiVersion), log)
+      await writeReply(request, response, withHeaders(reply, this.#everywhere()), log)
     } catch (error) {
-      const reply = errorReply(toOciError(error, log, path), apiVersion)
+      const reply = errorReply(toOciError(error, log, path), this.#everywhere())
       if (response.headersSent) response.destroy()
       else await writeReply(request, response, reply, log)
     }
     const entry = audit && auditEntry(request, trail, response.statusCode, headers)
     if (entry !== undefined) audit?.record(entry)
     log.debug('request', { method: request.method, path, status: response.statusCode })
+  }
+
+  #everywhere(): Record<string, string> {
+    const lineage = this.#options.lineage?.() ?? []
+    return lineage.length === 0 ? apiVersion : { ...apiVersion, 'Causeway-Lineage': lineage.join(', ') }
   }
 
   async #reply(

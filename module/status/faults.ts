@@ -13,6 +13,8 @@ const table = {
   ParentThrottled: ['Parent', false],
   ParentFailed: ['Parent', false],
   ParentProtocol: ['Parent', true],
+  ParentLoop: ['Parent', true],
+  ClockSkew: ['Clock', false],
   CertificateUnusable: ['Registry', false],
   InsecureCredentials: ['Registry', false],
   DiskFull: ['Disk', true],

@@ -53,7 +53,7 @@ export class Patience {
     this.#signal.throwIfAborted()
     const fault = asParentFault(error)
     if (fault === undefined) throw error
-    if (!speaksOfLink(fault.code)) this.answered()
+    if (!isUseless(fault.code)) this.answered()
     if (!fault.transient || tried >= mostTries || !this.#answered) throw error
     const wait =
       fault.retryAfterSeconds === undefined
@@ -66,9 +66,10 @@ export class Patience {
 
 /** Faults after which there is nothing to ask this parent for, whatever the image. */
 export function stopsPass(code: string): boolean {
-  return speaksOfLink(code) || code === 'PARENT_THROTTLED'
+  return isUseless(code) || code === 'PARENT_THROTTLED'
 }
 
-function speaksOfLink(code: string): boolean {
-  return ['PARENT_UNREACHABLE', 'PARENT_UNTRUSTED', 'PARENT_UNAUTHORIZED'].includes(code)
+/** There is no use in this parent, whatever it is asked for. */
+function isUseless(code: string): boolean {
+  return ['PARENT_UNREACHABLE', 'PARENT_UNTRUSTED', 'PARENT_UNAUTHORIZED', 'PARENT_LOOP'].includes(code)
 }
