@@ -39,6 +39,9 @@ export async function ask(outbound: Outbound, question: Question): Promise<Answe
       path: `${url.pathname}${url.search}`,
       method,
       headers: { ...headers },
+      // undici ends the connection after each HEAD, for servers that send a body with it: over a satellite a new one costs
+      // seconds, and six kilobytes of TLS, for every unchanged tag. Such a body would break the next answer, which is asked again.
+      ...(method === 'HEAD' ? { reset: false } : {}),
       signal: signal ?? null
     })
     answer = { url, status: statusCode, headers: rest.headers, body: rest.body }

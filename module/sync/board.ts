@@ -54,8 +54,7 @@ export class Board {
         continue
       }
       this.#held.set(name, blobs)
-      this.#progress.expect(name, blobs)
-      for (const blob of blobs.keys()) this.#progress.complete(blob)
+      this.#expectHeld(name, blobs)
       this.#states.set(name, { image: name, state: 'ready', digest, ...this.#progress.ofImage(name) })
     }
   }
@@ -90,7 +89,7 @@ export class Board {
   putBack(name: string, before: ImageStatus | undefined, reason?: string): void {
     if (this.#states.get(name) === before && reason === undefined) return
     const held = this.#held.get(name)
-    if (held !== undefined) this.#progress.expect(name, held)
+    if (held !== undefined) this.#expectHeld(name, held)
     const pending = { image: name, state: 'pending', ...(reason === undefined ? {} : { reason }) } as const
     this.tell(before?.state === 'ready' ? before : pending)
   }
@@ -120,6 +119,11 @@ export class Board {
   complete(digest: Digest): void {
     this.#progress.complete(digest)
     this.#tellProgress(digest)
+  }
+
+  #expectHeld(name: string, blobs: ReadonlyMap<Digest, number>): void {
+    this.#progress.expect(name, blobs)
+    for (const blob of blobs.keys()) this.#progress.complete(blob)
   }
 
   #tellProgress(digest: Digest): void {

@@ -6,25 +6,46 @@ export interface Bytes {
   readonly bytesTotal: number
 }
 
-/** How much of which image is here, where images share blobs and a shared blob counts once over all. */
+interface Blob {
+  readonly size: number
+  done: number
+  /** Images that consist of it, among others. */
+  readonly images: Set<string>
+}
+
+/**
+ * How much of which image is here, where images share blobs and a shared blob counts once over all. The sums are kept as they
+ * change: a device may hold ten thousand images, and each blob that comes must not cost a look at all of them.
+ */
 export class Progress {
-  readonly #blobs = new Map<Digest, { readonly size: number; done: number }>()
-  readonly #images = new Map<string, ReadonlySet<Digest>>()
+  readonly #blobs = new Map<Digest, Blob>()
+  readonly #images = new Map<string, readonly Digest[]>()
+  #bytesDone = 0
+  #bytesTotal = 0
 
   /** Says what an image consists of, in place of what was said before. */
   expect(image: string, blobs: ReadonlyMap<Digest, number>): void {
-    this.#images.set(image, new Set(blobs.keys()))
-    for (const [digest, size] of blobs) if (!this.#blobs.has(digest)) this.#blobs.set(digest, { size, done: 0 })
+    const before = this.#images.get(image) ?? []
+    this.#images.set(image, [...blobs.keys()])
+    for (const [digest, size] of blobs) this.#want(image, digest, size)
+    for (const digest of before) if (!blobs.has(digest)) this.#release(image, digest)
   }
 
   /** Forgets every image but these. */
   keepOnly(images: ReadonlySet<string>): void {
-    for (const image of this.#images.keys()) if (!images.has(image)) this.#images.delete(image)
+    for (const [image, digests] of this.#images) {
+      if (images.has(image)) continue
+      this.#images.delete(image)
+      for (const digest of digests) this.#release(image, digest)
+    }
   }
 
   set(digest: Digest, done: number): void {
     const blob = this.#blobs.get(digest)
-    if (blob !== undefined) blob.done = Math.min(done, blob.size)
+    if (blob === undefined) return
+    const now = Math.min(done, blob.size)
+    this.#bytesDone += now - blob.done
+    blob.done = now
   }
 
   complete(digest: Digest): void {
@@ -33,19 +54,12 @@ export class Progress {
 
   /** Names of the images that need this blob. */
   imagesWith(digest: Digest): string[] {
-    return [...this.#images].filter(([, blobs]) => blobs.has(digest)).map(([image]) => image)
+    return [...(this.#blobs.get(digest)?.images ?? [])]
   }
 
   ofImage(image: string): Bytes | undefined {
-    const blobs = this.#images.get(image)
-    return blobs === undefined ? undefined : this.#sum(blobs)
-  }
-
-  overall(): Bytes {
-    return this.#sum(new Set([...this.#images.values()].flatMap((blobs) => [...blobs])))
-  }
-
-  #sum(digests: ReadonlySet<Digest>): Bytes {
+    const digests = this.#images.get(image)
+    if (digests === undefined) return undefined
     let bytesDone = 0
     let bytesTotal = 0
     for (const digest of digests) {
@@ -54,5 +68,26 @@ export class Progress {
       bytesTotal += blob?.size ?? 0
     }
     return { bytesDone, bytesTotal }
+  }
+
+  overall(): Bytes {
+    return { bytesDone: this.#bytesDone, bytesTotal: this.#bytesTotal }
+  }
+
+  #want(image: string, digest: Digest, size: number): void {
+    const known = this.#blobs.get(digest)
+    if (known !== undefined) known.images.add(image)
+    else {
+      this.#blobs.set(digest, { size, done: 0, images: new Set([image]) })
+      this.#bytesTotal += size
+    }
+  }
+
+  #release(image: string, digest: Digest): void {
+    const blob = this.#blobs.get(digest)
+    if (blob?.images.delete(image) !== true || blob.images.size > 0) return
+    this.#blobs.delete(digest)
+    this.#bytesDone -= blob.done
+    this.#bytesTotal -= blob.size
   }
 }

@@ -1,7 +1,7 @@
 import { hexOf, type Digest } from '../oci/digest.ts'
 
-/** Passes in which every image has its turn: 12 hours at the default interval. */
-const turns = 48
+/** Passes in which every image has its turn: a day at the default interval. */
+const turns = 96
 
 /**
  * Whether it is an unchanged image's turn to have its signatures looked for again. All of them in every pass would be as many
