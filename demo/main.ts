@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,8 +50,10 @@ async function walk(simulator: RunningSimulator, folder: string): Promise<string
   const site = join(folder, 'site.yaml')
   const manifest = join(folder, `deployment.${device}.json`)
   await copyFile(join(root, 'manifests/site.yaml'), site)
+  // What a pipeline keeps among its own secrets; without it, causeway would make one for whoever runs this.
+  const environment = { ...simulator.environment, CAUSEWAY_SECRETS_KEY: randomBytes(32).toString('base64') }
   const run = (...words: string[]): Promise<string> =>
-    causeway([...words, '--site', site], simulator.environment, interrupted.signal)
+    causeway([...words, '--site', site], environment, interrupted.signal)
 
   await step('provision: scope maps, tokens and one-time passwords in ACR', () => run('provision'))
   await step("import the runtime's images, so that the pull token has something to pull", () => run('images', 'import'))

@@ -12,6 +12,8 @@ import { startCloud, type Cloud } from '../simulator/cloud.ts'
 import { startHub, type Hub } from '../simulator/hub/hub.ts'
 import { Network } from '../simulator/network.ts'
 import { TwinStore } from '../simulator/twins.ts'
+import { SecretStore } from './secrets/store.ts'
+import { testBackend, testSecretsKey } from './testing.ts'
 
 const here = import.meta.dirname
 const subscriptionId = '00000000-0000-0000-0000-000000000001'
@@ -90,6 +92,7 @@ describe('causeway against the pretend Azure', function () {
       env: {
         PATH,
         HOME,
+        CAUSEWAY_SECRETS_KEY: testSecretsKey,
         https_proxy: network.proxyUrl,
         NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'),
         AZURE_TENANT_ID: tenantId,
@@ -119,7 +122,7 @@ describe('causeway against the pretend Azure', function () {
       /^created +password plant-client\/password1$/m
     ])
       assert.match(stdout, line)
-    const secrets = join(folder, '.causeway', 'secrets.json')
+    const secrets = join(folder, '.causeway', 'secrets.jwe')
     assert.equal((await stat(secrets)).mode & 0o777, 0o600)
     assert.equal(await readFile(join(folder, '.causeway', '.gitignore'), 'utf8'), '*\n')
   })
@@ -253,11 +256,9 @@ describe('causeway against the pretend Azure', function () {
   })
 
   it('never let a secret out', async () => {
-    const store = JSON.parse(await readFile(join(folder, '.causeway', 'secrets.json'), 'utf8')) as {
-      registries: Record<string, { tokens: Record<string, { password1: { value: string } }> }>
-    }
-    const tokens = Object.values(store.registries[`${registryName}.azurecr.io`]?.tokens ?? {})
-    const secrets = [clientSecret, hub.connectionString, ...tokens.map((token) => token.password1.value)]
+    const backend = await testBackend(join(folder, '.causeway'))
+    const store = await SecretStore.open(backend, `${registryName}.azurecr.io`, 'read')
+    const secrets = [clientSecret, hub.connectionString, ...store.values()]
     assert.equal(secrets.length, 5)
     for (const secret of secrets) for (const text of said) assert.ok(!text.includes(secret), 'a secret was printed')
   })

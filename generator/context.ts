@@ -6,6 +6,8 @@ import type { Hub } from './hub/hub.ts'
 import type { Io, Output } from './io.ts'
 import { chooseStyle, createProgress, type Progress, type ProgressStyle } from './output/progress.ts'
 import { Redaction } from './output/redaction.ts'
+import type { Vault } from './secrets/key-vault.ts'
+import { openBackend } from './secrets/open.ts'
 import { SecretStore } from './secrets/store.ts'
 import { readSite } from './site-file/read.ts'
 import type { Device, Site } from './site-file/site.ts'
@@ -15,6 +17,8 @@ export interface Services {
   acr(site: Site, io: Io): Promise<Acr>
   management(scope: ManagementScope, io: Io): Promise<Management>
   hub(site: Site, io: Io): Promise<Hub>
+  /** @param url `https://name.vault.azure.net` */
+  vault(url: string, io: Io): Promise<Vault>
 }
 
 /** Options that every command has. */
@@ -22,6 +26,12 @@ export interface CommonOptions {
   readonly site?: string
   readonly secrets?: string
   readonly progress?: ProgressStyle
+}
+
+/** Whose passwords are asked for. */
+export interface SecretsOwner {
+  readonly loginServer: string
+  readonly azure?: Pick<Site['azure'], 'keyVault'>
 }
 
 /** Milliseconds between two looks at a twin: soon enough for a person, far below a hub's throttle. */
@@ -57,13 +67,16 @@ export class Context {
   }
 
   /** The passwords of a site's registry, kept until the command ends. */
-  async secrets(site: Pick<Site, 'loginServer'>, access: 'read' | 'write'): Promise<SecretStore> {
-    const named = this.options.secrets ?? this.io.env['CAUSEWAY_SECRETS']
-    const path =
-      named === undefined
-        ? join(dirname(resolve(this.io.workingFolder, this.sitePath)), '.causeway', 'secrets.json')
-        : resolve(this.io.workingFolder, named)
-    const store = await SecretStore.open(path, site.loginServer, access)
+  async secrets(site: SecretsOwner, access: 'read' | 'write'): Promise<SecretStore> {
+    const backend = await openBackend({
+      named: this.options.secrets ?? this.io.env['CAUSEWAY_SECRETS'],
+      folder: join(dirname(resolve(this.io.workingFolder, this.sitePath)), '.causeway'),
+      loginServer: site.loginServer,
+      keyVault: site.azure?.keyVault,
+      io: this.io,
+      vault: (url) => this.#services.vault(url, this.io)
+    })
+    const store = await SecretStore.open(backend, site.loginServer, access)
     this.#closing.push(() => store.close())
     for (const value of store.values()) this.redaction.add(value)
     return store

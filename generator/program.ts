@@ -180,6 +180,8 @@ function createProgram(io: Io, act: Runner): Command {
 
 const environmentHelp = `Environment:
   CAUSEWAY_SITE, CAUSEWAY_SECRETS            as --site and --secrets
+  CAUSEWAY_SECRETS_KEY                       what encrypts that file: 32 random bytes in base64; or _KEY_FILE
+  CAUSEWAY_PASSWORD_<TOKEN>[__PASSWORD2]     passwords, for --secrets environment, which is only read
   AZURE_TENANT_ID, AZURE_CLIENT_ID, …        who to be in Azure; without them, whoever az login signed in
   AZURE_SUBSCRIPTION_ID                      for causeway acr, as --subscription
   IOTHUB_CONNECTION_STRING                   for the IoT hub, instead of that
@@ -189,7 +191,10 @@ Exit codes: 0 done, 1 failed, 3 a file is not valid, 4 not allowed, 5 in conflic
 function common(command: Command): Command {
   return command
     .option('--site <file>', 'the site file (default: site.yaml)')
-    .option('--secrets <file>', 'where passwords are kept (default: .causeway/secrets.json beside the site file)')
+    .option(
+      '--secrets <place>',
+      "where passwords are kept: an encrypted file, a key vault's https://name.vault.azure.net, or environment (default: the site file's key vault, or .causeway/secrets.jwe beside it)"
+    )
     .addOption(
       new Option('--progress <style>', 'how to show progress, on stderr').choices(progressStyles).default('auto')
     )

@@ -1,3 +1,4 @@
+import { cloudOf } from './azure/clouds.ts'
 import type { Services } from './context.ts'
 
 /** Azure itself. */
@@ -23,5 +24,12 @@ export const azureServices: Services = {
       env: io.env,
       credential: async () => (await import('./azure/credential.ts')).createCredential(site.azure.cloud)
     })
+  },
+  async vault(url, io) {
+    const [{ createVault }, { createCredential }] = await Promise.all([
+      import('./secrets/vault-client.ts'),
+      import('./azure/credential.ts')
+    ])
+    return createVault(url, { credential: await createCredential(cloudOf(new URL(url).hostname)), signal: io.signal })
   }
 }

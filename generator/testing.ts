@@ -5,6 +5,9 @@ import type { Services } from './context.ts'
 import type { Hub, HubTwin } from './hub/hub.ts'
 import type { Io } from './io.ts'
 import { run } from './program.ts'
+import type { Vault } from './secrets/key-vault.ts'
+import { openBackend } from './secrets/open.ts'
+import type { SecretsBackend } from './secrets/store.ts'
 import { parseSite } from './site-file/read.ts'
 import type { Device, Site } from './site-file/site.ts'
 
@@ -148,6 +151,28 @@ export class FakeHub implements Hub {
   }
 }
 
+/** What tests encrypt stored passwords with. */
+export const testSecretsKey = Buffer.alloc(32, 7).toString('base64')
+
+/** The encrypted file of a folder, as a command run by {@link runCommand} has it. */
+export function testBackend(folder: string, key = testSecretsKey): Promise<SecretsBackend> {
+  const output = new PassThrough()
+  return openBackend({
+    named: undefined,
+    folder,
+    loginServer: '',
+    keyVault: undefined,
+    io: {
+      stdout: output,
+      stderr: output,
+      env: { CAUSEWAY_SECRETS_KEY: key },
+      workingFolder: folder,
+      signal: new AbortController().signal
+    },
+    vault: () => Promise.reject(new Error('this test has no key vault'))
+  })
+}
+
 export interface CommandLine {
   readonly code: number
   readonly stdout: string
@@ -167,6 +192,7 @@ export async function runCommand(
     /** Whether a person sits at stdin. */
     readonly asked?: boolean
     readonly management?: Management
+    readonly vault?: (url: string) => Promise<Vault>
   }
 ): Promise<CommandLine> {
   const outputs = { stdout: '', stderr: '' }
@@ -181,16 +207,17 @@ export async function runCommand(
     ...(options.stdin === undefined
       ? {}
       : { stdin: Object.assign(Readable.from([options.stdin]), { isTTY: options.asked === true }) }),
-    env: options.env ?? {},
+    env: { CAUSEWAY_SECRETS_KEY: testSecretsKey, ...options.env },
     workingFolder: options.folder,
     signal: options.signal ?? new AbortController().signal
   }
   const absent = (what: string) => (): Promise<never> => Promise.reject(new Error(`this test has no ${what}`))
-  const { acr, hub, management } = options
+  const { acr, hub, management, vault } = options
   const services: Services = {
     acr: acr === undefined ? absent('registry') : () => Promise.resolve(acr),
     management: management === undefined ? absent('subscription') : () => Promise.resolve(management),
-    hub: hub === undefined ? absent('hub') : () => Promise.resolve(hub)
+    hub: hub === undefined ? absent('hub') : () => Promise.resolve(hub),
+    vault: vault ?? absent('key vault')
   }
   const code = await run(args, io, services)
   return { code, ...outputs }

@@ -26,6 +26,7 @@ import { PretendRegistry } from './cloud-registry/pretend-registry.ts'
 import { preparePublicImage, publicBlobHost, publicGate, publicRegistryHost } from './cloud-registry/public-registry.ts'
 import { RegistryTokens } from './cloud-registry/registry-tokens.ts'
 import { CloudServer, type LoggedRequest } from './cloud-http.ts'
+import { keyVault, vaultDomain, type VaultKnobs } from './key-vault/key-vault.ts'
 import { entra, hubAudiences, loginHost, registryAudiences } from './login/entra.ts'
 import { EntraTokenError, EntraTokens, type EntraIdentity } from './login/entra-tokens.ts'
 import type { Network } from './network.ts'
@@ -42,6 +43,8 @@ export interface CloudOptions {
   readonly subscriptionId: string
   readonly resourceGroup: string
   readonly registries: readonly NewRegistry[]
+  /** Names of key vaults. */
+  readonly keyVaults?: readonly string[]
   readonly arm?: Partial<ArmKnobs>
   /** Milliseconds; every expiry in the cloud goes by it. */
   readonly now?: () => number
@@ -70,6 +73,8 @@ export interface Cloud {
   readonly login: { tokenSeconds: number }
   /** @throws {Error} where there is no registry of this name */
   registry(name: string): CloudRegistry
+  /** @throws {Error} where there is no vault of this name */
+  keyVault(name: string): VaultKnobs
   /**
    * For a hub: who a bearer token for `https://iothubs.azure.net` speaks for.
    *
@@ -95,6 +100,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     loginHost,
     publicRegistryHost,
     publicBlobHost,
+    ...(options.keyVaults ?? []).map((name) => `${name}.${vaultDomain}`),
     ...[...states.values()].flatMap((state) => [loginServerOf(state), dataEndpointOf(state), storeOf(state)])
   ])
   const files = await BlobFiles.open(join(options.folder, 'cloud'))
@@ -119,6 +125,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       lifetime: () => login.tokenSeconds
     })
   )
+
+  const vaults = new Map<string, VaultKnobs>()
+  for (const name of options.keyVaults ?? []) {
+    const vault = keyVault({ name, tokens: entraTokens, now })
+    vaults.set(name.toLowerCase(), vault.knobs)
+    announce(`${name}.${vaultDomain}`, vault.host)
+  }
 
   const publicRegistry = new PretendRegistry({
     name: publicRegistryHost,
@@ -170,6 +183,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     arm: knobs,
     login,
     registry: (name) => createHandle(need(members, name), context, server),
+    keyVault: (name) => need(vaults, name),
     verifyHubToken: (authorization) => entraTokens.verify(authorization, hubAudiences),
     async close() {
       for (const host of server.hosts()) withdraw(host)

@@ -42,7 +42,7 @@ describe('the whole road, from a site file to a pull on the device', function ()
   after(() => world.close())
 
   it('keeps secrets in files of their owner, and out of everything that is printed', async () => {
-    for (const file of ['deployment.json', '.causeway/secrets.json'])
+    for (const file of ['deployment.json', '.causeway/secrets.jwe'])
       assert.equal((await stat(join(world.folder, file))).mode & 0o777, 0o600, file)
     const deployment = await readFile(join(world.folder, 'deployment.json'), 'utf8')
     const pull = await world.password('crimagepulltoken')
@@ -114,11 +114,11 @@ describe('the whole road, from a site file to a pull on the device', function ()
   })
 
   it('provisions again without touching anything', async () => {
-    const before = await readFile(join(world.folder, '.causeway/secrets.json'), 'utf8')
+    const before = await readFile(join(world.folder, '.causeway/secrets.jwe'), 'utf8')
     const writes = (): number => world.simulator.cloud.requests.filter(isWrite).length
     const count = writes()
     assert.match(await run('provision'), /unchanged/)
-    assert.equal(await readFile(join(world.folder, '.causeway/secrets.json'), 'utf8'), before)
+    assert.equal(await readFile(join(world.folder, '.causeway/secrets.jwe'), 'utf8'), before)
     assert.equal(writes(), count)
   })
 

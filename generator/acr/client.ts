@@ -1,12 +1,13 @@
 import { ContainerRegistryManagementClient, type ConnectedRegistry, type Token } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
+import { clouds } from '../azure/clouds.ts'
 import { refusalOf } from '../azure/errors.ts'
 import { slots } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
 import type { Acr, ConnectedRegistryState, TokenState } from './acr.ts'
 import { createCalls } from './calls.ts'
 import { leafOf } from './cloud-registry.ts'
-import { clouds, defaultPollInterval } from './management.ts'
+import { defaultPollInterval } from './management.ts'
 import { newPassword } from './new-password.ts'
 
 export interface AcrClientOptions {
@@ -29,7 +30,9 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
   const { signal } = options
   const client =
     options.client ??
-    new ContainerRegistryManagementClient(options.credential, azure.subscription, { cloudSetting: clouds[azure.cloud] })
+    new ContainerRegistryManagementClient(options.credential, azure.subscription, {
+      cloudSetting: clouds[azure.cloud].sdk
+    })
   const at = [azure.resourceGroup, azure.registry] as const
   const once = { abortSignal: signal }
   const patient = { ...once, updateIntervalInMs: options.pollInterval ?? defaultPollInterval }

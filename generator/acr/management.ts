@@ -1,15 +1,9 @@
 import { ContainerRegistryManagementClient, type Registry } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
+import { clouds, type CloudName } from '../azure/clouds.ts'
 import { GeneratorError } from '../errors.ts'
-import type { Site } from '../site-file/site.ts'
 import { createCalls } from './calls.ts'
 import { CloudRegistry } from './cloud-registry.ts'
-
-export const clouds = {
-  AzureCloud: 'AZURE_PUBLIC_CLOUD',
-  AzureUSGovernment: 'AZURE_US_GOVERNMENT',
-  AzureChinaCloud: 'AZURE_CHINA_CLOUD'
-} as const
 
 /** Milliseconds; ARM says itself when it wants to be asked less often. */
 export const defaultPollInterval = 400
@@ -17,7 +11,7 @@ export const defaultPollInterval = 400
 /** Where registries are looked for. */
 export interface ManagementScope {
   readonly subscription: string
-  readonly cloud: Site['azure']['cloud']
+  readonly cloud: CloudName
 }
 
 /** The registries of one subscription. */
@@ -46,7 +40,7 @@ export function createManagement(scope: ManagementScope, options: ManagementOpti
   const { subscription, cloud } = scope
   const client =
     options.client ??
-    new ContainerRegistryManagementClient(options.credential, subscription, { cloudSetting: clouds[cloud] })
+    new ContainerRegistryManagementClient(options.credential, subscription, { cloudSetting: clouds[cloud].sdk })
   const calls = createCalls(signal, 'Azure Resource Manager', {
     notFound: 'Check --subscription',
     conflict: 'Run this again'

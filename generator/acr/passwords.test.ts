@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GeneratorError } from '../errors.ts'
 import { SecretStore } from '../secrets/store.ts'
-import { FakeAcr } from '../testing.ts'
+import { FakeAcr, testBackend } from '../testing.ts'
 import { provisionPassword } from './passwords.ts'
 import type { TokenState } from './acr.ts'
 
@@ -16,7 +16,7 @@ describe('passwords that Azure shows once', () => {
   let acr: FakeAcr
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-passwords-'))
-    store = await SecretStore.open(join(folder, 'secrets.json'), 'r.azurecr.io', 'write')
+    store = await SecretStore.open(await testBackend(folder), 'r.azurecr.io', 'write')
     acr = new FakeAcr()
     acr.tokens.set(token, { scopeMap: 'plant-readers', status: 'enabled', passwords: {} })
   })

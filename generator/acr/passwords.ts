@@ -53,7 +53,7 @@ export async function provisionPassword(
   if (free === undefined)
     throw new GeneratorError(
       'PASSWORD_HELD_ELSEWHERE',
-      `token ${token} has both passwords, and neither is in ${store.path}. Name the file that has them with --secrets, or make one anew with --regenerate ${token}/password2: whoever uses that one loses access`
+      `token ${token} has both passwords, and neither is in ${store.place}. Name the file that has them with --secrets, or make one anew with --regenerate ${token}/password2: whoever uses that one loses access`
     )
   return [await generate(acr, store, { token, slot: free }, undefined)]
 }
@@ -70,7 +70,7 @@ async function check(
   if (Math.abs(Date.parse(inAzure) - Date.parse(kept.creationTime)) > sameMoment)
     throw new GeneratorError(
       'PASSWORD_SUPERSEDED',
-      `${name} was made anew elsewhere at ${inAzure}, so the one in ${store.path} no longer works. Make another with --regenerate ${name}: whoever uses that one loses access`
+      `${name} was made anew elsewhere at ${inAzure}, so the one in ${store.place} no longer works. Make another with --regenerate ${name}: whoever uses that one loses access`
     )
   return { kind: 'password', name, outcome: 'unchanged' }
 }

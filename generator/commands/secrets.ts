@@ -15,7 +15,7 @@ export async function secretsShow(context: Context, token: string, options: Secr
   if (record?.state !== 'stored')
     throw new GeneratorError(
       'SECRET_MISSING',
-      `no password of token ${token}${options.slot === undefined ? '' : ` in ${options.slot}`} is in ${store.path}; run causeway provision`
+      `no password of token ${token}${options.slot === undefined ? '' : ` in ${options.slot}`} is in ${store.place}; run causeway provision`
     )
   context.io.stdout.write(`${record.value}\n`)
 }

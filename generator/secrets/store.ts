@@ -1,9 +1,6 @@
-import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
-import { readIfPresent, writeDurably } from '../../module/settings/durable-file.ts'
 import { hashPassword, isPasswordHash } from '../../module/settings/password-hash.ts'
 import { GeneratorError } from '../errors.ts'
-import { lockFile, type FileLock } from './lock.ts'
 
 /** The two places that a token has for passwords, so that one can be changed while devices still use the other. */
 export const slots = ['password1', 'password2'] as const
@@ -21,19 +18,30 @@ const slotRecord = z.discriminatedUnion('state', [
   })
 ])
 
-const fileSchema = z.strictObject({
-  version: z.literal(1),
-  registries: z.record(
-    z.string(),
-    z.strictObject({
-      tokens: z.record(
-        z.string(),
-        z.strictObject({ password1: slotRecord.optional(), password2: slotRecord.optional() })
-      )
-    })
-  )
+/** A change of password that is under way: what an interrupted one is taken up from. */
+const rotationRecord = z.strictObject({
+  /** The slot that the new password is in, or will be. */
+  to: z.enum(slots),
+  startedAt: z.iso.datetime(),
+  /** When the cloud registry took the new password for the first time. */
+  provedAt: z.iso.datetime().optional(),
+  /** Devices that nobody waits for any more. */
+  abandoned: z.array(z.string()).optional()
 })
-type SecretsFile = z.output<typeof fileSchema>
+
+export const tokenRecord = z.strictObject({
+  password1: slotRecord.optional(),
+  password2: slotRecord.optional(),
+  rotation: rotationRecord.optional(),
+  /** When the token was revoked: it stays disabled, whatever the site file says. */
+  revokedAt: z.iso.datetime().optional()
+})
+
+/** Every token of one registry that something is kept of, by its name in lower case. */
+export const tokenRecords = z.record(z.string(), tokenRecord)
+export type TokenRecords = z.output<typeof tokenRecords>
+export type TokenRecord = z.output<typeof tokenRecord>
+export type Rotation = z.output<typeof rotationRecord>
 
 /** A password as it is kept: its value, its hash for the devices, and when Azure made it. */
 export type StoredSecret = Extract<z.output<typeof slotRecord>, { state: 'stored' }>
@@ -49,132 +57,151 @@ export interface NewPassword {
 /** Passwords of one registry's tokens, for reading. */
 export interface Secrets {
   slot(token: string, slot: Slot): SlotRecord | undefined
+  /** A change of password that is under way. */
+  rotation?(token: string): Rotation | undefined
+  isRevoked?(token: string): boolean
   /** Every value, for what must keep them from being shown. */
   values(): readonly string[]
 }
 
+/** Where passwords are kept. */
+export interface SecretsBackend {
+  /** What people call it: a path or an address. */
+  readonly place: string
+  /** Why nothing can be written there, and what to do about it; absent where it can. */
+  readonly readOnly?: string
+  read(registry: string): Promise<TokenRecords>
+  /** Replaces what is kept of one token; durable when it resolves. */
+  write(registry: string, token: string, record: TokenRecord): Promise<void>
+  /** Keeps a second writer out, as far as the place allows it. */
+  lock(): Promise<{ release(): Promise<void> }>
+}
+
 /**
- * The file that keeps passwords, which Azure shows once: JSON, 0600, one record per token and slot, and per registry, so
- * that a second registry's tokens of the same name are not mistaken for these.
+ * The passwords of one registry's tokens, which Azure shows once. Each registry has its own, so that a second registry's
+ * tokens of the same name are not mistaken for these. What is written is durable before Azure is called or a device is told.
  */
 export class SecretStore implements Secrets {
-  readonly path: string
+  readonly #backend: SecretsBackend
   readonly #registry: string
-  readonly #lock: FileLock | undefined
-  #file: SecretsFile
+  readonly #release: () => Promise<void>
+  #tokens: TokenRecords
 
-  private constructor(path: string, registry: string, file: SecretsFile, lock: FileLock | undefined) {
-    this.path = path
+  private constructor(backend: SecretsBackend, registry: string, tokens: TokenRecords, release: () => Promise<void>) {
+    this.#backend = backend
     this.#registry = registry
-    this.#file = file
-    this.#lock = lock
+    this.#tokens = tokens
+    this.#release = release
   }
 
   /**
    * @param registry login server whose tokens these are
-   * @param access `write` locks the file against a second writer until {@link close}
-   * @throws {GeneratorError} `SECRETS_INVALID` or `SECRETS_LOCKED`
+   * @param access `write` keeps a second writer out until {@link close}
+   * @throws {GeneratorError} `SECRETS_READ_ONLY`, `SECRETS_LOCKED`, or why it cannot be read
    */
-  static async open(path: string, registry: string, access: 'read' | 'write'): Promise<SecretStore> {
-    const lock = access === 'write' ? await lockFile(path) : undefined
+  static async open(backend: SecretsBackend, registry: string, access: 'read' | 'write'): Promise<SecretStore> {
+    if (access === 'read') return new SecretStore(backend, registry, await backend.read(registry), nothing)
+    if (backend.readOnly !== undefined) throw new GeneratorError('SECRETS_READ_ONLY', backend.readOnly)
+    const lock = await backend.lock()
     try {
-      return new SecretStore(path, registry, await readFile(path), lock)
+      return new SecretStore(backend, registry, await backend.read(registry), () => lock.release())
     } catch (error) {
-      await lock?.release()
+      await lock.release()
       throw error
     }
   }
 
+  /** Where they are kept, for messages. */
+  get place(): string {
+    return this.#backend.place
+  }
+
   slot(token: string, slot: Slot): SlotRecord | undefined {
-    return this.#file.registries[this.#registry]?.tokens[token.toLowerCase()]?.[slot]
+    return this.#tokens[token.toLowerCase()]?.[slot]
+  }
+
+  rotation(token: string): Rotation | undefined {
+    return this.#tokens[token.toLowerCase()]?.rotation
+  }
+
+  isRevoked(token: string): boolean {
+    return this.#tokens[token.toLowerCase()]?.revokedAt !== undefined
+  }
+
+  /** Names of the tokens that something is kept of, in lower case. */
+  tokens(): readonly string[] {
+    return Object.keys(this.#tokens)
   }
 
   values(): readonly string[] {
-    const tokens = Object.values(this.#file.registries).flatMap((registry) => Object.values(registry.tokens))
-    return tokens.flatMap((token) =>
+    return Object.values(this.#tokens).flatMap((token) =>
       slots.flatMap((slot) => (token[slot]?.state === 'stored' ? [token[slot].value] : []))
     )
   }
 
-  /** Notes that a password is about to be asked for. On the platter when it resolves, before Azure is called. */
+  /** Notes that a password is about to be asked for. Durable when it resolves, before Azure is called. */
   async intend(token: string, slot: Slot, now: Date): Promise<void> {
-    await this.#put(token, slot, { state: 'pending', since: now.toISOString() })
+    await this.#put(token, { [slot]: { state: 'pending', since: now.toISOString() } })
   }
 
   /** Keeps a password with its hash: hashing salts, so it is done once and generating twice gives the same bytes. */
   async keep(token: string, slot: Slot, password: NewPassword): Promise<void> {
-    await this.#put(token, slot, { state: 'stored', ...password, hash: await hashPassword(password.value) })
+    const { value, creationTime, expiry } = password
+    const hash = await hashPassword(value)
+    const times = expiry === undefined ? { creationTime } : { creationTime, expiry }
+    await this.#put(token, { [slot]: { state: 'stored', value, hash, ...times } })
   }
 
-  /** Takes an intent back where Azure refused, so that what was kept before it is kept on. */
+  /** Takes an intent back where Azure refused, so that what was kept before it is kept on; or a password that is no more. */
   async takeBack(token: string, slot: Slot, before: SlotRecord | undefined): Promise<void> {
-    await this.#put(token, slot, before)
+    await this.#put(token, { [slot]: before })
+  }
+
+  /** Notes how far a change of password is; undefined where it is over. */
+  async noteRotation(token: string, rotation: Rotation | undefined): Promise<void> {
+    await this.#put(token, { rotation })
+  }
+
+  /** Ends a change of password: what was there before it is forgotten with the same write. */
+  async endRotation(token: string, retired: Slot): Promise<void> {
+    await this.#put(token, { rotation: undefined, [retired]: undefined })
+  }
+
+  /** Notes that a token stays disabled, or no longer does. */
+  async noteRevoked(token: string, since: Date | undefined): Promise<void> {
+    await this.#put(token, { revokedAt: since?.toISOString() })
   }
 
   async close(): Promise<void> {
-    await this.#lock?.release()
+    await this.#release()
   }
 
-  async #put(token: string, slot: Slot, record: SlotRecord | undefined): Promise<void> {
-    const file = structuredClone(this.#file)
-    const registry = (file.registries[this.#registry] ??= { tokens: {} })
-    const entry = (registry.tokens[token.toLowerCase()] ??= {})
-    if (record === undefined) Reflect.deleteProperty(entry, slot)
-    else entry[slot] = record
-    try {
-      await this.#ignoreInGit()
-      await writeDurably(this.path, `${JSON.stringify(file, undefined, 2)}\n`)
-    } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code ?? 'error'
-      throw new GeneratorError(
-        'OUTPUT_UNWRITABLE',
-        `${this.path} cannot be written (${code}); make room or name another with --secrets, and run this again`,
-        { cause }
-      )
-    }
-    this.#file = file
-  }
-
-  /** The default folder keeps itself out of git, wherever it is made. */
-  async #ignoreInGit(): Promise<void> {
-    const folder = dirname(this.path)
-    const ignore = join(folder, '.gitignore')
-    if (basename(folder) !== '.causeway' || (await readIfPresent(ignore)) !== undefined) return
-    await writeDurably(ignore, '*\n')
+  async #put(
+    token: string,
+    changes: { readonly [Key in keyof TokenRecord]?: TokenRecord[Key] | undefined }
+  ): Promise<void> {
+    const name = token.toLowerCase()
+    const merged = Object.entries({ ...this.#tokens[name], ...changes }).filter(([, value]) => value !== undefined)
+    const record = tokenRecord.parse(Object.fromEntries(merged))
+    await this.#backend.write(this.#registry, name, record)
+    this.#tokens = { ...this.#tokens, [name]: record }
   }
 }
 
-async function readFile(path: string): Promise<SecretsFile> {
-  let text: string | undefined
-  try {
-    text = await readIfPresent(path)
-  } catch (cause) {
-    throw unusable(path, `it cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'error'})`)
-  }
-  if (text === undefined) return { version: 1, registries: {} }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    // The cause would quote the text around the mistake, which is a secret.
-    throw unusable(path, 'it is not JSON')
-  }
-  const parsed = fileSchema.safeParse(value)
-  if (parsed.success) return parsed.data
-  throw unusable(path, `it is not a secrets file of this version, at ${parsed.error.issues[0]?.path.join('.') ?? ''}`)
-}
+const nothing = (): Promise<void> => Promise.resolve()
 
-function unusable(path: string, reason: string): GeneratorError {
-  return new GeneratorError(
-    'SECRETS_INVALID',
-    `${path} cannot be used: ${reason}. Restore it from where you keep it; without it, passwords have to be made anew`
-  )
-}
-
-/** Which slot a device is given: the newest that is stored and has not run out. */
+/**
+ * Which slot a device is given: the newest that is stored and has not run out. While a password is being changed it is the
+ * one before, until the cloud registry takes the new one.
+ */
 export function currentSlot(secrets: Secrets, token: string, now: Date): Slot | undefined {
   const usable = storedSlots(secrets, token, now)
-  return usable.sort((a, b) => b.secret.creationTime.localeCompare(a.secret.creationTime))[0]?.slot
+  const rotation = secrets.rotation?.(token)
+  const unproved = rotation?.provedAt === undefined ? rotation?.to : undefined
+  const proved = usable.filter(({ slot }) => slot !== unproved)
+  return (proved.length > 0 ? proved : usable).sort((a, b) =>
+    b.secret.creationTime.localeCompare(a.secret.creationTime)
+  )[0]?.slot
 }
 
 /** The slots of a token that hold a password which has not run out, in their order. */

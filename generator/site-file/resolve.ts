@@ -1,3 +1,4 @@
+import { clouds } from '../azure/clouds.ts'
 import { isOneOf, suggest } from './suggest.ts'
 import type { SiteDocument } from './schema.ts'
 import { runtimeImageSet, type Device, type Site } from './site.ts'
@@ -8,19 +9,13 @@ export interface SiteProblem {
   readonly message: string
 }
 
-const domains = {
-  AzureCloud: { registry: 'azurecr.io', hub: 'azure-devices.net' },
-  AzureUSGovernment: { registry: 'azurecr.us', hub: 'azure-devices.us' },
-  AzureChinaCloud: { registry: 'azurecr.cn', hub: 'azure-devices.cn' }
-} as const
-
 /** Puts the parts of a site together: names that must exist, names that must differ, parents, and what follows from them. */
 export function resolveSite(
   document: SiteDocument
 ): { readonly ok: true; readonly site: Site } | { readonly ok: false; readonly problems: readonly SiteProblem[] } {
   const problems = [...unknownNames(document), ...parentProblems(document), ...doubleNames(document)]
   if (problems.length > 0) return { ok: false, problems }
-  const { registry, hub } = domains[document.azure.cloud]
+  const { registry, hub } = clouds[document.azure.cloud]
   const ids = Object.keys(document.devices).sort()
   return {
     ok: true,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isRepository, isTag } from '../../module/oci/name.ts'
 import { settingsSchema } from '../../module/settings/document.ts'
+import { cloudNames } from '../azure/clouds.ts'
 
 /** `repository:tag`. A digest instead of the tag waits for a later release: edgeAgent takes one or the other, never both. */
 const image = z.string().refine(isImage, { error: 'must be repository:tag, in lower case, without a registry' })
@@ -18,7 +19,7 @@ const connectedRegistryName = z.string().regex(/^[a-z][a-z0-9]{4,39}$/, {
 })
 
 const azure = z.strictObject({
-  cloud: z.enum(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud']).default('AzureCloud'),
+  cloud: z.enum(cloudNames).default('AzureCloud'),
   subscription: z.guid({ error: 'must be a subscription id, such as 00000000-0000-0000-0000-000000000001' }),
   resourceGroup: z.string().regex(/^[\p{L}\p{N}_().-]{1,90}$/u, { error: 'must be the name of a resource group' }),
   registry: z.string().regex(/^[a-zA-Z0-9]{5,50}$/, { error: 'must be a registry name: 5 to 50 letters and digits' }),
@@ -29,7 +30,14 @@ const azure = z.strictObject({
     .string()
     .regex(/^[a-z0-9]+$/, { error: 'must be a region by its short name, such as westeurope' })
     .optional()
-    .describe("The registry's region, where devices may reach its data endpoint only by name")
+    .describe("The registry's region, where devices may reach its data endpoint only by name"),
+  keyVault: z
+    .string()
+    .regex(/^[a-zA-Z](?!.*--)[a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$/, {
+      error: 'must be the name of a key vault, without a domain'
+    })
+    .optional()
+    .describe('The key vault that keeps the passwords, in place of a file beside the site file')
 })
 
 const images = z.strictObject({

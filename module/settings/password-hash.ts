@@ -26,10 +26,11 @@ const pattern = /^\$scrypt\$ln=(\d{1,2}),r=8,p=1\$([A-Za-z0-9+/]{22})\$([A-Za-z0
  * Hashes a client token's password for the settings, in the PHC string form `$scrypt$ln=14,r=8,p=1$salt$hash`.
  * Salted, so it is computed once when the password is stored: hashing again gives other bytes.
  *
+ * @param salt 16 bytes; random where it is not given
+ *
  * @see https://github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md
  */
-export async function hashPassword(password: string): Promise<string> {
-  const salt = randomBytes(16)
+export async function hashPassword(password: string, salt: Buffer = randomBytes(16)): Promise<string> {
   const key = await derive(password, salt, logCost)
   return `$scrypt$ln=${logCost},r=${blockSize},p=${parallelization}$${unpadded(salt)}$${unpadded(key)}`
 }

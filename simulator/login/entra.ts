@@ -12,13 +12,15 @@ const audiences: Readonly<Record<string, string>> = {
   'https://management.azure.com': 'https://management.azure.com',
   'https://management.core.windows.net': 'https://management.core.windows.net/',
   'https://containerregistry.azure.net': 'https://containerregistry.azure.net',
-  'https://iothubs.azure.net': 'https://iothubs.azure.net'
+  'https://iothubs.azure.net': 'https://iothubs.azure.net',
+  'https://vault.azure.net': 'https://vault.azure.net'
 }
 
 /** Audiences each service takes. */
 export const armAudiences = ['https://management.azure.com', 'https://management.core.windows.net/'] as const
 export const registryAudiences = ['https://containerregistry.azure.net', ...armAudiences] as const
 export const hubAudiences = ['https://iothubs.azure.net'] as const
+export const vaultAudiences = ['https://vault.azure.net'] as const
 
 export interface EntraOptions {
   readonly tokens: EntraTokens

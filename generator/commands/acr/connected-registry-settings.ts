@@ -31,7 +31,7 @@ export async function getSettings(call: Invocation): ReturnType<AcrCommand['run'
     const store = await call.context.secrets({ loginServer: await loginServerOf(cloud) }, 'write')
     const made = await generateStored(cloud, store, syncTokenName, [slot])
     password = made.passwords[slot]?.value ?? ''
-    noteStored(call, `the passwords of ${syncTokenName}`, store.path, call.secret(password) === null)
+    noteStored(call, `the passwords of ${syncTokenName}`, store.place, call.secret(password) === null)
   }
   const connectionString = formatConnectionString({
     connectedRegistryName: name,

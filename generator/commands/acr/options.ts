@@ -95,7 +95,7 @@ export const common: readonly Option[] = [
     names: ['--secrets'],
     arity: 'one',
     own: true,
-    help: 'where passwords are kept (default: CAUSEWAY_SECRETS, or .causeway/secrets.json here or beside CAUSEWAY_SITE)'
+    help: 'where passwords are kept, a file or the address of a key vault (default: CAUSEWAY_SECRETS, or .causeway/secrets.jwe here or beside CAUSEWAY_SITE)'
   },
   { names: ['--show-secrets'], arity: 'flag', own: true, help: 'print passwords into the log of a CI too' }
 ]

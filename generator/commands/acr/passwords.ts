@@ -49,5 +49,5 @@ export async function forget(
   if (stale.length === 0) return
   const store = await call.context.secrets(owner, 'write')
   for (const slot of stale) await store.takeBack(token, slot, undefined)
-  call.warn(`${stale.join(' and ')} of ${token} went from ${store.path} too.`)
+  call.warn(`${stale.join(' and ')} of ${token} went from ${store.place} too.`)
 }

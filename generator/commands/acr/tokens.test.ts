@@ -207,7 +207,7 @@ describe('causeway acr token and scope-map', function () {
           ['password2', null]
         ]
       )
-      assert.match(stderr, /^NOTE: the passwords of for-ci are in .*secrets\.json, and not printed .*--show-secrets/)
+      assert.match(stderr, /^NOTE: the passwords of for-ci are in .*secrets\.jwe, and not printed .*--show-secrets/)
       const kept = await world.kept('for-ci')
       for (const { value } of [kept.password1!, kept.password2!]) assert.ok(!`${stdout}${stderr}`.includes(value))
     }
@@ -226,7 +226,7 @@ describe('causeway acr token and scope-map', function () {
     assert.equal(code, 1)
     await mkdir(join(world.folder, 'broken'))
     await writeFile(join(world.folder, 'broken', 'secrets.json'), 'not JSON with a-password-in-it')
-    await refusal(`${line} --secrets broken/secrets.json`, /SECRETS_INVALID: .*it is not JSON/)
+    await refusal(`${line} --secrets broken/secrets.json`, /SECRETS_READ_ONLY: .*those are only read/)
     assert.ok(!world.calls().some((call) => !call.startsWith('GET')))
     await rm(file)
   })

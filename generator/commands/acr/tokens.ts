@@ -112,7 +112,7 @@ export const tokenCommands: readonly AcrCommand[] = [
       const cloud = await call.registry()
       const store = await call.context.secrets({ loginServer: await loginServerOf(cloud) }, 'write')
       const made = await generateStored(cloud, store, token, chosen.length === 0 ? slots : chosen, expiry)
-      return shownCredentials(call, made, store.path)
+      return shownCredentials(call, made, store.place)
     }
   },
   {
@@ -163,7 +163,7 @@ async function create(call: Invocation): ReturnType<AcrCommand['run']> {
   const shown = tokenShape(made)
   if (store === undefined) return shown
   const credentials = await generateStored(cloud, store, token, slots, expiry)
-  return { ...shown, credentials: { certificates: [], ...shownCredentials(call, credentials, store.path) } }
+  return { ...shown, credentials: { certificates: [], ...shownCredentials(call, credentials, store.place) } }
 }
 
 /** The scope map that az makes for a token. One that is there already serves where it allows the same. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
@@ -8,7 +8,7 @@ import { CertificateAuthority } from '../../../simulator/certificates.ts'
 import { startCloud, type Cloud, type CloudRegistry } from '../../../simulator/cloud.ts'
 import { Network } from '../../../simulator/network.ts'
 import { createManagement } from '../../acr/management.ts'
-import { runCommand, type CommandLine } from '../../testing.ts'
+import { runCommand, testBackend, type CommandLine } from '../../testing.ts'
 
 export const subscription = '00000000-0000-0000-0000-000000000001'
 export const group = 'causeway-demo'
@@ -183,9 +183,8 @@ export class AcrWorld {
 
   /** What is kept of a token. */
   async kept(token: string): Promise<KeptToken> {
-    const text = await readFile(join(this.folder, '.causeway', 'secrets.json'), 'utf8')
-    const file = JSON.parse(text) as { registries: Record<string, { tokens: Record<string, KeptToken> }> }
-    return file.registries[`${registry}.azurecr.io`]?.tokens[token] ?? {}
+    const tokens = await (await testBackend(join(this.folder, '.causeway'))).read(`${registry}.azurecr.io`)
+    return (tokens[token] ?? {}) as KeptToken
   }
 
   async close(): Promise<void> {
