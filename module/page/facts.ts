@@ -34,8 +34,8 @@ export interface PageFacts {
 
 /** Whose page it is: a client token sees what its scope map lists. */
 export interface Viewer {
-  mayList(repository: Repository): boolean
+  may(action: 'list', repository: Repository): boolean
 }
 
 /** Where the settings open the page to everybody. */
-export const everybody: Viewer = { mayList: () => true }
+export const everybody: Viewer = { may: () => true }

@@ -77,7 +77,7 @@ function shared(look: () => PageFacts): () => PageFacts {
 
 async function showPage(options: PageOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const viewer = await admit(options, request)
-  if (!('mayList' in viewer)) {
+  if (!('may' in viewer)) {
     turnAway(request, response, viewer)
     return
   }
@@ -92,7 +92,7 @@ async function follow(
   response: ServerResponse
 ): Promise<void> {
   const viewer = await admit(options, request)
-  if (!('mayList' in viewer)) {
+  if (!('may' in viewer)) {
     turnAway(request, response, viewer)
     return
   }
@@ -110,7 +110,7 @@ async function follow(
     async draw(): Promise<Sections | undefined> {
       // A client token that was disabled, or a page that was closed to everybody, ends what is open as well.
       const still = await admit(options, request)
-      return 'mayList' in still ? drawSections(options.facts(), still) : undefined
+      return 'may' in still ? drawSections(options.facts(), still) : undefined
     }
   })
 }

@@ -33,7 +33,7 @@ export function drawSections(facts: PageFacts, viewer: Viewer): Sections {
 /** What stands for repositories that could not be listed names none; a client token is not told of it. */
 function maySee(viewer: Viewer, image: string): boolean {
   const repository = image.split(/[:@]/, 1)[0] ?? ''
-  return isRepository(repository) ? viewer.mayList(repository) : viewer === everybody
+  return isRepository(repository) ? viewer.may('list', repository) : viewer === everybody
 }
 
 const words = {
