@@ -6,13 +6,28 @@ import { readEnvironment } from './settings/environment.ts'
 const stopsWithin = 8_000
 
 const log = new LineLog()
-try {
-  const module = await startModule({ environment: readEnvironment(process.env), variables: process.env, log })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop(module, signal))
-} catch (error) {
-  fail(error)
-  // Rooms that were made before the one that failed hold files and threads.
-  process.exit()
+if (process.argv[2] === 'doctor') await doctor()
+else await serve()
+
+async function serve(): Promise<void> {
+  try {
+    const module = await startModule({ environment: readEnvironment(process.env), variables: process.env, log })
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop(module, signal))
+  } catch (error) {
+    fail(error)
+    // Rooms that were made before the one that failed hold files and threads.
+    process.exit()
+  }
+}
+
+async function doctor(): Promise<void> {
+  const { runDoctor } = await import('./doctor-command.ts')
+  try {
+    const print = (text: string): void => void process.stdout.write(text)
+    process.exitCode = await runDoctor(process.env, { json: process.argv.includes('--json'), print })
+  } catch (error) {
+    fail(error)
+  }
 }
 
 async function stop(module: RunningModule, signal: string): Promise<void> {

@@ -34,6 +34,7 @@ describe('direct methods', () => {
       }
     },
     cleaner: { collectGarbage: () => !cleaning, scrub: () => !cleaning },
+    examine: () => Promise.resolve([{ check: 'disk', outcome: 'ok', message: 'free' }]),
     recent: log.recent,
     syncNow: () => {
       syncs += hasSettings ? 1 : 0
@@ -52,6 +53,13 @@ describe('direct methods', () => {
   /** As edgeHub calls it: bytes in, and an answer whatever happens. */
   const call = (name: string, payload: unknown = null): ReturnType<typeof answerMethod> =>
     answerMethod(name, methods.get(name), Buffer.from(JSON.stringify(payload)), { timeoutMs: 5000, log })
+
+  it('tell what the doctor finds', async () => {
+    assert.deepEqual(await call('doctor'), {
+      status: 200,
+      payload: { findings: [{ check: 'disk', outcome: 'ok', message: 'free' }] }
+    })
+  })
 
   it('refuse what their schema does not know, and say where', async () => {
     const cases: readonly [string, unknown, RegExp][] = [

@@ -20,6 +20,8 @@ export interface MethodParts {
   readonly status: Pick<Status, 'images'>
   readonly pause: Pick<PauseKeeper, 'current' | 'pause' | 'resume'>
   readonly cleaner: Cleaner
+  /** Looks at what this module needs of its device and its network. */
+  readonly examine: () => Promise<readonly object[]>
   readonly recent: Pick<LogRing, 'tail'>
   /** Begins a pass. @returns false where there are no settings to sync by */
   readonly syncNow: () => boolean
@@ -69,6 +71,7 @@ export function createMethods(parts: MethodParts): ReadonlyMap<string, MethodHan
     ['resume', method(nothing, async () => ({ status: 200, payload: { wasPaused: await pause.resume() } }))],
     ['collectGarbage', method(nothing, () => started(cleaner.collectGarbage(), 'garbage collection'))],
     ['scrub', method(nothing, () => started(cleaner.scrub(), 'a scrub'))],
+    ['doctor', method(nothing, async () => ({ status: 200, payload: { findings: await parts.examine() } }))],
     [
       'logs',
       method(logsQuery, ({ lines, level }) => {

@@ -4,8 +4,10 @@ import { createAccess } from './access/access.ts'
 import { AuditLog } from './access/audit-log.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { watchDisk } from './disk-watch.ts'
+import { examineModule, reserveWithoutSettings } from './examination.ts'
 import { FadingFault } from './fading-fault.ts'
 import { answerHealth } from './health.ts'
+import { howToMend } from './how-to-mend.ts'
 import type { LineLog } from './log/log.ts'
 import { Maintenance } from './maintenance.ts'
 import { createMethods } from './methods.ts'
@@ -46,8 +48,6 @@ export interface ModuleOptions {
   readonly log: LineLog
 }
 
-/** Mebibytes. */
-const reserveWithoutSettings = 1024
 /** A sync without settings only proves the credentials, as often as a sync with the default interval would. */
 const nothingToSync = { imageSets: {}, intervalMinutes: 15 } as const
 
@@ -200,6 +200,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
             status,
             pause,
             cleaner: maintenance,
+            examine: () => examineModule({ environment, variables, settings, log }, stopping.signal),
             recent: log.recent,
             syncNow: () => {
               if (settings !== undefined) void sync.syncNow()
@@ -271,12 +272,6 @@ function secretsOf({ connection }: Environment, settings: Settings | undefined):
 /** What the people at the site call it. */
 function nameOf({ source, connection }: Environment): string {
   return source.kind === 'twin' ? source.deviceId : (connection?.connectedRegistryName ?? 'Causeway')
-}
-
-function howToMend({ source }: Environment): string {
-  return source.kind === 'twin'
-    ? `there are no settings in this module's twin; give it some with: causeway configure --site <site file> --device ${source.deviceId}`
-    : `there are no settings in ${source.path}; "causeway schema settings" says what it may hold`
 }
 
 /** What is no object is refused by the schema, with a reason. */

@@ -20,6 +20,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'module/sync': ['module/oci', 'module/log', 'module/settings'],
   'module/status': ['module/oci', 'module/log', 'module/settings'],
   'module/twin': ['module/log', 'module/settings'],
+  'module/doctor': [],
   'module/page': ['module/oci', 'module/log', 'module/settings'],
   'module/notifications': ['module/oci', 'module/log', 'module/settings'],
   module: ['module/*'],

@@ -78,6 +78,20 @@ export function createOutbound(
   }
 }
 
+/**
+ * The outbound proxy that a request goes through, without its credentials.
+ *
+ * @returns undefined where it goes straight
+ * @throws {ParentError} where the proxy's variable cannot be used
+ */
+export function proxyFor(environment: Readonly<Record<string, string | undefined>>, url: URL): URL | undefined {
+  const proxy = readProxy(environment, url.protocol === 'https:' ? 'https_proxy' : 'http_proxy')
+  const isExcepted = readExceptions(value(environment, 'no_proxy') ?? '').some((exception) => exception(url))
+  if (proxy === undefined || isExcepted) return undefined
+  if (proxy instanceof ParentError) throw proxy
+  return new URL(proxy.origin)
+}
+
 function value(environment: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
   const found = environment[name]?.trim() ?? environment[name.toUpperCase()]?.trim()
   return found === '' ? undefined : found

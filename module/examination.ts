@@ -1,0 +1,96 @@
+import { disk, hub, names, proxy, volume, type Hub } from './doctor/checks.ts'
+import { examine, type Check, type Finding } from './doctor/doctor.ts'
+import { parentChecks, type ParentAnswer } from './doctor/parent-checks.ts'
+import { howToMend } from './how-to-mend.ts'
+import type { Log } from './log/log.ts'
+import { ParentError } from './parent/errors.ts'
+import { proxyFor } from './parent/outbound.ts'
+import { createParent } from './parent/parent.ts'
+import type { Settings } from './settings/document.ts'
+import type { Environment } from './settings/environment.ts'
+import { resolveParent, type ParentSettings } from './settings/parent.ts'
+import { readModuleIdentity } from './twin/environment.ts'
+import { fetchTrustBundle } from './twin/workload.ts'
+import { version } from './version.ts'
+
+export interface ExaminationParts {
+  readonly environment: Environment
+  readonly variables: Readonly<Record<string, string | undefined>>
+  /** Those in force; undefined where there are none. */
+  readonly settings: Settings | undefined
+  readonly log: Log
+}
+
+/** Mebibytes that content leaves alone where no settings say otherwise. */
+export const reserveWithoutSettings = 1024
+
+/**
+ * Looks at everything that this module needs of its device and its network: the volume, the disk, the outbound proxy, names, the
+ * parent, its credentials, the clock, the hub and the settings. Nothing is changed, and no credential is told.
+ */
+export function examineModule(parts: ExaminationParts, signal?: AbortSignal): Promise<readonly Finding[]> {
+  const { environment, variables, settings } = parts
+  const parent = resolveParent(environment.connection, settings, environment.parentHostName)
+  const url = parent === undefined ? undefined : (URL.parse(parent.origin) ?? undefined)
+  const proxyOfParent = (): URL | undefined => url && proxyFor(variables, url)
+  const edgeHub = environment.source.kind === 'twin' ? edgeHubOf(variables) : undefined
+  const checks: readonly Check[] = [
+    volume(environment.dataFolder),
+    disk(environment.dataFolder, (settings?.storage.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024),
+    proxy(proxyOfParent),
+    names(url?.hostname, () => proxyOfParent() !== undefined),
+    ...parentChecks(parent && ((limit) => askParent(parent, edgeHub, parts, limit))),
+    hub(edgeHub),
+    {
+      name: 'settings',
+      look: () =>
+        Promise.resolve(
+          settings === undefined
+            ? { outcome: 'failed', message: howToMend(environment) }
+            : { outcome: 'ok', message: 'there are settings in force' }
+        )
+    }
+  ]
+  return examine(checks, signal === undefined ? {} : { signal })
+}
+
+function edgeHubOf(variables: ExaminationParts['variables']): Hub {
+  const identity = readModuleIdentity(variables)
+  return {
+    host: identity.gatewayHostName ?? identity.iothubHostName,
+    trustBundle: (signal) => fetchTrustBundle(identity.workloadUri, signal)
+  }
+}
+
+/** With connections of its own: those of the sync may still live where new ones cannot be made. */
+async function askParent(
+  { origin, tokenName, password, otherCredentials }: ParentSettings,
+  edgeHub: Hub | undefined,
+  { variables, log }: ExaminationParts,
+  signal: AbortSignal
+): Promise<ParentAnswer> {
+  const { host } = new URL(origin)
+  // That the workload API does not answer is the hub's finding.
+  const trustBundle = await edgeHub?.trustBundle(signal).catch(() => undefined)
+  let skewSeconds: number | undefined
+  const parent = createParent({
+    origin,
+    tokenName,
+    password,
+    otherCredentials,
+    extraCertificates: trustBundle,
+    environment: variables,
+    userAgent: `causeway/${version}`,
+    onClock: (parentAhead) => (skewSeconds = -parentAhead),
+    log
+  })
+  try {
+    await parent.check(signal)
+    return { host, skewSeconds }
+  } catch (error) {
+    if (!(error instanceof ParentError)) throw error
+    return { host, skewSeconds, trouble: { code: error.code, message: error.message } }
+  } finally {
+    await parent.close()
+  }
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { SettingsInput } from '../module/settings/document.ts'
+import { CloudFixture } from '../simulator/cloud-fixture.ts'
+import { run } from './real-tools.ts'
+import type { Ran } from './world.ts'
+
+const entry = join(import.meta.dirname, '../module/main.ts')
+
+describe('module doctor', function () {
+  this.timeout(30_000)
+  let folder: string
+  let world: CloudFixture
+  let settings: SettingsInput
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'causeway-doctor-'))
+    await mkdir(join(folder, 'causeway'))
+    world = await CloudFixture.start()
+    const { username, password } = world.cloud
+      .registry('contoso')
+      .addToken('sync-token', ['repositories/*/content/read'])
+    settings = {
+      schemaVersion: '1.0',
+      parent: { endpoint: 'contoso.azurecr.io', tokenName: username, password },
+      storage: { reserveMebibytes: 0 }
+    }
+  })
+  after(async () => {
+    await world.close()
+    await rm(folder, { recursive: true })
+  })
+
+  async function doctor(given: SettingsInput | undefined, ...words: string[]): Promise<Ran> {
+    const path = join(folder, 'settings.json')
+    if (given !== undefined) await writeFile(path, JSON.stringify(given), { mode: 0o600 })
+    return run(process.execPath, [entry, 'doctor', ...words], {
+      CAUSEWAY_SETTINGS: given === undefined ? join(folder, 'absent.json') : path,
+      CAUSEWAY_DATA: folder,
+      https_proxy: world.network.proxyUrl,
+      NODE_EXTRA_CA_CERTS: world.caFile
+    })
+  }
+
+  it('finds a device well that is', async () => {
+    const { code, stdout, stderr } = await doctor(settings)
+    assert.equal(code, 0, stdout + stderr)
+    for (const check of ['volume', 'disk', 'proxy', 'parent', 'credentials', 'clock', 'settings'])
+      assert.match(stdout, new RegExp(`^ok +${check} `, 'm'))
+    assert.match(stdout, /^skipped +names +the outbound proxy resolves contoso\.azurecr\.io$/m)
+  })
+
+  it('says what is wrong and what to do, and never a password', async () => {
+    const parent = { endpoint: 'contoso.azurecr.io', tokenName: 'sync-token', password: 'not-this-one' }
+    const { code, stdout } = await doctor({ ...settings, parent }, '--json')
+    assert.equal(code, 1)
+    const findings = JSON.parse(stdout) as { check: string; outcome: string; message: string }[]
+    const wrong = findings.filter(({ outcome }) => outcome === 'failed')
+    assert.deepEqual(
+      wrong.map(({ check }) => check),
+      ['credentials']
+    )
+    assert.match(wrong[0]?.message ?? '', /sync-token/)
+    assert.doesNotMatch(stdout, /not-this-one/)
+  })
+
+  it('works where there are no settings', async () => {
+    const { code, stdout } = await doctor(undefined)
+    assert.equal(code, 1)
+    assert.match(stdout, /^failed +settings +there are no settings in .*causeway schema settings/m)
+    assert.match(stdout, /^skipped +credentials +no parent is set/m)
+  })
+})
