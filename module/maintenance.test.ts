@@ -54,7 +54,7 @@ describe('maintenance', () => {
         told.emit('line', line)
       }),
       onCollected: ({ bytes }) => freed.push(bytes),
-      onDamage: () => damaged.push('damage')
+      onDamage: (digests) => damaged.push(...digests)
     })
   })
   afterEach(() => maintenance.close())
@@ -84,7 +84,7 @@ describe('maintenance', () => {
     maintenance.scrub()
     await line
     await maintenance.close()
-    assert.deepEqual(damaged, ['damage'])
+    assert.deepEqual(damaged, [digestOf('x')])
   })
 
   it('goes on after a failure', async () => {

@@ -1,5 +1,6 @@
 import { Cron } from 'croner'
 import type { Log } from './log/log.ts'
+import type { Digest } from './oci/digest.ts'
 import { retentionOf, type RetentionSettings } from './retention.ts'
 import type { CollectionReport, ScrubReport, Storage } from './storage/storage.ts'
 
@@ -7,7 +8,7 @@ export interface MaintenanceOptions {
   readonly storage: Pick<Storage, 'collectGarbage' | 'scrub' | 'copyIndex'>
   readonly log: Log
   /** Told when a scrub has moved damaged blobs aside, so that a sync brings them again. */
-  readonly onDamage: () => void
+  readonly onDamage: (digests: readonly Digest[]) => void
   /** Told what a garbage collection has freed. */
   readonly onCollected: (report: CollectionReport) => void
   /** Milliseconds between two copies of the index. */
@@ -65,7 +66,7 @@ export class Maintenance {
       const { storage, log, onDamage } = this.#options
       const report: ScrubReport = await storage.scrub({ signal })
       log.info('scrub ended', { ...report, damaged: report.damaged.length })
-      if (report.damaged.length > 0) onDamage()
+      if (report.damaged.length > 0) onDamage(report.damaged)
     })
   }
 

@@ -87,6 +87,9 @@ export function createMetrics(parts: MetricsParts): Metrics {
       const { disk } = parts.figures()
       if (disk !== undefined) set(disk[`${part}Bytes`])
     })
+  gauge('damaged_blobs', 'Blobs that were damaged on the disk, and that nothing has replaced.', (set) =>
+    set(parts.figures().damagedBlobs)
+  )
   gauge('twin_connected', 'Whether there is a connection with edgeHub; absent without IoT Edge.', (set) => {
     const online = parts.twinOnline()
     if (online !== undefined) set(Number(online))

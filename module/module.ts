@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createAccess } from './access/access.ts'
 import { AuditLog } from './access/audit-log.ts'
 import { ClockWatch } from './clock-watch.ts'
+import { Damage } from './damage.ts'
 import { watchDisk } from './disk-watch.ts'
 import { examineModule, reserveWithoutSettings } from './examination.ts'
 import { FadingFault } from './fading-fault.ts'
@@ -114,6 +115,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     observer: (event) => {
       // A pass that had nothing to write does not prove that there is room again.
       if (event.kind !== 'content' || !event.works || !storage.disk.isFull) status.observe(event)
+      if (event.kind === 'passEnded') void damage.check()
       metrics.observe(event)
       page.observe(event)
     },
@@ -129,10 +131,15 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   })
   await pause.restore()
 
+  const damage = new Damage({ storage, status, log })
+  await damage.restore()
   const maintenance = new Maintenance({
     storage,
     log,
-    onDamage: () => void sync.syncNow('Recovery'),
+    onDamage: (digests) => {
+      void damage.add(digests)
+      void sync.syncNow('Recovery')
+    },
     onCollected: metrics.collected
   })
 
@@ -236,6 +243,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
       page.close()
       await sync.stop()
       await maintenance.close()
+      await damage.close()
       await twin?.closed
       await budget.written()
       serving.close()

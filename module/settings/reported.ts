@@ -86,6 +86,13 @@ export const reportedSchema = z.object({
     .object({ fingerprint: z.string(), tokenName: z.string().optional(), succeededAt: z.string().optional() })
     .optional()
     .describe('what the parent took last; the fingerprint is the beginning of a SHA-256 and no secret'),
+  damaged: z
+    .array(z.object({ digest: z.string(), repositories: z.array(z.string()) }))
+    .optional()
+    .describe(
+      'blobs that were damaged on the disk and are missing since, with repositories that need them; as many as fit'
+    ),
+  damagedOmitted: z.number().optional(),
   imageSets: z.record(z.string(), imageSet).default({}).describe('by name; the least ready, as many as fit'),
   imageSetsOmitted: z.number().default(0),
   images: z.array(image).default([]).describe('the worst first; as many as fit'),

@@ -42,6 +42,13 @@ export interface DiskSpace {
   readonly reserveBytes: number
 }
 
+/** Content that was damaged on the disk, and is missing since. */
+export interface DamagedBlob {
+  readonly digest: string
+  /** Those whose images need it. */
+  readonly repositories: readonly string[]
+}
+
 /** Sync was paused by hand. */
 export interface Pause {
   /** ISO 8601. */

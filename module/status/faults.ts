@@ -17,6 +17,7 @@ const table = {
   ClockSkew: ['Clock', false],
   CertificateUnusable: ['Registry', false],
   InsecureCredentials: ['Registry', false],
+  ContentDamaged: ['Content', false],
   DiskFull: ['Disk', true],
   DiskError: ['Disk', true]
 } as const satisfies Record<string, readonly [type: string, critical: boolean]>

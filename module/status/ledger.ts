@@ -1,5 +1,5 @@
 import type { ConnectionState, ReportedInput } from '../settings/reported.ts'
-import type { CredentialNews, DiskSpace, ImageNews, PassNews, Pause, StatusNews } from './events.ts'
+import type { CredentialNews, DamagedBlob, DiskSpace, ImageNews, PassNews, Pause, StatusNews } from './events.ts'
 import { FaultBook } from './fault-book.ts'
 import { contentFault, contentFaults, parentFault, parentFaults, type FaultCode } from './faults.ts'
 import { fit } from './fit.ts'
@@ -10,6 +10,10 @@ import type { ChangeKind, DesiredStatus, Figures, Health, ImageQuery, Status, St
 const schemaVersion = '1.0'
 /** The part of the disk that has to come or go before that alone is worth a report. */
 const noticeableDisk = 0.05
+
+/** Damaged blobs that a report names, and repositories with each: some of 24 KB. */
+const mostDamaged = 5
+const mostHolders = 2
 
 /** All of it, kept as it is told. */
 export class Ledger implements Status {
@@ -24,6 +28,7 @@ export class Ledger implements Status {
   #disk: DiskSpace | undefined
   #diskTold: DiskSpace | undefined
   #credential: CredentialNews | undefined
+  #damaged: readonly DamagedBlob[] = []
   #nextSyncAt: string | undefined
   #windowEndsAt: string | undefined
   #bytes: { readonly bytesDone: number; readonly bytesTotal: number } | undefined
@@ -120,6 +125,19 @@ export class Ledger implements Status {
     this.#notify('progress')
   }
 
+  setDamaged(damaged: readonly DamagedBlob[]): void {
+    this.#damaged = damaged
+    const { length } = damaged
+    // Without names: whoever is on the network may look at /healthz.
+    if (length === 0) this.#faults.clear('ContentDamaged')
+    else
+      this.#faults.set(
+        'ContentDamaged',
+        `${length} ${length === 1 ? 'blob was' : 'blobs were'} damaged on the disk and moved aside; sync brings again what the parent has, and what was pushed here must be pushed again: "damaged" names the repositories`
+      )
+    this.#tell()
+  }
+
   setCredential(credential: CredentialNews | undefined): void {
     this.#credential = credential
     this.#tell()
@@ -157,7 +175,8 @@ export class Ledger implements Status {
         },
         ...(this.#paused === undefined ? {} : { paused: this.#paused }),
         ...(this.#disk === undefined ? {} : { disk: this.#disk }),
-        ...(this.#credential === undefined ? {} : { credential: this.#credential })
+        ...(this.#credential === undefined ? {} : { credential: this.#credential }),
+        ...reportedDamage(this.#damaged)
       },
       sets: this.#setsByReadiness(),
       images: this.#images.worstFirst(),
@@ -189,6 +208,7 @@ export class Ledger implements Status {
       connectionState: this.#connectionState(),
       paused: this.#paused !== undefined,
       disk: this.#disk,
+      damagedBlobs: this.#damaged.length,
       lastSync: this.#lastSync
     }
   }
@@ -275,6 +295,7 @@ export class Ledger implements Status {
       this.#imageSets,
       this.#paused,
       this.#credential?.fingerprint,
+      this.#damaged.length,
       sync?.state,
       sync === undefined || isRoutine(sync.trigger) ? undefined : [sync.trigger, sync.startedAt]
     ])
@@ -288,6 +309,15 @@ function isRoutine(trigger: PassNews['trigger']): boolean {
 /** Microsoft's word for a pass whose window ended before everything was here is `TimedOut`. */
 function reportedPass({ windowEnded, ...pass }: PassNews): NonNullable<ReportedInput['sync']> {
   return windowEnded === true ? { ...pass, state: 'TimedOut' } : pass
+}
+
+function reportedDamage(damaged: readonly DamagedBlob[]): Pick<ReportedInput, 'damaged' | 'damagedOmitted'> {
+  if (damaged.length === 0) return {}
+  const told = damaged.slice(0, mostDamaged).map(({ digest, repositories }) => ({
+    digest,
+    repositories: repositories.slice(0, mostHolders)
+  }))
+  return { damaged: told, damagedOmitted: damaged.length - told.length }
 }
 
 function missing({ ready, total }: ImageCounts): number {

@@ -55,6 +55,12 @@ function fill(status: Status, { images, name, reason, sets, description, errors 
     }))
   })
   status.observe({ kind: 'progress', bytesDone: 1, bytesTotal: 2 ** 50 })
+  status.setDamaged(
+    Array.from({ length: 50 }, () => ({
+      digest: `sha512:${'a'.repeat(128)}`,
+      repositories: Array.from({ length: 9 }, () => 'r'.repeat(255))
+    }))
+  )
   for (const code of faultCodes) status.setFault(code, description)
   status.setDesired({
     lastDesiredVersion: 2 ** 40,

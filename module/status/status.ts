@@ -1,6 +1,6 @@
 import type { Log } from '../log/log.ts'
 import type { ConnectionState, ReportedInput } from '../settings/reported.ts'
-import type { CredentialNews, DiskSpace, ImageNews, PassNews, Pause, StatusNews } from './events.ts'
+import type { CredentialNews, DamagedBlob, DiskSpace, ImageNews, PassNews, Pause, StatusNews } from './events.ts'
 import type { FaultCode } from './faults.ts'
 import type { ImageCounts } from './images.ts'
 import { Ledger } from './ledger.ts'
@@ -47,6 +47,7 @@ export interface Figures {
   readonly connectionState: ConnectionState
   readonly paused: boolean
   readonly disk: DiskSpace | undefined
+  readonly damagedBlobs: number
   readonly lastSync: PassNews | undefined
 }
 
@@ -68,6 +69,8 @@ export interface Status {
   setImageSets(names: readonly string[]): void
   setPaused(pause: Pause | undefined): void
   setDisk(disk: DiskSpace): void
+  /** What was damaged on the disk, and nothing has replaced. */
+  setDamaged(damaged: readonly DamagedBlob[]): void
   setCredential(credential: CredentialNews | undefined): void
   /** What to report to the twin: always valid, below 24 KB, with the worst images first where not all fit. */
   snapshot(): ReportedInput
