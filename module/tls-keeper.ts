@@ -91,7 +91,7 @@ export class TlsKeeper {
       if (fetch === undefined) throw new Error('this module does not run under IoT Edge; use registry.tls with files')
       return fetch(AbortSignal.any([signal, AbortSignal.timeout(fetchPatience)]))
     })
-    return this.#wait(renewed ? Math.max(this.#dueIn(), retryAfter) : retryAfter)
+    return this.#wait(renewed ? Math.max(this.#dueIn(), Math.min(retryAfter, this.#life() / 10)) : retryAfter)
   }
 
   #wait(milliseconds: number): number {
@@ -120,6 +120,12 @@ export class TlsKeeper {
       report(`${what} cannot be used (${reason}); ${meanwhile}`)
       return false
     }
+  }
+
+  /** Milliseconds. One that IoT Edge's own certificate left little of is renewed soon, but not without pause. */
+  #life(): number {
+    const { validFrom, validTo } = new X509Certificate(this.#pair?.certificate ?? '')
+    return Math.max(Date.parse(validTo) - Date.parse(validFrom), 10_000)
   }
 
   /** Milliseconds until the certificate in use should be replaced; 0 or less where it is due. */

@@ -51,13 +51,16 @@ export class CertificateAuthority {
   }
 
   /** Issues a server certificate for DNS names (wildcards too) and IP addresses; the first is the common name. */
-  async issue(hosts: readonly [string, ...string[]], days = 7): Promise<ServerCertificate> {
+  async issue(
+    hosts: readonly [string, ...string[]],
+    { from = new Date(Date.now() - day), to = new Date(Date.now() + 7 * day) }: { from?: Date; to?: Date } = {}
+  ): Promise<ServerCertificate> {
     const keys = await generateKeys()
     const certificate = await X509CertificateGenerator.create({
       subject: `CN=${hosts[0]}`,
       issuer: this.#issuer.subject,
-      notBefore: new Date(Date.now() - day),
-      notAfter: new Date(Date.now() + days * day),
+      notBefore: from,
+      notAfter: to,
       signingKey: this.#keys.privateKey,
       publicKey: keys.publicKey,
       signingAlgorithm: algorithm,

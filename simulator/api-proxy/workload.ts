@@ -1,3 +1,5 @@
+import { Agent, fetch } from 'undici'
+
 const timeoutMs = 30_000
 const apiVersion = '2019-01-30'
 
@@ -38,8 +40,11 @@ export async function fetchIdentity(
 }
 
 async function ask(base: string, path: string, body?: object): Promise<unknown> {
-  const url = new URL(`${path}?api-version=${apiVersion}`, base)
+  const { protocol, pathname: socketPath } = new URL(base)
+  const isSocket = protocol === 'unix:'
+  const url = new URL(`${path}?api-version=${apiVersion}`, isSocket ? 'http://localhost/' : base)
   const answer = await fetch(url, {
+    ...(isSocket ? { dispatcher: new Agent({ connect: { socketPath } }) } : {}),
     ...(body === undefined
       ? {}
       : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),

@@ -5,6 +5,7 @@ import iot from 'azure-iot-device'
 import type { DeviceMethodRequest, DeviceMethodResponse, ModuleClient, Twin } from 'azure-iot-device'
 import { Mqtt } from 'azure-iot-device-mqtt'
 import mqtt from 'mqtt'
+import { Agent, fetch, type RequestInit, type Response } from 'undici'
 import { CertificateAuthority } from '../certificates.ts'
 import { TwinStore } from '../twins.ts'
 import { sign } from './identities.ts'
@@ -75,9 +76,14 @@ describe('the pretend edgeHub', () => {
     return opened
   }
 
+  function workload(path: string, init: RequestInit = {}): Promise<Response> {
+    const dispatcher = new Agent({ connect: { socketPath: new URL(hub.workloadUrl).pathname } })
+    return fetch(`http://localhost/${path}`, { ...init, dispatcher })
+  }
+
   async function signWith(environment: Record<string, string>, data: string): Promise<string> {
     const { IOTEDGE_MODULEGENERATIONID: generation = '' } = environment
-    const response = await fetch(`${hub.workloadUrl}modules/modA/genid/${generation}/sign?api-version=2018-06-28`, {
+    const response = await workload(`modules/modA/genid/${generation}/sign?api-version=2018-06-28`, {
       method: 'POST',
       body: JSON.stringify({ keyId: 'primary', algo: 'HMACSHA256', data: Buffer.from(data).toString('base64') })
     })
@@ -86,10 +92,10 @@ describe('the pretend edgeHub', () => {
 
   describe('the workload API', () => {
     it('gives the trust bundle, and wants an api-version', async () => {
-      const good = await fetch(`${hub.workloadUrl}trust-bundle?api-version=2018-06-28`)
+      const good = await workload(`trust-bundle?api-version=2018-06-28`)
       assert.equal(good.headers.get('content-type'), 'application/json')
       assert.deepEqual(await good.json(), { certificate: authority.certificate })
-      const bad = await fetch(`${hub.workloadUrl}trust-bundle`)
+      const bad = await workload(`trust-bundle`)
       assert.equal(bad.status, 400)
       assert.match(((await bad.json()) as { message: string }).message, /api-version/)
     })
@@ -98,7 +104,7 @@ describe('the pretend edgeHub', () => {
       const a = hub.moduleEnvironment('modA')
       const b = hub.moduleEnvironment('modB')
       const ask = (module: string, generation: string | undefined) =>
-        fetch(`${hub.workloadUrl}modules/${module}/genid/${generation ?? ''}/sign?api-version=2018-06-28`, {
+        workload(`modules/${module}/genid/${generation ?? ''}/sign?api-version=2018-06-28`, {
           method: 'POST',
           body: JSON.stringify({ keyId: 'primary', algo: 'HMACSHA256', data: 'eA==' })
         })
@@ -114,15 +120,15 @@ describe('the pretend edgeHub', () => {
 
     it('issues server certificates of its authority', async () => {
       const { IOTEDGE_MODULEGENERATIONID: generation = '' } = hub.moduleEnvironment('modA')
-      const url = `${hub.workloadUrl}modules/modA/genid/${generation}/certificate/server?api-version=2018-06-28`
+      const url = `modules/modA/genid/${generation}/certificate/server?api-version=2018-06-28`
       const body = { commonName: 'registry.local', expiration: new Date(Date.now() + 86_400_000).toISOString() }
-      const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
+      const response = await workload(url, { method: 'POST', body: JSON.stringify(body) })
       assert.equal(response.status, 201)
       const answer = (await response.json()) as { privateKey: { type: string; bytes: string }; certificate: string }
       assert.equal(answer.privateKey.type, 'key')
       assert.match(answer.certificate, /BEGIN CERTIFICATE/)
-      assert.equal((await fetch(url, { method: 'POST', body: '{"commonName":"x"}' })).status, 400)
-      assert.equal((await fetch(url, { method: 'POST', body: 'no' })).status, 400)
+      assert.equal((await workload(url, { method: 'POST', body: '{"commonName":"x"}' })).status, 400)
+      assert.equal((await workload(url, { method: 'POST', body: 'no' })).status, 400)
     })
   })
 

@@ -165,6 +165,11 @@ export class EdgeHub extends EventEmitter<EdgeHubEvents> {
     this.#workload.stall(stalled)
   }
 
+  /** Server certificates of the workload API last no longer than this, in milliseconds. */
+  shortenCertificates(milliseconds: number): void {
+    this.#workload.shortenCertificates(milliseconds)
+  }
+
   async close(): Promise<void> {
     this.#methods.close()
     this.#twinService.close()

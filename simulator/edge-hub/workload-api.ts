@@ -1,12 +1,15 @@
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { CertificateAuthority } from '../certificates.ts'
 import { sign, type Identities, type ModuleIdentity } from './identities.ts'
 
 const apiVersions = ['2018-06-28', '2019-01-30', '2020-07-07', '2020-10-10', '2021-12-07']
 const day = 86_400_000
+const socketName = 'workload.sock'
 
 export interface WorkloadOptions {
   readonly identities: Identities
@@ -23,29 +26,39 @@ class WorkloadError extends Error {
 }
 
 /**
- * The IoT Edge workload API, over HTTP on loopback where a device has a Unix socket: whoever reaches it may sign for any
- * module whose generation they know.
+ * The IoT Edge workload API, over HTTP on a Unix socket as on a device: whoever reaches it may sign for any module whose
+ * generation they know.
  */
 export class WorkloadApi {
   readonly #options: WorkloadOptions
   readonly #server: Server
+  readonly #folder: string
   #stalled: PromiseWithResolvers<undefined> | undefined
+  /** Milliseconds. */
+  #longestCertificate = Infinity
 
-  private constructor(options: WorkloadOptions) {
+  private constructor(options: WorkloadOptions, folder: string) {
     this.#options = options
+    this.#folder = folder
     this.#server = createServer((request, response) => void this.#serve(request, response))
   }
 
   static async start(options: WorkloadOptions): Promise<WorkloadApi> {
-    const api = new WorkloadApi(options)
-    api.#server.listen(0, '127.0.0.1')
+    // A folder of its own, and a short one: the path of a socket takes 107 bytes.
+    const api = new WorkloadApi(options, await mkdtemp(join(tmpdir(), 'cw-workload-')))
+    api.#server.listen(join(api.#folder, socketName))
     await once(api.#server, 'listening')
     return api
   }
 
-  /** `http://127.0.0.1:port/`, for `IOTEDGE_WORKLOADURI`. */
+  /** `unix:///…`, for `IOTEDGE_WORKLOADURI`. */
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`
+    return `unix://${join(this.#folder, socketName)}`
+  }
+
+  /** Server certificates last no longer than this: aziot-edged shortens them to what its own certificate has left. */
+  shortenCertificates(milliseconds: number): void {
+    this.#longestCertificate = milliseconds
   }
 
   /** While stalled it takes requests and answers none; afterwards it answers them all, late. */
@@ -62,6 +75,7 @@ export class WorkloadApi {
     this.#server.close()
     this.#server.closeAllConnections()
     await closed
+    await rm(this.#folder, { recursive: true })
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -117,13 +131,12 @@ export class WorkloadApi {
     if (typeof commonName !== 'string' || commonName === '') throw new WorkloadError(400, 'commonName is missing')
     if (Number.isNaN(until)) throw new WorkloadError(400, 'expiration must be a date')
     // aziot-edged adds the module's own name to whatever the module asked for.
-    const days = Math.max(1, Math.ceil((until - this.#options.now()) / day))
-    const { cert, key } = await this.#options.authority.issue([commonName, identity.moduleId.toLowerCase()], days)
-    return {
-      privateKey: { type: 'key', bytes: key },
-      certificate: cert,
-      expiration: new Date(this.#options.now() + days * day).toISOString()
-    }
+    const from = new Date()
+    const life = Math.min(Math.max(until - this.#options.now(), day), this.#longestCertificate)
+    const to = new Date(from.getTime() + life)
+    const hosts = [commonName, identity.moduleId.toLowerCase()] as const
+    const { cert, key } = await this.#options.authority.issue(hosts, { from, to })
+    return { privateKey: { type: 'key', bytes: key }, certificate: cert, expiration: to.toISOString() }
   }
 }
 
