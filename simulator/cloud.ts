@@ -61,6 +61,8 @@ export interface CloudRegistry extends Pick<PretendRegistry, 'push' | 'pushImage
   readonly requests: readonly LoggedRequest[]
   /** Makes or replaces a token with a scope map of its own, and gives its first password. */
   addToken(name: string, actions: readonly string[]): { readonly username: string; readonly password: string }
+  /** Whether the registry takes this password of this token now. */
+  accepts(token: string, password: string): boolean
   setTokenStatus(name: string, status: 'enabled' | 'disabled'): void
   /** Sets what a site would report of a connected registry. */
   reportConnectedRegistry(name: string, state: Partial<Pick<ConnectedRegistry, 'activation' | 'connectionState'>>): void
@@ -254,6 +256,7 @@ function createHandle(member: Member, context: ArmContext, server: CloudServer):
     digestOf: (...parameters) => registry.digestOf(...parameters),
     tags: (...parameters) => registry.tags(...parameters),
     addToken: (name, actions) => addToken(context, state, name, actions),
+    accepts: (token, password) => facts.directory.authenticate(token, password) !== undefined,
     setTokenStatus(name, status) {
       need(state.tokens, name).status = status
     },
@@ -292,6 +295,7 @@ function defaultArmKnobs(): ArmKnobs {
     specMode: false,
     registryPatch: 'asynchronous',
     passwordReplication: 0,
+    cut: undefined,
     faults: []
   }
 }

@@ -43,8 +43,16 @@ const registryVersions = ['2019-05-01', '2021-09-01', '2022-12-01', '2023-07-01'
  */
 export function arm(context: ArmContext, entraTokens: EntraTokens): Host {
   return async (exchange) => {
+    const { cut } = context.knobs
+    if (cut !== undefined) cut.calls -= 1
+    if (cut !== undefined && cut.calls < 0) {
+      exchange.response.destroy()
+      return
+    }
     try {
-      send(exchange, await route(exchange, context, entraTokens))
+      const reply = await route(exchange, context, entraTokens)
+      if (cut?.calls === 0 && cut.lastReply === 'is lost') exchange.response.destroy()
+      else send(exchange, reply)
     } catch (error) {
       const refused = error instanceof BodyTooLarge ? new ArmError('RequestEntityTooLarge', error.message) : error
       if (!(refused instanceof ArmError)) throw error

@@ -10,6 +10,11 @@ export interface ArmKnobs extends OperationKnobs {
   registryPatch: 'asynchronous' | 'synchronous'
   /** Seconds until a new password works; the one before it works until then. */
   passwordReplication: number
+  /**
+   * Lets so many more calls through, then cuts the link: of the last of them the reply is lost where asked, and later ones
+   * never arrive.
+   */
+  cut: { calls: number; readonly lastReply: 'arrives' | 'is lost' } | undefined
   /** The next calls that match answer with this instead; `times` counts down. */
   faults: {
     readonly method: string
