@@ -38,6 +38,8 @@ const table = {
   SECRETS_KEY_INVALID: 'error',
   SECRETS_KEY_WRONG: 'error',
   SECRET_MISSING: 'error',
+  IMPORT_INVALID: 'invalid',
+  IMPORT_UNREADABLE: 'error',
   PASSWORD_HELD_ELSEWHERE: 'conflict',
   PASSWORD_SUPERSEDED: 'conflict',
   CONNECTED_REGISTRY_DIFFERS: 'conflict',

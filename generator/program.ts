@@ -166,6 +166,13 @@ function createProgram(io: Io, act: Runner): Command {
       act(options, async (context) => (await import('./commands/secrets.ts')).secretsShow(context, token, options))
     )
 
+  common(secrets.command('import'))
+    .description('keep passwords that az acr token create or credential generate printed')
+    .argument('[file]', 'what it printed, or a plain secrets file of an earlier release; - for stdin', '-')
+    .action((file: string, options: CommonOptions) =>
+      act(options, async (context) => (await import('./commands/secrets.ts')).secretsImport(context, file))
+    )
+
   program
     .command('schema')
     .description('print a JSON Schema, for editors')

@@ -1,5 +1,10 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { wantedOf } from '../acr/wanted.ts'
 import type { CommonOptions, Context } from '../context.ts'
 import { GeneratorError } from '../errors.ts'
+import { importPasswords, readImport } from '../secrets/import.ts'
 import { currentSlot, type Slot } from '../secrets/store.ts'
 
 export interface SecretsShowOptions extends CommonOptions {
@@ -18,4 +23,37 @@ export async function secretsShow(context: Context, token: string, options: Secr
       `no password of token ${token}${options.slot === undefined ? '' : ` in ${options.slot}`} is in ${store.place}; run causeway provision`
     )
   context.io.stdout.write(`${record.value}\n`)
+}
+
+/**
+ * Keeps passwords that somebody else had Azure make, from what az printed.
+ *
+ * @param file - is stdin
+ */
+export async function secretsImport(context: Context, file: string): Promise<void> {
+  const site = await context.site()
+  const found = readImport(await readInput(context, file), file === '-' ? 'stdin' : file, site.loginServer)
+  for (const { password } of found) context.redaction.add(password.value)
+  const known = new Set(wantedOf(site).tokens.map(({ name }) => name.toLowerCase()))
+  for (const token of new Set(found.map((each) => each.token)))
+    if (!known.has(token.toLowerCase()))
+      context.stderr.write(`the site file has no token ${token}; its passwords are kept all the same\n`)
+  const store = await context.secrets(site, 'write')
+  for (const { token, slot, outcome } of await importPasswords(store, found))
+    context.stdout.write(`${outcome.padEnd(9)} password ${token}/${slot}\n`)
+}
+
+async function readInput(context: Context, file: string): Promise<Buffer> {
+  const { stdin, workingFolder } = context.io
+  if (file === '-') {
+    if (stdin === undefined || stdin.isTTY === true)
+      throw new GeneratorError('USAGE', 'nothing comes in on stdin: pipe what az printed into this, or name a file')
+    return buffer(stdin)
+  }
+  try {
+    return await readFile(resolve(workingFolder, file))
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'error'
+    throw new GeneratorError('IMPORT_UNREADABLE', `${file} cannot be read (${code})`, { cause })
+  }
 }

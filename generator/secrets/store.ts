@@ -144,10 +144,14 @@ export class SecretStore implements Secrets {
     await this.#put(token, { [slot]: { state: 'pending', since: now.toISOString() } })
   }
 
-  /** Keeps a password with its hash: hashing salts, so it is done once and generating twice gives the same bytes. */
-  async keep(token: string, slot: Slot, password: NewPassword): Promise<void> {
+  /**
+   * Keeps a password with its hash: hashing salts, so it is done once and generating twice gives the same bytes.
+   *
+   * @param known the hash, where it was made before
+   */
+  async keep(token: string, slot: Slot, password: NewPassword, known?: string): Promise<void> {
     const { value, creationTime, expiry } = password
-    const hash = await hashPassword(value)
+    const hash = known ?? (await hashPassword(value))
     const times = expiry === undefined ? { creationTime } : { creationTime, expiry }
     await this.#put(token, { [slot]: { state: 'stored', value, hash, ...times } })
   }
