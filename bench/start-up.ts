@@ -1,17 +1,19 @@
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../module/oci/digest.ts'
 import { mediaTypes } from '../module/oci/media-types.ts'
 import { parseRepository, parseTag } from '../module/oci/name.ts'
 import { openStorage } from '../module/storage/open-storage.ts'
 import type { IndexChange } from '../module/storage/storage.ts'
-import { cores, end, freePort, residentMebibytes, start } from './processes.ts'
+import { bundle } from '../packaging/bundle.ts'
+import { cores, cpuSeconds, end, freePort, residentMebibytes, start } from './processes.ts'
 import type { Candidate } from './servers.ts'
 
-/** Milliseconds to the first answer, and MiB in memory a second later. */
+/** Milliseconds to the first answer, those of a core that went into it, and MiB in memory a second later. */
 export interface StartUp {
   readonly name: string
   readonly milliseconds: number
+  readonly cpuMilliseconds: number
   readonly mebibytes: number
 }
 
@@ -19,48 +21,64 @@ const repositories = 1000
 const tagsPerRepository = 10
 
 /** A start of an empty `node:http` server, of the registry, and of the registry with 10,000 tags in 1,000 repositories. */
-export async function startUps(folder: string, candidate: Candidate): Promise<StartUp[]> {
+export async function startUps(folder: string, { name }: Pick<Candidate, 'name'>): Promise<StartUp[]> {
+  const program = join(folder, 'bundle')
+  await bundle('module', program)
   const empty = await mkdtemp(join(folder, 'empty-'))
   const full = await mkdtemp(join(folder, 'full-'))
-  await fill(join(full, 'data'))
+  await fill(join(full, 'data/causeway'))
   return [
     await emptyServer(),
-    await measure(`${candidate.name}, nothing in it`, () => candidate.start(empty, cores.server)),
-    await measure(`${candidate.name}, ${repositories * tagsPerRepository} tags`, () =>
-      candidate.start(full, cores.server)
-    )
+    await registry(`${name}, nothing in it`, program, empty),
+    await registry(`${name}, ${repositories * tagsPerRepository} tags`, program, full)
   ]
 }
 
 async function emptyServer(): Promise<StartUp> {
   const port = await freePort()
   const code = `require('node:http').createServer((_, response) => response.end()).listen(${port}, '127.0.0.1')`
-  return measure('an empty node:http server', async () => {
-    const child = start(process.execPath, ['-e', code], cores.server)
-    await Promise.resolve()
-    return { port, pid: child.pid ?? 0, stop: () => end(child) }
+  return measure('an empty node:http server', ['-e', code], port)
+}
+
+/** As on a device: from the bundle. */
+async function registry(name: string, program: string, folder: string): Promise<StartUp> {
+  const port = await freePort()
+  const settings = join(folder, 'settings.json')
+  await writeFile(settings, JSON.stringify({ schemaVersion: '1.0', logLevel: 'Warning' }))
+  return measure(name, [join(program, 'main.js')], port, {
+    CAUSEWAY_SETTINGS: settings,
+    CAUSEWAY_DATA: join(folder, 'data'),
+    CAUSEWAY_LISTEN: `127.0.0.1:${port}`
   })
 }
 
-interface Started {
-  readonly port: number
-  readonly pid: number
-  stop(): Promise<void>
+async function measure(
+  name: string,
+  words: readonly string[],
+  port: number,
+  variables: Readonly<Record<string, string>> = {}
+): Promise<StartUp> {
+  const began = performance.now()
+  const child = start(process.execPath, words, cores.server, variables)
+  const pid = child.pid ?? 0
+  try {
+    while (!(await answers(port))) {
+      if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    const milliseconds = performance.now() - began
+    const cpuMilliseconds = 1000 * cpuSeconds(pid)
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    return { name, milliseconds, cpuMilliseconds, mebibytes: residentMebibytes(pid) }
+  } finally {
+    await end(child)
+  }
 }
 
-async function measure(name: string, begin: () => Promise<Started>): Promise<StartUp> {
-  const began = performance.now()
-  const server = await begin()
-  for (;;) {
-    const reply = await fetch(`http://127.0.0.1:${server.port}/healthz`).catch(() => undefined)
-    if (reply !== undefined) break
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-  const milliseconds = performance.now() - began
-  await new Promise((resolve) => setTimeout(resolve, 1000))
-  const mebibytes = residentMebibytes(server.pid)
-  await server.stop()
-  return { name, milliseconds, mebibytes }
+async function answers(port: number): Promise<boolean> {
+  const reply = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined)
+  await reply?.arrayBuffer()
+  return reply?.ok === true
 }
 
 /** Every tag names one and the same manifest: what is read at a start are names, not bytes. */

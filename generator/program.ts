@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { readFileSync } from 'node:fs'
+import packageJson from '../package.json' with { type: 'json' }
 import type { ConfigureOptions } from './commands/configure.ts'
 import type { DeployOptions } from './commands/deploy.ts'
 import type { GenerateCommandOptions } from './commands/generate.ts'
@@ -54,7 +54,7 @@ type Outcome = ExitCode | void
 function createProgram(io: Io, act: Runner): Command {
   const program = new Command('causeway')
     .description('Connected registries for Azure IoT Edge: what they need in the cloud, their deployments and settings')
-    .version(version(), '--version', 'print the version')
+    .version(packageJson.version, '--version', 'print the version')
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .addHelpText('after', `\n${environmentHelp}`)
@@ -228,9 +228,4 @@ function seconds(text: string): number {
 
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value]
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

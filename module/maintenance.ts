@@ -98,7 +98,7 @@ export class Maintenance {
   }
 
   #schedule(pattern: string, work: () => boolean): void {
-    this.#schedules.push(new Cron(pattern, { timezone: 'UTC', unref: true }, () => void work()))
+    this.#schedules.push(new Cron(pattern, { utcOffset: 0, unref: true }, () => void work()))
   }
 
   #unschedule(): void {

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { Log } from './log/log.ts'
 import type { Handler } from './registry/server.ts'
 import type { RequestCount } from './request-count.ts'
@@ -30,8 +30,83 @@ export interface Metrics {
   readonly handle: Handler
 }
 
+/** What is counted as it happens. */
+const counters = {
+  passes: { name: 'sync_passes_total', help: 'Sync passes that ended.', labelNames: ['trigger', 'state'] },
+  fetchedBytes: {
+    name: 'sync_fetched_bytes_total',
+    help: 'Bytes of blobs that came from the parent.',
+    labelNames: []
+  },
+  freedBytes: {
+    name: 'garbage_freed_bytes_total',
+    help: 'Bytes that garbage collection has freed.',
+    labelNames: []
+  },
+  removed: {
+    name: 'garbage_removed_total',
+    help: 'What garbage collection has removed: tags by the retention rules, and what nothing names any more.',
+    labelNames: ['kind']
+  }
+} as const satisfies Record<string, { name: string; help: string; labelNames: readonly string[] }>
+
 /** Everything is asked for when somebody looks: a device that nobody scrapes pays nothing. */
 export function createMetrics(parts: MetricsParts): Metrics {
+  const tally = new Tally()
+  let page: Promise<Registry> | undefined
+  return {
+    observe: (news) => {
+      if (news.kind !== 'passEnded') return
+      tally.add(counters.passes.name, 1, { trigger: news.result.trigger, state: news.result.state })
+      tally.add(counters.fetchedBytes.name, news.bytesFetched ?? 0)
+    },
+    collected: ({ bytes, tags, manifests, blobs }) => {
+      tally.add(counters.freedBytes.name, bytes)
+      for (const [kind, count] of Object.entries({ tag: tags, manifest: manifests, blob: blobs }))
+        tally.add(counters.removed.name, count, { kind })
+    },
+    handle: (request, response) => {
+      if (request.url?.split('?', 1)[0] !== '/metrics') return false
+      request.resume()
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.writeHead(405, { allow: 'GET, HEAD' }).end()
+        return true
+      }
+      const respond = async (): Promise<void> => {
+        const registry = await (page ??= definePage(parts, tally))
+        const text = await registry.metrics()
+        response.writeHead(200, { 'content-type': registry.contentType, 'cache-control': 'no-store' })
+        response.end(request.method === 'HEAD' ? undefined : text)
+      }
+      respond().catch((error: unknown) => {
+        parts.log.error('metrics cannot be told', { reason: String(error) })
+        response.writeHead(500).end()
+      })
+      return true
+    }
+  }
+}
+
+type Labels = Readonly<Record<string, string>>
+
+/** Counts until somebody looks: the library that writes the page takes a good part of a start to load. */
+class Tally {
+  readonly #counts = new Map<string, Map<string, { readonly labels: Labels; readonly value: number }>>()
+
+  add(counter: string, value: number, labels: Labels = {}): void {
+    const counts = this.#counts.get(counter) ?? new Map<string, { labels: Labels; value: number }>()
+    const key = Object.values(labels).join()
+    counts.set(key, { labels, value: value + (counts.get(key)?.value ?? 0) })
+    this.#counts.set(counter, counts)
+  }
+
+  of(counter: string): readonly { readonly labels: Labels; readonly value: number }[] {
+    return [...(this.#counts.get(counter)?.values() ?? [])]
+  }
+}
+
+async function definePage(parts: MetricsParts, tally: Tally): Promise<Registry> {
+  const { Counter, Gauge, Registry } = await import('prom-client')
   const registry = new Registry()
   const registers = [registry]
   const gauge = (name: string, help: string, read: (set: Set) => void, labels: readonly string[] = []): void => {
@@ -116,28 +191,17 @@ export function createMetrics(parts: MetricsParts): Metrics {
       for (const { method, status, count } of parts.requests()) this.inc({ method, status }, count)
     }
   })
-  const passes = new Counter({
-    name: 'causeway_sync_passes_total',
-    help: 'Sync passes that ended.',
-    labelNames: ['trigger', 'state'],
-    registers
-  })
-  const fetched = new Counter({
-    name: 'causeway_sync_fetched_bytes_total',
-    help: 'Bytes of blobs that came from the parent.',
-    registers
-  })
-  const freedBytes = new Counter({
-    name: 'causeway_garbage_freed_bytes_total',
-    help: 'Bytes that garbage collection has freed.',
-    registers
-  })
-  const freed = new Counter({
-    name: 'causeway_garbage_removed_total',
-    help: 'What garbage collection has removed: tags by the retention rules, and what nothing names any more.',
-    labelNames: ['kind'],
-    registers
-  })
+  for (const { name, help, labelNames } of Object.values(counters))
+    new Counter({
+      name: `causeway_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        for (const { labels, value } of tally.of(name)) this.inc(labels, value)
+      }
+    })
   new Gauge({
     name: 'process_resident_memory_bytes',
     help: 'Resident memory size in bytes.',
@@ -152,37 +216,7 @@ export function createMetrics(parts: MetricsParts): Metrics {
     registers
   }).set(Math.round(performance.timeOrigin / 1000))
 
-  return {
-    observe: (news) => {
-      if (news.kind !== 'passEnded') return
-      passes.inc({ trigger: news.result.trigger, state: news.result.state })
-      fetched.inc(news.bytesFetched ?? 0)
-    },
-    collected: ({ bytes, tags, manifests, blobs }) => {
-      freedBytes.inc(bytes)
-      for (const [kind, count] of Object.entries({ tag: tags, manifest: manifests, blob: blobs }))
-        freed.inc({ kind }, count)
-    },
-    handle: (request, response) => {
-      if (request.url?.split('?', 1)[0] !== '/metrics') return false
-      request.resume()
-      if (request.method !== 'GET' && request.method !== 'HEAD') {
-        response.writeHead(405, { allow: 'GET, HEAD' }).end()
-        return true
-      }
-      registry
-        .metrics()
-        .then((text) => {
-          response.writeHead(200, { 'content-type': registry.contentType, 'cache-control': 'no-store' })
-          response.end(request.method === 'HEAD' ? undefined : text)
-        })
-        .catch((error: unknown) => {
-          parts.log.error('metrics cannot be told', { reason: String(error) })
-          response.writeHead(500).end()
-        })
-      return true
-    }
-  }
+  return registry
 }
 
 type Set = (value: number, labels?: Record<string, string>) => void

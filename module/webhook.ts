@@ -1,4 +1,3 @@
-import { request } from 'undici'
 import { createOutbound, defaultTimeouts, type Outbound } from './parent/outbound.ts'
 import { version } from './version.ts'
 
@@ -25,9 +24,11 @@ export class Webhook {
   /** @throws where no 2xx came back; never with the URL, which may hold a key */
   readonly post = async (url: URL, body: unknown, signal: AbortSignal): Promise<void> => {
     this.#outbound ??= createOutbound(this.#variables, this.#trustBundle, defaultTimeouts)
-    const answer = await request(url, {
+    const dispatcher = await this.#outbound.dispatcher(url)
+    const answer = await dispatcher.request({
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
       method: 'POST',
-      dispatcher: this.#outbound.dispatcher(url),
       // As Event Grid's own deliveries, which receivers tell by this header.
       headers: {
         'content-type': 'application/json; charset=utf-8',

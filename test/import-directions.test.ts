@@ -26,8 +26,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   module: ['module/*'],
   generator: ['module/oci', 'module/settings'],
   simulator: ['module/oci', 'module/storage'],
-  bench: ['module/oci', 'module/settings', 'module/storage'],
+  bench: ['module/oci', 'module/settings', 'module/storage', 'packaging'],
   demo: [],
+  packaging: [],
   test: ['*']
 }
 
@@ -51,7 +52,7 @@ interface Arrow {
 }
 
 function arrows(): Arrow[] {
-  const files = globSync('{module,generator,simulator,bench,demo,test}/**/*.ts', { cwd: root }).filter(
+  const files = globSync('{module,generator,simulator,bench,demo,packaging,test}/**/*.ts', { cwd: root }).filter(
     (file) => !file.endsWith('.test.ts')
   )
   return files.flatMap((file) =>

@@ -3,17 +3,22 @@ import { join } from 'node:path'
 import type { SettingsInput } from '../module/settings/document.ts'
 import { Program, type Variables } from './real-tools.ts'
 
-const entry = join(import.meta.dirname, '../module/main.ts')
+const source = join(import.meta.dirname, '../module/main.ts')
 
 /** The module as a person starts it without IoT Edge: a settings file, a data folder, and an address. */
 export class LoneModule {
   readonly settings: string
   readonly #data: string
+  readonly #command: readonly [program: string, entry: string]
   #program: Program | undefined
   #origin = ''
 
-  /** @param folder holds the settings file and the data folder, which outlive the process */
-  constructor(folder: string) {
+  /**
+   * @param folder holds the settings file and the data folder, which outlive the process
+   * @param command a Node and what it runs, in place of this Node and the sources
+   */
+  constructor(folder: string, command: readonly [program: string, entry: string] = [process.execPath, source]) {
+    this.#command = command
     this.settings = join(folder, 'settings.json')
     this.#data = join(folder, 'data')
   }
@@ -39,7 +44,7 @@ export class LoneModule {
 
   /** Starts the process, and waits until it serves. */
   async start(variables: Variables = {}): Promise<void> {
-    this.#program = new Program(process.execPath, [entry], {
+    this.#program = new Program(this.#command[0], [this.#command[1]], {
       CAUSEWAY_SETTINGS: this.settings,
       CAUSEWAY_DATA: this.#data,
       CAUSEWAY_LISTEN: '127.0.0.1:0',

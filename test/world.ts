@@ -8,6 +8,7 @@ import { request as httpRequest } from 'node:http'
 import type { Reported } from '../module/settings/reported.ts'
 import { reportedSchema } from '../module/settings/reported.ts'
 import type { DeviceOptions } from '../simulator/device.ts'
+import { standardPrograms, type Programs } from '../simulator/edge-agent/programs.ts'
 import { startSimulator, type Simulator } from '../simulator/simulator.ts'
 import { TwinStore } from '../simulator/twins.ts'
 
@@ -15,6 +16,13 @@ const root = join(import.meta.dirname, '..')
 
 /** How long one thing on the road may take before a test gives it up, in milliseconds. */
 const patience = 30_000
+
+/** What stands in place of the sources: bundles, and another Node. */
+export interface Built {
+  readonly node: string
+  readonly module: string
+  readonly causeway: string
+}
 
 export interface Ran {
   readonly code: number | null
@@ -27,24 +35,27 @@ export class World {
   readonly folder: string
   readonly simulator: Simulator
   readonly site: string
+  readonly #causeway: readonly [string, ...string[]]
 
-  private constructor(folder: string, simulator: Simulator) {
+  private constructor(folder: string, simulator: Simulator, built: Built | undefined) {
     this.folder = folder
     this.simulator = simulator
+    this.#causeway = [built?.node ?? process.execPath, built?.causeway ?? join(root, 'generator/main.ts')]
     this.site = join(folder, 'site.yaml')
   }
 
   /** A copy of the worked example's site file stands in the folder. */
-  static async start(devices?: readonly DeviceOptions[]): Promise<World> {
+  static async start(devices?: readonly DeviceOptions[], built?: Built): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'causeway-test-'))
     const simulator = await startSimulator({
       folder: join(folder, 'simulator'),
       backoff: { baseMs: 50 },
       stopGraceMs: 5000,
+      ...(built === undefined ? {} : { programs: programsOf(built) }),
       ...(devices === undefined ? {} : { devices })
     })
     await copyFile(join(root, 'manifests/site.yaml'), join(folder, 'site.yaml'))
-    return new World(folder, simulator)
+    return new World(folder, simulator, built)
   }
 
   async close(): Promise<void> {
@@ -67,7 +78,8 @@ export class World {
   /** Runs `causeway … --site site.yaml` to its end. */
   causeway(...words: string[]): Promise<Ran> {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [join(root, 'generator/main.ts'), ...words, '--site', this.site], {
+      const [program, ...entry] = this.#causeway
+      const child = spawn(program, [...entry, ...words, '--site', this.site], {
         cwd: this.folder,
         env: { PATH: process.env['PATH'], HOME: this.folder, ...this.simulator.environment },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -150,6 +162,12 @@ export class World {
       if (deadline.aborted) late()
     })
   }
+}
+
+function programsOf({ node, module }: Built): Programs {
+  const standard = standardPrograms(0)['causeway-module']
+  if (standard?.kind !== 'process') throw new Error('the pretend devices start the module as a process')
+  return { 'causeway-module': { ...standard, command: [node, module] } }
 }
 
 export interface Answer {

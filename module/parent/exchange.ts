@@ -34,7 +34,8 @@ export async function ask(outbound: Outbound, question: Question): Promise<Answe
   const asked = Date.now()
   let answer: Answer
   try {
-    const { statusCode, ...rest } = await outbound.dispatcher(url).request({
+    const dispatcher = await outbound.dispatcher(url)
+    const { statusCode, ...rest } = await dispatcher.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method,

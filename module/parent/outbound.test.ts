@@ -8,10 +8,10 @@ describe('parent: which way out', () => {
     await Promise.all(made.splice(0).map((outbound) => outbound.close()))
   })
 
-  function wayTo(address: string, environment: Record<string, string>): 'proxy' | 'direct' {
+  async function wayTo(address: string, environment: Record<string, string>): Promise<'proxy' | 'direct'> {
     const outbound = createOutbound(environment, undefined, defaultTimeouts)
     made.push(outbound)
-    const dispatcher = outbound.dispatcher(new URL(address))
+    const dispatcher = await outbound.dispatcher(new URL(address))
     assert.ok(dispatcher instanceof Agent || dispatcher instanceof ProxyAgent)
     return dispatcher instanceof ProxyAgent ? 'proxy' : 'direct'
   }
@@ -29,12 +29,12 @@ describe('parent: which way out', () => {
     ['[::1]:8000', 'https://[::1]:8000', 'direct'],
     ['*', 'https://example.azurecr.io', 'direct']
   ] as const)
-    it(`no_proxy=${noProxy} sends ${address} ${way}`, () => {
-      assert.equal(wayTo(address, { https_proxy: 'proxy.test:3128', NO_PROXY: noProxy }), way)
+    it(`no_proxy=${noProxy} sends ${address} ${way}`, async () => {
+      assert.equal(await wayTo(address, { https_proxy: 'proxy.test:3128', NO_PROXY: noProxy }), way)
     })
 
-  it('takes lower case before upper case, and an empty variable for none', () => {
-    assert.equal(wayTo('https://a.test', { https_proxy: '', HTTPS_PROXY: 'http://proxy.test' }), 'direct')
-    assert.equal(wayTo('https://a.test', { https_proxy: 'http://proxy.test', HTTPS_PROXY: '' }), 'proxy')
+  it('takes lower case before upper case, and an empty variable for none', async () => {
+    assert.equal(await wayTo('https://a.test', { https_proxy: '', HTTPS_PROXY: 'http://proxy.test' }), 'direct')
+    assert.equal(await wayTo('https://a.test', { https_proxy: 'http://proxy.test', HTTPS_PROXY: '' }), 'proxy')
   })
 })

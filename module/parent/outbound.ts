@@ -1,4 +1,4 @@
-import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici'
+import type { Agent, Dispatcher, ProxyAgent } from 'undici'
 import { ParentError } from './errors.ts'
 import { trustedRoots } from './trust.ts'
 import type { ParentWatch } from './watch.ts'
@@ -19,7 +19,7 @@ export const defaultTimeouts: ParentTimeouts = { connect: 20_000, headers: 60_00
 /** Connections to the network: direct, or through the proxies that the environment names. */
 export interface Outbound {
   /** @throws {ParentError} where the proxy's variable cannot be used: it fails the requests that need it, not the module */
-  dispatcher(url: URL): Dispatcher
+  dispatcher(url: URL): Promise<Dispatcher>
   /** Looks at every answer. */
   readonly watch?: ParentWatch
   /** Ends every connection at once. */
@@ -35,6 +35,35 @@ export function createOutbound(
   extraCertificates: string | undefined,
   timeouts: ParentTimeouts
 ): Outbound {
+  const proxies = { 'https:': readProxy(environment, 'https_proxy'), 'http:': readProxy(environment, 'http_proxy') }
+  const exceptions = readExceptions(value(environment, 'no_proxy') ?? '')
+  const agents = new Map<Proxy | undefined, Promise<Agent | ProxyAgent>>()
+  let closed = false
+  return {
+    dispatcher: async (url) => {
+      const wanted = url.protocol === 'https:' ? proxies['https:'] : proxies['http:']
+      const isDirect = wanted === undefined || exceptions.some((exception) => exception(url))
+      if (!isDirect && wanted instanceof ParentError) throw wanted
+      const proxy = isDirect || wanted instanceof ParentError ? undefined : wanted
+      if (closed) throw new ParentError('PARENT_UNREACHABLE', 'the connections to the network were closed meanwhile')
+      const agent = agents.get(proxy) ?? makeAgent(proxy, extraCertificates, timeouts)
+      agents.set(proxy, agent)
+      return agent
+    },
+    close: async () => {
+      closed = true
+      await Promise.all([...agents.values()].map(async (agent) => (await agent).destroy()))
+    }
+  }
+}
+
+async function makeAgent(
+  proxy: Proxy | undefined,
+  extraCertificates: string | undefined,
+  timeouts: ParentTimeouts
+): Promise<Agent | ProxyAgent> {
+  // It takes a good part of a start to load, and nobody asks the parent before the first answer.
+  const { Agent, Pool, ProxyAgent } = await import('undici')
   const ca = trustedRoots(extraCertificates)
   const tls = { timeout: timeouts.connect, ...(ca === undefined ? {} : { ca }) }
   const common = {
@@ -43,39 +72,19 @@ export function createOutbound(
     // Answers of registries carry long tokens and links.
     maxHeaderSize: 64 * 1024
   }
-  const direct = new Agent({ ...common, connect: tls })
-  const throughProxy = (name: string): ProxyAgent | ParentError | undefined => {
-    const url = readProxy(environment, name)
-    if (url === undefined || url instanceof ParentError) return url
-    const credentials = `${url.username}:${url.password}`
-    return new ProxyAgent({
-      ...common,
-      uri: url.origin,
-      ...(credentials === ':' ? {} : { token: `Basic ${Buffer.from(credentials).toString('base64')}` }),
-      requestTls: tls,
-      proxyTls: tls,
-      // Without it a proxy that accepts and then says nothing holds a request for undici's default of five minutes.
-      clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: timeouts.connect }),
-      // Plain http goes to the proxy as an ordinary request: many proxies allow CONNECT to port 443 only.
-      proxyTunnel: false
-    })
-  }
-  const proxies = { 'https:': throughProxy('https_proxy'), 'http:': throughProxy('http_proxy') }
-  const exceptions = readExceptions(value(environment, 'no_proxy') ?? '')
-  return {
-    dispatcher: (url) => {
-      const proxy = url.protocol === 'https:' ? proxies['https:'] : proxies['http:']
-      if (proxy === undefined || exceptions.some((exception) => exception(url))) return direct
-      if (proxy instanceof ParentError) throw proxy
-      return proxy
-    },
-    close: async () => {
-      const agents = [direct, ...Object.values(proxies)].filter(
-        (agent) => agent instanceof Agent || agent instanceof ProxyAgent
-      )
-      await Promise.all(agents.map((agent) => agent.destroy()))
-    }
-  }
+  if (proxy === undefined) return new Agent({ ...common, connect: tls })
+  const credentials = `${proxy.username}:${proxy.password}`
+  return new ProxyAgent({
+    ...common,
+    uri: proxy.origin,
+    ...(credentials === ':' ? {} : { token: `Basic ${Buffer.from(credentials).toString('base64')}` }),
+    requestTls: tls,
+    proxyTls: tls,
+    // Without it a proxy that accepts and then says nothing holds a request for undici's default of five minutes.
+    clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: timeouts.connect }),
+    // Plain http goes to the proxy as an ordinary request: many proxies allow CONNECT to port 443 only.
+    proxyTunnel: false
+  })
 }
 
 /**

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
 
 /**
@@ -8,7 +9,18 @@ import tls from 'node:tls'
  */
 export function trustedRoots(extra: string | undefined): string[] | undefined {
   if (extra === undefined || extra.trim() === '') return undefined
-  // Node 22.13 and 22.14, which 32-bit gateways may have, do not know the function: they get the built-in roots beside ours.
+  // Node 22.13 and 22.14, which 32-bit gateways may have, do not know the function.
   const { getCACertificates } = tls as { getCACertificates?: typeof tls.getCACertificates }
-  return [...(getCACertificates?.('default') ?? tls.rootCertificates), extra]
+  return [...(getCACertificates?.('default') ?? [...tls.rootCertificates, ...extraOfNode()]), extra]
+}
+
+/** As Node does at its start, which then says why a file cannot be read. */
+function extraOfNode(): string[] {
+  const path = process.env['NODE_EXTRA_CA_CERTS']
+  if (path === undefined || path === '') return []
+  try {
+    return [readFileSync(path, 'utf8')]
+  } catch {
+    return []
+  }
 }

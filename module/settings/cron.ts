@@ -6,7 +6,7 @@ export const cron = z.string().refine(isCron, { error: 'must be a cron schedule 
 
 function isCron(text: string): boolean {
   try {
-    return text.trim().split(/\s+/).length === 5 && new Cron(text, { paused: true, timezone: 'UTC' }).nextRun() !== null
+    return text.trim().split(/\s+/).length === 5 && new Cron(text, { paused: true, utcOffset: 0 }).nextRun() !== null
   } catch {
     return false
   }

@@ -8,7 +8,7 @@ export type StoredChange =
   | Exclude<IndexChange, { kind: 'setState' }>
   | { readonly kind: 'setState'; readonly key: string; readonly json: string | undefined }
 
-/** Everything the index holds, as the worker reads it once at start. */
+/** Everything the index holds, as it is read once at start. */
 export interface IndexContents {
   readonly repositories: readonly RepositoryContents[]
   readonly state: readonly (readonly [key: string, json: string])[]
@@ -42,7 +42,7 @@ export interface ApplyRequest {
 
 /** From the worker: first `opened` or `refused`, then one reply for each request. */
 export type IndexReply =
-  | ({ readonly kind: 'opened'; readonly contents: IndexContents } & Rescue)
+  | { readonly kind: 'opened' }
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** By batch: nothing where it is durable, or why none of it applies. */
   | { readonly kind: 'applied'; readonly failures: readonly (Failure | undefined)[] }

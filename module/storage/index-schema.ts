@@ -61,12 +61,7 @@ export class DamagedIndex extends Error {
  * @throws {DamagedIndex} where SQLite or the tables say so
  */
 export function prepareIndex(database: DatabaseSync, paths: StoragePaths): void {
-  database.exec(`PRAGMA busy_timeout = ${busyTimeout}`)
-  // Exclusive: a second process on this folder is refused at once, and WAL then needs no shared memory, which some
-  // volumes do not have. Must stand before the journal mode to have that effect.
-  database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL')
-  // FULL: a change that was acknowledged survives a power cut, not only a crash of this process.
-  database.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF')
+  configureIndex(database)
   const version = userVersion(database)
   if (version > indexSchemaVersion)
     throw new StorageError(
@@ -79,6 +74,16 @@ export function prepareIndex(database: DatabaseSync, paths: StoragePaths): void 
   if (version === 1 || version === 2) addTagTimes(database)
   const problems = database.prepare('PRAGMA quick_check(1)').all()
   if (problems[0]?.['quick_check'] !== 'ok') throw new DamagedIndex(`quick_check: ${JSON.stringify(problems)}`)
+}
+
+/** What holds for a connection, and not for the file: to be called on each. */
+export function configureIndex(database: DatabaseSync): void {
+  database.exec(`PRAGMA busy_timeout = ${busyTimeout}`)
+  // Exclusive: a second process on this folder is refused at once, and WAL then needs no shared memory, which some
+  // volumes do not have. Must stand before the journal mode to have that effect.
+  database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL')
+  // FULL: a change that was acknowledged survives a power cut, not only a crash of this process.
+  database.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF')
 }
 
 function create(database: DatabaseSync): void {

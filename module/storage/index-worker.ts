@@ -11,7 +11,7 @@ const reply = (message: IndexReply): void => port.postMessage(message)
 
 try {
   const { folder, commitGate: gate } = workerData as IndexWorkerData
-  const { index, ...opened } = IndexDatabase.open(folder)
+  const index = IndexDatabase.resume(folder)
   port.on('message', (request: IndexRequest) => {
     if (request === 'close') {
       index.close()
@@ -25,7 +25,7 @@ try {
       reply({ kind: 'applied', failures: index.apply(request.batches) })
     }
   })
-  reply({ kind: 'opened', ...opened })
+  reply({ kind: 'opened' })
 } catch (error) {
   if (!(error instanceof StorageError)) throw error
   reply({ kind: 'refused', failure: { code: error.code, message: error.message } })

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import { StorageError } from './errors.ts'
+import { IndexDatabase } from './index-database.ts'
 import { IndexModel } from './index-model.ts'
 import type { IndexReply, IndexRequest, IndexWorkerData, Rescue, StoredChange } from './index-protocol.ts'
 import type { Leases } from './leases.ts'
@@ -32,7 +33,10 @@ const mostBatchesPerCommit = 256
 
 /** The index: reads from memory, and writes on a worker, those that wait together made durable by one commit. */
 export class WorkerIndex implements Index {
-  readonly #worker: Worker
+  /** Holds the file, and its lock, until there is something to write: a thread of its own costs a start dearly. */
+  #opened: IndexDatabase | undefined
+  #worker: Worker | undefined
+  readonly #options: IndexOptions
   readonly #model: IndexModel
   readonly #hasBytes: (digest: Digest) => Promise<boolean>
   readonly #leases: Leases
@@ -47,37 +51,25 @@ export class WorkerIndex implements Index {
   #flushing: Promise<void> | undefined
   #closed: StorageError | undefined
 
-  private constructor(worker: Worker, model: IndexModel, { hasBytes, leases, onDiskFull }: IndexOptions) {
-    this.#worker = worker
+  private constructor(opened: IndexDatabase, model: IndexModel, options: IndexOptions) {
+    const { hasBytes, leases, onDiskFull } = options
+    this.#opened = opened
+    this.#options = options
     this.#model = model
     this.#hasBytes = hasBytes
     this.#leases = leases
     this.#onDiskFull = onDiskFull
-    worker.on('error', (cause: Error) => {
-      this.#closed ??= new StorageError('INDEX_FAILED', `the index worker stopped: ${cause.message}`, { cause })
-    })
-    worker.unref()
   }
 
   /**
+   * Reads the whole index in this thread, which nobody waits for yet.
+   *
    * @returns the index, and what had to be done to open it
    * @throws {StorageError} `INDEX_TOO_NEW`, `STORAGE_IN_USE`, `DISK_FULL`, `INDEX_FAILED`
    */
-  static async open(options: IndexOptions): Promise<{ index: WorkerIndex; rescue: Rescue }> {
-    const { folder, commitGate } = options
-    const worker = new Worker(new URL('./index-worker.ts', import.meta.url), {
-      name: 'causeway-index',
-      workerData: { folder, ...(commitGate === undefined ? {} : { commitGate }) } satisfies IndexWorkerData
-    })
-    const [reply] = (await once(worker, 'message')) as [IndexReply]
-    if (reply.kind !== 'opened') {
-      await worker.terminate()
-      const { code, message } =
-        reply.kind === 'refused' ? reply.failure : ({ code: 'INDEX_FAILED', message: 'unexpected reply' } as const)
-      throw new StorageError(code, message)
-    }
-    const { kind: _kind, contents, ...rescue } = reply
-    return { index: new WorkerIndex(worker, new IndexModel(contents), options), rescue }
+  static open(options: IndexOptions): { index: WorkerIndex; rescue: Rescue } {
+    const { index, contents, ...rescue } = IndexDatabase.open(options.folder)
+    return { index: new WorkerIndex(index, new IndexModel(contents), options), rescue }
   }
 
   repositories(page?: RepositoriesPage): Promise<Repository[]> {
@@ -168,7 +160,8 @@ export class WorkerIndex implements Index {
     this.#closed ??= new StorageError('CLOSED', 'the storage is closed')
     await this.#flushing
     await this.#turn
-    if (!worked) return
+    this.#opened?.close()
+    if (!worked || this.#worker === undefined) return
     const exited = once(this.#worker, 'exit')
     this.#worker.ref()
     this.#worker.postMessage('close')
@@ -213,18 +206,41 @@ export class WorkerIndex implements Index {
 
   #ask(request: IndexRequest): Promise<IndexReply> {
     const reply = this.#turn.then(async () => {
+      const worker = this.#worker ?? (await this.#hire())
       // A worker that dies meanwhile ends the wait too: `once` rejects on 'error'.
-      this.#worker.ref()
+      worker.ref()
       try {
-        const answer = once(this.#worker, 'message') as Promise<[IndexReply]>
-        this.#worker.postMessage(request)
+        const answer = once(worker, 'message') as Promise<[IndexReply]>
+        worker.postMessage(request)
         return (await answer)[0]
       } finally {
-        this.#worker.unref()
+        worker.unref()
       }
     })
     this.#turn = reply.catch(() => undefined)
     return reply
+  }
+
+  /** Hands the file over to a worker. @throws {StorageError} where that cannot open it; the index is of no use then */
+  async #hire(): Promise<Worker> {
+    const { folder, commitGate } = this.#options
+    this.#opened?.close()
+    this.#opened = undefined
+    const worker = new Worker(new URL('./index-worker.ts', import.meta.url), {
+      name: 'causeway-index',
+      workerData: { folder, ...(commitGate === undefined ? {} : { commitGate }) } satisfies IndexWorkerData,
+      // It keeps nothing: with a young generation as large as the main thread's it would still take the memory.
+      resourceLimits: { maxYoungGenerationSizeMb: 2 }
+    })
+    this.#worker = worker
+    worker.on('error', (cause: Error) => {
+      this.#closed ??= new StorageError('INDEX_FAILED', `the index worker stopped: ${cause.message}`, { cause })
+    })
+    const [reply] = (await once(worker, 'message')) as [IndexReply]
+    if (reply.kind === 'opened') return worker
+    await worker.terminate()
+    const { code, message } = reply.kind === 'refused' ? reply.failure : outOfTurn()
+    throw (this.#closed ??= new StorageError(code, message))
   }
 
   /** In the same turn as the call: garbage collection decides in one turn as well, so that neither misses the other. */

@@ -48,7 +48,7 @@ export async function openStorage({ folder, log, disk: diskOptions, durability }
   const hasher = new Hasher()
   const beforeSync = durability?.beforeSync ?? (() => Promise.resolve())
   const blobs = new FileBlobs({ paths, hasher, disk, leases, beforeSync })
-  const { index, rescue } = await WorkerIndex.open({
+  const { index, rescue } = WorkerIndex.open({
     folder,
     leases,
     commitGate: durability?.commitGate,

@@ -22,7 +22,7 @@ export class SyncWindows {
   constructor(schedule: string | undefined, window: string | undefined) {
     const length = window === undefined ? undefined : parseDuration(window)
     const always = schedule === undefined || isContinuous(schedule) || length === undefined
-    this.#cron = always ? undefined : new Cron(schedule, { paused: true, timezone: 'UTC' })
+    this.#cron = always ? undefined : new Cron(schedule, { paused: true, utcOffset: 0 })
     this.#length = length ?? 0
   }
 

@@ -1,0 +1,71 @@
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { build, type Metafile } from 'esbuild'
+import { launcher } from './launcher.ts'
+import { writeNotices } from './notices.ts'
+import { builtins, ownSources, withoutUploads } from './plugins.ts'
+
+export const root = join(import.meta.dirname, '..')
+
+export type ProgramName = 'module' | 'causeway'
+
+interface Program {
+  /** Bundles that are started on their own, by the name of their file: the program, and its worker threads. */
+  readonly entries: Readonly<Record<string, string>>
+  /** Files that the program reads from beside itself. */
+  readonly beside: readonly string[]
+}
+
+/** The oldest Node that the bundles run on: the last one for 32-bit ARM, and what pipelines have. */
+export const oldestNode = '22.13'
+
+const programs: Readonly<Record<ProgramName, Program>> = {
+  module: {
+    entries: {
+      program: 'module/main.ts',
+      'index-worker': 'module/storage/index-worker.ts',
+      'hash-worker': 'module/storage/hash-worker.ts',
+      'send-file-worker': 'module/registry/send-file-worker.ts'
+    },
+    beside: []
+  },
+  causeway: { entries: { program: 'generator/main.ts' }, beside: ['deployment.template.json'] }
+}
+
+/**
+ * Makes a program of plain JavaScript out of the sources: `main.js` in the folder, what it needs beside it, and the
+ * licences of the packages within it in THIRD-PARTY-NOTICES. The same sources give the same bytes.
+ *
+ * @param folder made anew
+ */
+export async function bundle(name: ProgramName, folder: string): Promise<Metafile> {
+  const { entries, beside } = programs[name]
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { ...entries },
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: `node${oldestNode}`,
+    minify: true,
+    // An uncaught error shows its line.
+    lineLimit: 200,
+    // Errors are told apart by their name, here and in the SDKs.
+    keepNames: true,
+    legalComments: 'none',
+    // It finds its binary by its place.
+    external: ['koffi'],
+    plugins: [builtins, ownSources(root), withoutUploads],
+    metafile: true,
+    logLevel: 'warning'
+  })
+  await writeFile(join(folder, 'main.js'), launcher(name))
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}\n')
+  for (const file of beside) await copyFile(join(root, file), join(folder, file))
+  await writeNotices(metafile, root, join(folder, 'THIRD-PARTY-NOTICES'))
+  return metafile
+}

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { globSync } from 'node:fs'
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { digestOf } from '../module/oci/digest.ts'
+import { hashPassword } from '../module/settings/password-hash.ts'
+import { bundle } from '../packaging/bundle.ts'
+import { LoneModule } from './lone-module.ts'
+import { mustRun, run } from './real-tools.ts'
+import { ask, pullPath, World } from './world.ts'
+
+const root = join(import.meta.dirname, '..')
+const user = 'bundle-client'
+const password = 'a password for loopback alone'
+const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+const other = process.env['CAUSEWAY_NODE_22']
+
+describe('the bundles', function () {
+  this.timeout(90_000)
+  let folder: string
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'causeway-bundle-'))
+    await Promise.all([bundle('module', join(folder, 'module')), bundle('causeway', join(folder, 'causeway'))])
+    // What has a binary is found by its place, as in the image.
+    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  for (const [name, node] of [
+    ['this Node', process.execPath],
+    ['Node 22', other]
+  ] as const)
+    describe(`on ${name}`, () => {
+      before(function () {
+        if (node !== undefined) return
+        console.log('    skipped: CAUSEWAY_NODE_22 names no Node 22.13')
+        this.skip()
+      })
+
+      const built = (): { node: string; module: string; causeway: string } => ({
+        node: node ?? '',
+        module: join(folder, 'module/main.js'),
+        causeway: join(folder, 'causeway/main.js')
+      })
+
+      it('walk the road: every SDK is found, by the command line and on the device', async () => {
+        const world = await World.start(undefined, built())
+        try {
+          await world.mustRun('provision')
+          await world.mustRun('images', 'import')
+          await world.mustRun('deploy', '--device', 'gateway')
+          await world.mustRun('status', '--device', 'gateway', '--wait')
+          const caller = {
+            origin: `http://${world.registry('gateway')}`,
+            user: 'plant-client',
+            password: await world.password('plant-client')
+          }
+          const digest = world.cloud.digestOf('hello-world', 'latest') ?? ''
+          assert.equal((await pullPath(caller, 'hello-world', `manifests/${digest}`)).status, 200)
+        } finally {
+          await world.close()
+        }
+      })
+
+      it('find their worker threads, and packages that are loaded later', async () => {
+        const home = await mkdtemp(join(folder, 'lone-'))
+        const module = new LoneModule(home, [built().node, built().module])
+        const rights = ['content/read', 'content/write', 'metadata/read']
+        await module.write({
+          schemaVersion: '1.0',
+          mode: 'ReadWrite',
+          scopeMaps: { all: { actions: rights.map((right) => `repositories/*/${right}`) } },
+          tokens: { [user]: { scopeMap: 'all', passwords: { password1: { hash: await hashPassword(password) } } } }
+        })
+        await module.start()
+        try {
+          // Large enough to be hashed on one thread and sent by another.
+          const blob = Buffer.alloc(3 * 1024 * 1024, 'causeway')
+          const path = `${module.origin}/v2/plant/app/blobs`
+          const pushed = await fetch(`${path}/uploads/?digest=${digestOf(blob)}`, {
+            method: 'POST',
+            headers: { authorization, 'content-type': 'application/octet-stream' },
+            body: blob
+          })
+          assert.equal(pushed.status, 201, await pushed.text())
+          const pulled = await fetch(`${path}/${digestOf(blob)}`, { headers: { authorization } })
+          assert.ok(blob.equals(Buffer.from(await pulled.arrayBuffer())))
+          const metrics = await ask({ origin: module.origin }, '/metrics')
+          assert.match(metrics.body.toString(), /^causeway_info\{version="\d+\.\d+\.\d+"\} 1$/m)
+        } finally {
+          assert.equal(await module.stop(), 0, module.log)
+        }
+      })
+    })
+
+  it('tell an older Node what is wanted, in one line', async () => {
+    const older = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'22.12.0'})`
+    for (const name of ['module', 'causeway']) {
+      const { code, stderr } = await run(process.execPath, ['--import', older, join(folder, name, 'main.js')])
+      assert.equal(code, 1)
+      assert.match(stderr, /^NODE_TOO_OLD: this is Node 22\.12\.0, and .* needs 22\.13 or later: .*\n$/)
+    }
+  })
+
+  it('bring along whose code they hold, and nothing of the machine they were made on', async () => {
+    for (const [name, within] of [
+      ['module', /^undici 7\.\S+ \(MIT\)$[\s\S]*Permission is hereby granted/m],
+      ['causeway', /^@azure\/identity 4\.\S+ \(MIT\)$/m]
+    ] as const) {
+      assert.match(await readFile(join(folder, name, 'THIRD-PARTY-NOTICES'), 'utf8'), within)
+      for (const file of globSync('*.js', { cwd: join(folder, name) }))
+        assert.ok(!(await readFile(join(folder, name, file), 'utf8')).includes(root), file)
+    }
+  })
+
+  it('are the same bytes each time', async () => {
+    const again = join(folder, 'again')
+    await bundle('module', again)
+    const list = (place: string): Promise<string> =>
+      mustRun('sh', ['-c', 'cd "$1" && find . -type f | LC_ALL=C sort | xargs sha256sum', 'list', place])
+    assert.equal(await list(again), await list(join(folder, 'module')))
+  })
+})
