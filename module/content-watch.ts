@@ -21,6 +21,7 @@ export function watchIndex(index: Index, { isWanted, tell }: ContentWatchOptions
     holders: (digest) => index.holders(digest),
     referrers: (repository, subject, page) => index.referrers(repository, subject, page),
     state: (key) => index.state(key),
+    states: (prefix) => index.states(prefix),
     apply: async (changes) => {
       if (!isWanted()) return index.apply(changes)
       const news = (await Promise.all(changes.map((change) => newsOf(index, change, changes)))).flat()

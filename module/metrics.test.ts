@@ -22,6 +22,17 @@ describe('metrics', () => {
     twinOnline: () => twinOnline,
     waitingNotifications: () => new Map([['webhook', 3]]),
     clockSkewSeconds: () => -600,
+    upward: () => ({
+      waiting: 3,
+      bytes: 5000,
+      oldestAt: '2026-11-21T10:00:00.000Z',
+      parked: 1,
+      delivered: 7,
+      conflicts: 2,
+      expired: 4,
+      troubles: [],
+      bytesSent: 1234
+    }),
     log
   })
   let server: Server
@@ -112,7 +123,15 @@ describe('metrics', () => {
       ['causeway_connection_state{state="Online"}', 0],
       ['causeway_disk_free_bytes', 5],
       ['causeway_twin_connected', 1],
-      ['causeway_notifications_waiting{target="webhook"}', 3]
+      ['causeway_notifications_waiting{target="webhook"}', 3],
+      ['causeway_upward_waiting{state="waiting"}', 2],
+      ['causeway_upward_waiting{state="parked"}', 1],
+      ['causeway_upward_waiting_bytes', 5000],
+      ['causeway_upward_oldest_timestamp_seconds', Date.parse('2026-11-21T10:00:00.000Z') / 1000],
+      ['causeway_upward_ended_total{outcome="delivered"}', 7],
+      ['causeway_upward_ended_total{outcome="conflict"}', 2],
+      ['causeway_upward_ended_total{outcome="expired"}', 4],
+      ['causeway_upward_sent_bytes_total', 1234]
     ]
     for (const [name, value] of expected) assert.equal(samples.get(name), value, name)
     assert.ok((samples.get('process_resident_memory_bytes') ?? 0) > 1e6)

@@ -3,7 +3,7 @@ import type { Log } from './log/log.ts'
 import type { Handler } from './registry/server.ts'
 import type { RequestCount } from './request-count.ts'
 import { connectionStates, imageStates } from './settings/reported.ts'
-import type { StatusNews } from './status/events.ts'
+import type { StatusNews, UpwardNews } from './status/events.ts'
 import { faultCodes } from './status/faults.ts'
 import type { Figures } from './status/status.ts'
 import type { CollectionReport } from './storage/storage.ts'
@@ -18,6 +18,8 @@ export interface MetricsParts {
   readonly waitingNotifications: () => ReadonlyMap<string, number>
   /** Undefined before it is known. */
   readonly clockSkewSeconds: () => number | undefined
+  /** Pushes and deletes for the parent. */
+  readonly upward: () => UpwardNews & { readonly bytesSent: number }
   readonly log: Log
 }
 
@@ -180,6 +182,47 @@ async function definePage(parts: MetricsParts, tally: Tally): Promise<Registry> 
       for (const [target, waiting] of parts.waitingNotifications()) set(waiting, { target })
     },
     ['target']
+  )
+  gauge(
+    'upward_waiting',
+    'Pushes and deletes that wait to be told to the parent; parked ones are refused until somebody mends something.',
+    (set) => {
+      const { waiting, parked } = parts.upward()
+      set(waiting - parked, { state: 'waiting' })
+      set(parked, { state: 'parked' })
+    },
+    ['state']
+  )
+  gauge('upward_waiting_bytes', 'Bytes of what waits for the parent.', (set) => set(parts.upward().bytes))
+  gauge('upward_oldest_timestamp_seconds', 'When what waits longest for the parent was pushed or deleted.', (set) => {
+    const { oldestAt } = parts.upward()
+    if (oldestAt !== undefined) set(Date.parse(oldestAt) / 1000)
+  })
+  const count = (name: string, help: string, read: (add: Set) => void, labelNames: readonly string[] = []): void => {
+    new Counter({
+      name: `causeway_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        read((value, given = {}) => this.inc(given, value))
+      }
+    })
+  }
+  count(
+    'upward_ended_total',
+    'Pushes and deletes for the parent by what became of them, since this device began.',
+    (add) => {
+      const { delivered, conflicts, expired } = parts.upward()
+      add(delivered, { outcome: 'delivered' })
+      add(conflicts, { outcome: 'conflict' })
+      add(expired, { outcome: 'expired' })
+    },
+    ['outcome']
+  )
+  count('upward_sent_bytes_total', 'Bytes of blobs that were sent to the parent.', (add) =>
+    add(parts.upward().bytesSent)
   )
   new Counter({
     name: 'causeway_http_requests_total',

@@ -34,6 +34,7 @@ import { readLastSync } from './sync/last-sync.ts'
 import { createSync, type Sync } from './sync/sync.ts'
 import { readModuleIdentity } from './twin/environment.ts'
 import { fetchServerCertificate } from './twin/workload.ts'
+import { UpwardKeeper } from './upward-keeper.ts'
 import { version } from './version.ts'
 
 export interface RunningModule {
@@ -98,6 +99,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   const audit = new AuditLog({ folder: join(environment.dataFolder, 'audit'), log })
   const notifying = await Notifying.open({ environment, variables, storage, log })
   const { content } = notifying
+  const upward = await UpwardKeeper.open({ content, parent: parents.current, status, log })
   const requests = new RequestCounter()
   const metrics = createMetrics({
     version,
@@ -106,13 +108,17 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     twinOnline: () => (environment.source.kind === 'twin' ? notifying.hubIsReached : undefined),
     waitingNotifications: () => notifying.waiting(),
     clockSkewSeconds: () => clock.skewSeconds,
+    upward: () => upward.figures(),
     log
   })
   const page = new PageKeeper({ name: nameOf(environment), status, access, log })
   const sync = createSync({
     content,
     parent: parents.current,
+    pushes: upward.pushes,
+    allowance: upward.allowance,
     observer: (event) => {
+      if (event.kind === 'parent' && event.answers) upward.parentAnswers()
       // A pass that had nothing to write does not prove that there is room again.
       if (event.kind !== 'content' || !event.works || !storage.disk.isFull) status.observe(event)
       if (event.kind === 'passEnded') void damage.check()
@@ -127,6 +133,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     onChange: (paused) => {
       status.setPaused(paused)
       sync.setPaused(paused !== undefined)
+      upward.setPaused(paused !== undefined)
     }
   })
   await pause.restore()
@@ -145,7 +152,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
 
   let settings: Settings | undefined
   const serving = new Serving({
-    content,
+    content: upward.content,
     access,
     audit,
     status,
@@ -169,6 +176,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     notifying.configure(given)
     if (parents.setParent(resolveParent(environment.connection, given, environment.parentHostName))) ancestors = []
     syncBy(sync, given)
+    upward.configure(given)
   }
   const keeper = new SettingsKeeper({
     status,
@@ -211,6 +219,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
             recent: log.recent,
             syncNow: () => {
               if (settings !== undefined) void sync.syncNow()
+              upward.sendNow()
               return settings !== undefined
             },
             secrets: () => secretsOf(environment, settings)
@@ -218,7 +227,9 @@ export async function startModule({ environment, variables, log }: ModuleOptions
           onConnected: (link) => notifying.connected(link),
           onTrustBundle: (bundle) => {
             notifying.setTrustBundle(bundle)
-            if (parents.setTrustBundle(bundle)) syncBy(sync, settings)
+            if (!parents.setTrustBundle(bundle)) return
+            syncBy(sync, settings)
+            upward.configure(settings)
           }
         })
       : undefined
@@ -234,6 +245,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     signal: stopping.signal
   })
   sync.start()
+  upward.start()
 
   return {
     address: origin,
@@ -241,7 +253,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
       stopping.abort()
       serving.stopListening()
       page.close()
-      await sync.stop()
+      await Promise.all([sync.stop(), upward.stop()])
       await maintenance.close()
       await damage.close()
       await twin?.closed

@@ -12,12 +12,12 @@ const sliceBytes = 16 * 1024
 
 /**
  * A thin link that drops: passes TCP on to one place, at most so fast over all connections together, and breaks all of them
- * after every so many bytes. It counts what goes down it, headers and all.
+ * after every so many bytes. It counts what goes down it and up it, headers and all.
  */
 export class BadLink {
-  /** Bytes per second downwards, over all connections; undefined for as fast as it goes. */
+  /** Bytes per second, each way, over all connections; undefined for as fast as it goes. */
   bytesPerSecond: number | undefined
-  /** Every connection breaks after so many bytes downwards. */
+  /** Every connection breaks after so many bytes, both ways together. */
   cutEvery: number | undefined
   /** Of the next connection that brings so many bytes one of them is changed. */
   corruptAfter: number | undefined
@@ -25,13 +25,17 @@ export class BadLink {
   answer: { next: number; readonly text: string } | undefined
   /** Bytes that went down to clients. */
   downstream = 0
+  /** Bytes that went up to the target. */
+  upstream = 0
+  /** Nothing gets through. */
+  down = false
   cuts = 0
   readonly #server: Server
   readonly #target: LinkTarget
   readonly #pairs = new Set<readonly [client: Socket, upstream: Socket]>()
   #sinceCut = 0
-  /** When the link is free again, in milliseconds of the monotonic clock. */
-  #freeAt = 0
+  /** When the link is free again, each way, in milliseconds of the monotonic clock. */
+  readonly #freeAt = { down: 0, up: 0 }
   #news: () => void = () => undefined
 
   private constructor(target: LinkTarget) {
@@ -56,6 +60,13 @@ export class BadLink {
     while (this.cuts < times) await new Promise<void>((resolve) => (this.#news = resolve))
   }
 
+  /** Breaks every connection there is. */
+  cut(): void {
+    this.cuts += 1
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy()
+    this.#news()
+  }
+
   /** Resolves when so many bytes went down. */
   async reached(bytes: number): Promise<void> {
     while (this.downstream < bytes) await new Promise<void>((resolve) => (this.#news = resolve))
@@ -68,6 +79,8 @@ export class BadLink {
     this.corruptAfter = undefined
     this.answer = undefined
     this.downstream = 0
+    this.upstream = 0
+    this.down = false
     this.cuts = 0
     this.#sinceCut = 0
   }
@@ -80,6 +93,10 @@ export class BadLink {
 
   #pass(client: Socket): void {
     client.on('error', () => undefined)
+    if (this.down) {
+      client.destroy()
+      return
+    }
     if (this.answer !== undefined && this.answer.next > 0) {
       this.answer.next -= 1
       const { text } = this.answer
@@ -90,29 +107,30 @@ export class BadLink {
     const pair = [client, upstream] as const
     this.#pairs.add(pair)
     upstream.on('error', () => undefined)
-    client.pipe(upstream)
     const gone = (): void => {
       this.#pairs.delete(pair)
       client.destroy()
       upstream.destroy()
     }
     client.once('close', gone)
-    void this.#bringDown(client, upstream).finally(gone)
+    void this.#bring('down', upstream, client).finally(gone)
+    void this.#bring('up', client, upstream)
   }
 
-  async #bringDown(client: Socket, upstream: Socket): Promise<void> {
+  async #bring(way: 'down' | 'up', from: Socket, to: Socket): Promise<void> {
     let brought = 0
     try {
-      for await (const chunk of upstream as AsyncIterable<Buffer>)
+      for await (const chunk of from as AsyncIterable<Buffer>)
         for (let at = 0; at < chunk.length; at += sliceBytes) {
-          const slice = this.#perhapsCorrupt(chunk.subarray(at, at + sliceBytes), brought)
-          await this.#pace(slice.length)
-          if (client.destroyed) return
-          if (!client.write(slice)) await once(client, 'drain')
+          const given = chunk.subarray(at, at + sliceBytes)
+          const slice = way === 'down' ? this.#perhapsCorrupt(given, brought) : given
+          await this.#pace(way, slice.length)
+          if (to.destroyed) return
+          if (!to.write(slice)) await once(to, 'drain')
           brought += slice.length
-          this.#count(slice.length)
+          this.#count(way, slice.length)
         }
-      client.end()
+      to.end()
     } catch {
       // The connection broke: that is what this link is for.
     }
@@ -126,21 +144,20 @@ export class BadLink {
     return changed
   }
 
-  #count(bytes: number): void {
-    this.downstream += bytes
+  #count(way: 'down' | 'up', bytes: number): void {
+    if (way === 'down') this.downstream += bytes
+    else this.upstream += bytes
     this.#sinceCut += bytes
     this.#news()
     if (this.cutEvery === undefined || this.#sinceCut < this.cutEvery) return
     this.#sinceCut = 0
-    this.cuts += 1
-    for (const pair of this.#pairs) for (const socket of pair) socket.destroy()
-    this.#news()
+    this.cut()
   }
 
-  async #pace(bytes: number): Promise<void> {
+  async #pace(way: 'down' | 'up', bytes: number): Promise<void> {
     if (this.bytesPerSecond === undefined) return
     const now = performance.now()
-    this.#freeAt = Math.max(this.#freeAt, now) + (bytes / this.bytesPerSecond) * 1000
-    if (this.#freeAt - now > 1) await delay(this.#freeAt - now)
+    this.#freeAt[way] = Math.max(this.#freeAt[way], now) + (bytes / this.bytesPerSecond) * 1000
+    if (this.#freeAt[way] - now > 1) await delay(this.#freeAt[way] - now)
   }
 }

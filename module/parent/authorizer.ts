@@ -8,8 +8,9 @@ import { refusal } from './refusal.ts'
 /** What a proof is needed for: `base` is `/v2/` itself, `tags` a repository's list, `pull` its content. */
 export type Purpose =
   | { readonly kind: 'base' }
-  | { readonly kind: 'tags'; readonly repository: string }
-  | { readonly kind: 'pull'; readonly repository: string }
+  | { readonly kind: 'tags' | 'pull' | 'delete'; readonly repository: string }
+  /** `from` is the repository that a blob is to be mounted from. */
+  | { readonly kind: 'push'; readonly repository: string; readonly from?: string | undefined }
 
 /** A bearer token asked for once, by what the challenge said. */
 interface Grant {
@@ -94,12 +95,12 @@ export class Authorizer {
       const grant = {
         realm: realmOf(this.#origin, bearer.parameters['realm'] ?? ''),
         service: bearer.parameters['service'],
-        scope: bearer.parameters['scope'] ?? ''
+        scope: withSource(bearer.parameters['scope'] ?? '', purpose)
       }
       this.#latest = grant
       this.#basic = false
       this.#grants.set(keyOf(purpose), grant)
-      if (spent.has(idOf(grant))) throw await refusal(answer, subject, this.tokenName)
+      if (spent.has(idOf(grant))) throw await refusal(answer, subject, this.tokenName, deedOf(purpose))
       await discard(answer)
       spent.add(idOf(grant))
       this.#tokens.delete(idOf(grant))
@@ -118,10 +119,11 @@ export class Authorizer {
     return this.#basicHeader(spent)
   }
 
-  /** ACR's challenge for content is always the repository's pull scope: asking for it at once saves a round trip each. */
+  /** ACR's challenge for content is always the repository's scope for it: asking for that at once saves a round trip each. */
   #guess(purpose: Purpose): Grant | undefined {
-    if (purpose.kind !== 'pull' || this.#latest === undefined) return undefined
-    return { ...this.#latest, scope: `repository:${purpose.repository}:pull` }
+    if (purpose.kind === 'base' || purpose.kind === 'tags' || this.#latest === undefined) return undefined
+    const actions = purpose.kind === 'push' ? 'pull,push' : purpose.kind
+    return { ...this.#latest, scope: withSource(`repository:${purpose.repository}:${actions}`, purpose) }
   }
 
   #basicHeader(spent: Spent): string {
@@ -219,7 +221,19 @@ function basicKey(credentials: Credentials): string {
 }
 
 function keyOf(purpose: Purpose): string {
-  return purpose.kind === 'base' ? 'base' : `${purpose.kind} ${purpose.repository}`
+  if (purpose.kind === 'base') return 'base'
+  const from = purpose.kind === 'push' && purpose.from !== undefined ? ` ${purpose.from}` : ''
+  return `${purpose.kind} ${purpose.repository}${from}`
+}
+
+function deedOf({ kind }: Purpose): 'read' | 'push' | 'delete' {
+  return kind === 'push' || kind === 'delete' ? kind : 'read'
+}
+
+/** A mount needs to pull from its source as well, which no challenge can know (registry.md §6.2). */
+function withSource(scope: string, purpose: Purpose): string {
+  if (purpose.kind !== 'push' || purpose.from === undefined) return scope
+  return `${scope} repository:${purpose.from}:pull`
 }
 
 function idOf({ realm, service, scope }: Grant): string {

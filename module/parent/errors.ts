@@ -9,6 +9,8 @@ export type ParentErrorCode =
   /** The token is known and may not do this. */
   | 'PARENT_DENIED'
   | 'PARENT_NOT_FOUND'
+  /** It takes no such change: it is read-only, the tag is locked, the manifest too large, or it lacks what that names. */
+  | 'PARENT_REFUSED'
   | 'PARENT_THROTTLED'
   /** It says that it is in trouble itself (5xx). */
   | 'PARENT_FAILED'
@@ -23,10 +25,17 @@ export class ParentError extends Error {
   readonly code: ParentErrorCode
   /** How long the parent asks to be left alone, where it says so. */
   readonly retryAfterSeconds: number | undefined
+  /** The answer's, where there was one. */
+  readonly status: number | undefined
 
-  constructor(code: ParentErrorCode, message: string, options: { cause?: unknown; retryAfterSeconds?: number } = {}) {
+  constructor(
+    code: ParentErrorCode,
+    message: string,
+    options: { cause?: unknown; retryAfterSeconds?: number; status?: number } = {}
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
+    this.status = options.status
     this.retryAfterSeconds = options.retryAfterSeconds
   }
 

@@ -2,12 +2,16 @@ import type { Dispatcher } from 'undici'
 import { arrivals } from './body.ts'
 import { fromNetwork, ParentError, speaksOfTime } from './errors.ts'
 import type { Outbound } from './outbound.ts'
+import { Outgoing, type OutgoingBody } from './outgoing.ts'
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 
 /** A request to the parent, or to where it sends us. */
 export interface Question {
-  readonly method: 'GET' | 'HEAD'
+  readonly method: Method
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | OutgoingBody | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -29,25 +33,29 @@ const mostRedirects = 5
  * @throws {ParentError} where the network gives no answer, and `PARENT_LOOP`; the signal's reason where the caller gave up
  */
 export async function ask(outbound: Outbound, question: Question): Promise<Answer> {
-  const { url, method, headers, signal } = question
+  const { url, method, headers, body, signal } = question
   signal?.throwIfAborted()
   const asked = Date.now()
+  const what = { origin: url.origin, path: `${url.pathname}${url.search}`, method, headers: { ...headers } }
   let answer: Answer
   try {
     const dispatcher = await outbound.dispatcher(url)
-    const { statusCode, ...rest } = await dispatcher.request({
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
-      method,
-      headers: { ...headers },
-      // undici ends the connection after each HEAD, for servers that send a body with it: over a satellite a new one costs
-      // seconds, and six kilobytes of TLS, for every unchanged tag. Such a body would break the next answer, which is asked again.
-      ...(method === 'HEAD' ? { reset: false } : {}),
-      signal: signal ?? null
-    })
+    const { statusCode, ...rest } =
+      body !== undefined && 'pieces' in body
+        ? await stream(dispatcher, what, body, signal)
+        : await dispatcher.request({
+            ...what,
+            // undici ends the connection after each HEAD, for servers that send a body with it: over a satellite a new one
+            // costs seconds, and six kilobytes of TLS, for every unchanged tag. Such a body would break the next answer, which
+            // is asked again.
+            ...(method === 'HEAD' ? { reset: false } : {}),
+            ...(body === undefined ? {} : { body }),
+            signal: signal ?? null
+          })
     answer = { url, status: statusCode, headers: rest.headers, body: rest.body }
   } catch (error) {
     signal?.throwIfAborted()
+    if (error instanceof NotSent) throw error.cause
     if (speaksOfTime(error)) outbound.watch?.certificateTime()
     throw fromNetwork(error, url.host)
   }
@@ -55,6 +63,41 @@ export async function ask(outbound: Outbound, question: Question): Promise<Answe
   if (wrong === undefined) return answer
   await discard(answer)
   throw wrong
+}
+
+/** A body that may take longer to send than any answer: what is timed is how long the link takes no more of it. */
+async function stream(
+  dispatcher: Dispatcher,
+  what: Pick<Dispatcher.RequestOptions, 'origin' | 'path' | 'method'> & { readonly headers: Question['headers'] },
+  body: OutgoingBody,
+  signal: AbortSignal | undefined
+): Promise<Dispatcher.ResponseData> {
+  const outgoing = new Outgoing(body)
+  try {
+    return await dispatcher.request({
+      ...what,
+      headers: { ...what.headers, 'content-length': String(body.length) },
+      body: outgoing.stream,
+      // undici's own time-out for an answer also runs while a slow link takes its time with the body.
+      headersTimeout: 0,
+      signal: signal === undefined ? outgoing.stalled : AbortSignal.any([signal, outgoing.stalled])
+    })
+  } catch (error) {
+    if (outgoing.failure !== undefined) throw new NotSent(outgoing.failure)
+    throw outgoing.stalled.aborted ? outgoing.stalled.reason : error
+  } finally {
+    outgoing.end()
+  }
+}
+
+/** The bytes could not be had here: no fault of the network. */
+class NotSent extends Error {
+  override readonly cause: Error
+
+  constructor(cause: Error) {
+    super(cause.message)
+    this.cause = cause
+  }
 }
 
 /**

@@ -20,6 +20,7 @@ import { createOutbound, defaultTimeouts, type ParentTimeouts } from './outbound
 import { Requests } from './requests.ts'
 import { verifyToken, type ParentGrant } from './verify.ts'
 import { ParentWatch, type ParentNews } from './watch.ts'
+import { createWrites, type ParentWrites } from './writes.ts'
 
 export interface ParentOptions extends ParentNews {
   /** `https://host[:port]` */
@@ -41,7 +42,7 @@ export interface ParentOptions extends ParentNews {
 }
 
 /** A registry upstream. Every method throws {@link ParentError}, or the signal's reason once that is aborted. */
-export interface Parent {
+export interface Parent extends ParentWrites {
   readonly origin: string
   /** Proves that the parent is there and takes the credentials. */
   check(signal?: AbortSignal): Promise<void>
@@ -103,6 +104,7 @@ export function createParent(options: ParentOptions): Parent {
 
   return {
     origin: options.origin,
+    ...createWrites(requests, timeouts.bodyIdle),
 
     async check(signal) {
       const answer = await requests.send({ url: requests.url('/v2/'), signal }, { kind: 'base' }, 'its base (/v2/)')

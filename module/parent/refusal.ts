@@ -1,34 +1,73 @@
 import { discard, one, readAll, type Answer } from './exchange.ts'
 import { ParentError } from './errors.ts'
 
+/** What was asked of the parent, with what a scope map needs for it. */
+const deeds = {
+  read: ['read', 'content/read and metadata/read'],
+  push: ['push', 'content/read, content/write and metadata/read'],
+  delete: ['delete', 'content/delete and metadata/read']
+} as const
+
 /**
  * Turns an answer that is none of the wanted ones into an error, and frees its connection.
  *
  * @param subject what was asked for, such as `samples/web:1.0`
  * @param tokenName whose rights are in question; undefined where nobody was named
  */
-export async function refusal(answer: Answer, subject: string, tokenName: string | undefined): Promise<ParentError> {
+export async function refusal(
+  answer: Answer,
+  subject: string,
+  tokenName: string | undefined,
+  deed: keyof typeof deeds = 'read'
+): Promise<ParentError> {
   const { status, url } = answer
   const said = await words(answer)
   const who = tokenName === undefined ? 'anonymous callers' : `token ${tokenName}`
-  if (status === 401 || status === 403)
+  if (status === 401 || status === 403) {
+    const [verb, actions] = deeds[deed]
     return new ParentError(
       'PARENT_DENIED',
-      `${url.host} does not let ${who} read ${subject}${said}: its scope map needs content/read and metadata/read there, and the registry's network rules must let this device in`
+      `${url.host} does not let ${who} ${verb} ${subject}${said}: its scope map needs ${actions} there, and the registry's network rules must let this device in`,
+      { status }
     )
-  if (status === 404) return new ParentError('PARENT_NOT_FOUND', `${url.host} has no ${subject}${said}`)
+  }
+  if (status === 404) return new ParentError('PARENT_NOT_FOUND', `${url.host} has no ${subject}${said}`, { status })
   if (status === 407)
     return new ParentError(
       'PARENT_UNREACHABLE',
-      `the proxy on the way to ${url.host} asks for credentials (407); check user and password in the proxy's variable`
+      `the proxy on the way to ${url.host} asks for credentials (407); check user and password in the proxy's variable`,
+      { status }
     )
   const retryAfterSeconds = retryAfter(one(answer.headers['retry-after']))
-  const later = retryAfterSeconds === undefined ? {} : { retryAfterSeconds }
+  const later = { status, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) }
   if (status === 429)
     return new ParentError('PARENT_THROTTLED', `${url.host} asks to be asked less often (429)${said}`, later)
+  if (status === 507)
+    return new ParentError('PARENT_FAILED', `${url.host} has no room for ${subject} (507)${said}`, later)
   if (status >= 500 || status === 408)
     return new ParentError('PARENT_FAILED', `${url.host} cannot answer for ${subject} now (${status})${said}`, later)
-  return new ParentError('PARENT_PROTOCOL', `${url.host} answers ${status} for ${subject}, as no registry does${said}`)
+  if (deed !== 'read' && status >= 400)
+    return new ParentError(
+      'PARENT_REFUSED',
+      `${url.host} refuses to ${deed} ${subject} (${status}${hint(status)})${said}`,
+      {
+        status
+      }
+    )
+  return new ParentError(
+    'PARENT_PROTOCOL',
+    `${url.host} answers ${status} for ${subject}, as no registry does${said}`,
+    {
+      status
+    }
+  )
+}
+
+function hint(status: number): string {
+  if (status === 405) return ': it is ReadOnly, or does not know how'
+  if (status === 409) return ': it is locked there, or being changed'
+  if (status === 413) return ': too large for it, or for a proxy on the way'
+  return ''
 }
 
 /** What the parent says of itself in the registries' form, on one line and short; empty where it says nothing usable. */

@@ -3,15 +3,19 @@ import { isDigest, type Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import type { Authorizer, Purpose, Spent } from './authorizer.ts'
 import { ParentError } from './errors.ts'
-import { askFollowing, discard, type Answer } from './exchange.ts'
+import { ask, askFollowing, discard, type Answer, type Method } from './exchange.ts'
 import type { Outbound } from './outbound.ts'
+import type { OutgoingBody } from './outgoing.ts'
 import { refusal } from './refusal.ts'
 
 /** A request to the parent, without the proof of who asks. */
 export interface Wanted {
-  readonly method?: 'HEAD'
+  readonly method?: Method
   readonly url: URL
   readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | OutgoingBody | undefined
+  /** Whether an answer that sends elsewhere is the answer. */
+  readonly stays?: boolean
   readonly signal?: AbortSignal | undefined
 }
 
@@ -46,7 +50,7 @@ export class Requests {
     const spent: Spent = new Set()
     let authorization = await authorizer.begin(purpose, spent, what.signal)
     for (let links = 1; ;) {
-      const answer = await askFollowing(outbound, {
+      const answer = await (what.stays === true ? ask : askFollowing)(outbound, {
         method: what.method ?? 'GET',
         url: what.url,
         headers: {
@@ -54,6 +58,7 @@ export class Requests {
           ...what.headers,
           ...(authorization === undefined ? {} : { authorization })
         },
+        body: what.body,
         signal: what.signal
       })
       const elsewhere = answer.url.origin !== what.url.origin
@@ -74,8 +79,8 @@ export class Requests {
   }
 
   /** An answer that is none of the wanted ones, as an error; its connection is free then. */
-  refusal(answer: Answer, subject: string): Promise<ParentError> {
-    return refusal(answer, subject, this.#options.authorizer.tokenName)
+  refusal(answer: Answer, subject: string, deed?: Parameters<typeof refusal>[3]): Promise<ParentError> {
+    return refusal(answer, subject, this.#options.authorizer.tokenName, deed)
   }
 }
 

@@ -93,6 +93,38 @@ export const reportedSchema = z.object({
       'blobs that were damaged on the disk and are missing since, with repositories that need them; as many as fit'
     ),
   damagedOmitted: z.number().optional(),
+  upward: z
+    .object({
+      waiting: z.number().describe('pushes and deletes made here that the parent is yet to be told of'),
+      bytes: z.number().describe('of what these name; what the parent has already is not sent'),
+      oldestAt: z.string().optional(),
+      parked: z
+        .number()
+        .default(0)
+        .describe('of those that wait: the parent refuses them until somebody mends something'),
+      delivered: z.number().default(0).describe('ever, as the next two'),
+      conflicts: z.number().default(0).describe("the parent's tag had changed meanwhile, and stayed"),
+      expired: z.number().default(0).describe('waited for longer than sync.messageTtl'),
+      sending: z.string().optional(),
+      reason: z.string().optional().describe('why nothing goes up for now'),
+      nextAt: z.string().optional(),
+      items: z
+        .array(
+          z.object({
+            what: z.string().describe('push or delete, and repository:tag or repository@digest'),
+            state: z.enum(['parked', 'conflict', 'expired']),
+            reason: z.string(),
+            digest: z.string().optional(),
+            at: z.string(),
+            nextAttemptAt: z.string().optional()
+          })
+        )
+        .default([])
+        .describe('the newest troubles; as many as fit'),
+      itemsOmitted: z.number().default(0)
+    })
+    .optional()
+    .describe('what was pushed and deleted here and is for the parent (ReadWrite)'),
   imageSets: z.record(z.string(), imageSet).default({}).describe('by name; the least ready, as many as fit'),
   imageSetsOmitted: z.number().default(0),
   images: z.array(image).default([]).describe('the worst first; as many as fit'),

@@ -3,9 +3,11 @@ import { cron } from './cron.ts'
 import { parseDuration } from './duration.ts'
 
 const hour = 3_600_000
-/** ACR's limits for a sync window (connected-registry.md §1). */
+/** ACR's limits for a sync window and for messages (connected-registry.md §1). */
 const shortestWindow = hour
 const longestWindow = 7 * 24 * hour
+const shortestLife = 24 * hour
+const longestLife = 90 * 24 * hour
 
 const bytesPerSecond = z.int().min(1000)
 const timeOfDay = z
@@ -49,10 +51,25 @@ export const sync = z
       )
       .optional()
       .describe('How long a sync window stays open (ISO 8601, PT1H to P7D); needed with a schedule'),
-    pacing: pacing.optional().describe('Ceilings for the bytes of images fetched from the parent'),
+    messageTtl: z
+      .string()
+      .refine(
+        (text) => {
+          const life = parseDuration(text)
+          return life !== undefined && life >= shortestLife && life <= longestLife
+        },
+        { error: 'must be an ISO 8601 duration from P1D to P90D' }
+      )
+      .optional()
+      .describe(
+        'For how long a push or a delete made on the device waits to be told to the parent (ReadWrite; ISO 8601, P1D to P90D; P2D where it is not given); what expires is reported'
+      ),
+    pacing: pacing
+      .optional()
+      .describe('Ceilings for the bytes of images fetched from the parent and sent to it, together'),
     budget: budget
       .optional()
-      .describe('Bytes of images that may be fetched from the parent in a calendar day or month (UTC)'),
+      .describe('Bytes of images that may be fetched from the parent or sent to it in a calendar day or month (UTC)'),
     cleanUp: z
       .boolean()
       .optional()

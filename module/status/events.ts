@@ -56,6 +56,36 @@ export interface Pause {
   readonly reason?: string
 }
 
+/** A push or a delete that did not go up to the parent as it was meant to. */
+export interface UpwardTrouble {
+  readonly what: string
+  readonly state: 'parked' | 'conflict' | 'expired'
+  readonly reason: string
+  readonly digest?: string
+  /** ISO 8601: when it was made, or ended so. */
+  readonly at: string
+  readonly nextAttemptAt?: string
+}
+
+/** What was pushed and deleted here and is for the parent. */
+export interface UpwardNews {
+  readonly waiting: number
+  readonly bytes: number
+  /** ISO 8601. */
+  readonly oldestAt?: string
+  readonly parked: number
+  /** Since this device began, as are the next two. */
+  readonly delivered: number
+  readonly conflicts: number
+  readonly expired: number
+  readonly sending?: string
+  /** Why nothing goes up for now, and until when. */
+  readonly reason?: string
+  readonly nextAt?: string
+  /** The newest first. */
+  readonly troubles: readonly UpwardTrouble[]
+}
+
 /** What the status takes in; the sync's events are these. */
 export type StatusNews =
   | {
@@ -74,3 +104,5 @@ export type StatusNews =
   | { readonly kind: 'content'; readonly works: false; readonly code: string; readonly message: string }
   | { readonly kind: 'passEnded'; readonly result: PassNews; readonly nextSyncAt?: string }
   | { readonly kind: 'removed'; readonly image: string }
+  /** Somebody pushed the tag here, or deleted it: what was told of the image no longer holds. */
+  | { readonly kind: 'changedHere'; readonly image: ImageNews }

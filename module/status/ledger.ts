@@ -1,8 +1,18 @@
 import type { ConnectionState, ReportedInput } from '../settings/reported.ts'
-import type { CredentialNews, DamagedBlob, DiskSpace, ImageNews, PassNews, Pause, StatusNews } from './events.ts'
+import type {
+  CredentialNews,
+  DamagedBlob,
+  DiskSpace,
+  ImageNews,
+  PassNews,
+  Pause,
+  StatusNews,
+  UpwardNews
+} from './events.ts'
 import { FaultBook } from './fault-book.ts'
 import { contentFault, contentFaults, parentFault, parentFaults, type FaultCode } from './faults.ts'
 import { fit } from './fit.ts'
+import { reportedUpward } from './reported-upward.ts'
 import { ImageBook, type ImageCounts } from './images.ts'
 import { Pace } from './pace.ts'
 import type { ChangeKind, DesiredStatus, Figures, Health, ImageQuery, Status, StatusOptions } from './status.ts'
@@ -29,6 +39,7 @@ export class Ledger implements Status {
   #diskTold: DiskSpace | undefined
   #credential: CredentialNews | undefined
   #damaged: readonly DamagedBlob[] = []
+  #upward: UpwardNews | undefined
   #nextSyncAt: string | undefined
   #windowEndsAt: string | undefined
   #bytes: { readonly bytesDone: number; readonly bytesTotal: number } | undefined
@@ -59,6 +70,10 @@ export class Ledger implements Status {
         this.#nextSyncAt = news.nextSyncAt
         break
       case 'image':
+        this.#images.set(news.image)
+        break
+      case 'changedHere':
+        if (this.#images.get(news.image.image) === undefined) return
         this.#images.set(news.image)
         break
       case 'progress':
@@ -143,6 +158,11 @@ export class Ledger implements Status {
     this.#tell()
   }
 
+  setUpward(upward: UpwardNews | undefined): void {
+    this.#upward = upward
+    this.#tell()
+  }
+
   snapshot(): ReportedInput {
     const sync = this.#sync()
     const nextSyncAt = this.#nextSyncAt
@@ -176,7 +196,8 @@ export class Ledger implements Status {
         ...(this.#paused === undefined ? {} : { paused: this.#paused }),
         ...(this.#disk === undefined ? {} : { disk: this.#disk }),
         ...(this.#credential === undefined ? {} : { credential: this.#credential }),
-        ...reportedDamage(this.#damaged)
+        ...reportedDamage(this.#damaged),
+        ...(this.#upward === undefined ? {} : { upward: reportedUpward(this.#upward) })
       },
       sets: this.#setsByReadiness(),
       images: this.#images.worstFirst(),
@@ -296,6 +317,8 @@ export class Ledger implements Status {
       this.#paused,
       this.#credential?.fingerprint,
       this.#damaged.length,
+      // That something waits is news, as are troubles; how much waits is not.
+      this.#upward && [this.#upward.waiting > 0, this.#upward.parked, this.#upward.conflicts, this.#upward.expired],
       sync?.state,
       sync === undefined || isRoutine(sync.trigger) ? undefined : [sync.trigger, sync.startedAt]
     ])

@@ -1,6 +1,15 @@
 import type { Log } from '../log/log.ts'
 import type { ConnectionState, ReportedInput } from '../settings/reported.ts'
-import type { CredentialNews, DamagedBlob, DiskSpace, ImageNews, PassNews, Pause, StatusNews } from './events.ts'
+import type {
+  CredentialNews,
+  DamagedBlob,
+  DiskSpace,
+  ImageNews,
+  PassNews,
+  Pause,
+  StatusNews,
+  UpwardNews
+} from './events.ts'
 import type { FaultCode } from './faults.ts'
 import type { ImageCounts } from './images.ts'
 import { Ledger } from './ledger.ts'
@@ -72,6 +81,8 @@ export interface Status {
   /** What was damaged on the disk, and nothing has replaced. */
   setDamaged(damaged: readonly DamagedBlob[]): void
   setCredential(credential: CredentialNews | undefined): void
+  /** What is for the parent; undefined on a device that has never had anything for it. */
+  setUpward(upward: UpwardNews | undefined): void
   /** What to report to the twin: always valid, below 24 KB, with the worst images first where not all fit. */
   snapshot(): ReportedInput
   healthz(): Health

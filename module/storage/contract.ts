@@ -400,6 +400,20 @@ export function describeStorageContract(name: string, create: () => Promise<Stor
         assert.deepEqual(await storage.index.state('sync'), { list: [1] })
       })
 
+      it('gives out the state below a prefix, in the order of its keys', async () => {
+        await storage.index.apply(
+          ['queue/2', 'queue/10', 'queue', 'other', 'queue/1'].map((key) => ({ kind: 'setState', key, value: { key } }))
+        )
+        for (const round of ['before', 'after']) {
+          assert.deepEqual(
+            await storage.index.states('queue/'),
+            ['queue/1', 'queue/10', 'queue/2'].map((key) => [key, { key }]),
+            round
+          )
+          if (round === 'before') await reopen()
+        }
+      })
+
       it('applies many calls that were made at once, in their order', async () => {
         const manifests = await Promise.all(Array.from({ length: 50 }, () => putManifestBytes(storage)))
         await Promise.all(

@@ -12,7 +12,7 @@ import type { WorkerIndex } from './index.ts'
 import type { Leases } from './leases.ts'
 import { readTree } from './marking.ts'
 import type { StoragePaths } from './paths.ts'
-import { keepPrefix, type CollectionOptions, type CollectionReport } from './storage.ts'
+import { keepPrefix, type CollectionOptions, type CollectionReport, type KeptImage } from './storage.ts'
 import { isYoung, Untangling } from './untangling.ts'
 
 /** What cleaning up works with. */
@@ -92,8 +92,9 @@ class Collection {
     await index.settled()
     const kept = new Set<Digest>()
     for (const [key, value] of index.model.statesBelow(keepPrefix)) {
-      const { digest, at } = (value ?? {}) as { digest?: unknown; at?: unknown }
-      if (typeof digest !== 'string' || !isDigest(digest) || typeof at !== 'number' || Date.now() - at > oldestKeep)
+      const { digest, at, lasting } = (value ?? {}) as Partial<Record<keyof KeptImage, unknown>>
+      const isOver = typeof at !== 'number' || (lasting !== true && Date.now() - at > oldestKeep)
+      if (typeof digest !== 'string' || !isDigest(digest) || isOver)
         await index.apply([{ kind: 'setState', key, value: undefined }])
       else for (const each of await readTree(paths, digest)) kept.add(each)
     }

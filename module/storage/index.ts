@@ -108,6 +108,10 @@ export class WorkerIndex implements Index {
     return Promise.resolve(this.#model.state(key))
   }
 
+  states(prefix: string): Promise<(readonly [key: string, value: unknown])[]> {
+    return Promise.resolve(this.#model.statesBelow(prefix).sort(([one], [other]) => (one < other ? -1 : 1)))
+  }
+
   /** @throws {StorageError} `BLOB_ABSENT`, `MANIFEST_ABSENT`, `DISK_FULL`, `INDEX_FAILED`, `CLOSED` */
   apply(changes: readonly IndexChange[]): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed)

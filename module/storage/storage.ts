@@ -42,6 +42,8 @@ export interface KeptImage {
   readonly digest: Digest
   /** Milliseconds since 1970; it counts for thirty days. */
   readonly at: number
+  /** It counts until it is removed, however long that takes: for what stands nowhere else. */
+  readonly lasting?: boolean
 }
 
 /** Times are in milliseconds. */
@@ -207,6 +209,8 @@ export interface Index {
   referrers(repository: Repository, subject: Digest, page?: ReferrersPage): Promise<Digest[]>
   /** Small documents that rooms keep beside the content, such as the last sync's result. */
   state(key: string): Promise<unknown>
+  /** Those whose keys begin so, with their keys, in the order of these. */
+  states(prefix: string): Promise<readonly (readonly [key: string, value: unknown])[]>
   /** Applies all of the changes or none of them. */
   apply(changes: readonly IndexChange[]): Promise<void>
 }

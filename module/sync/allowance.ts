@@ -5,7 +5,7 @@ import type { Clock, Content } from './ports.ts'
 /** Bytes that one connection may have waiting for a paced reader: a ceiling that buffers run ahead of is none. */
 const pacedReadAhead = 64 * 1024
 
-/** What may be fetched, and how fast. */
+/** What may be fetched from the parent or sent to it, and how fast: both ways together, since they share one link. */
 export class Allowance {
   readonly #pacing: Pacing
   readonly #budget: Budget

@@ -4,11 +4,14 @@ import type { SyncObserver } from './events.ts'
 import { tagsToRemove, type PlannedImage, type Want } from './plan.ts'
 import type { Content, ContentChange } from './ports.ts'
 import { referrerTags } from './referrers.ts'
+import type { LocalPushes } from './upward/ports.ts'
 
 export interface CleaningOptions {
   readonly content: Content
   readonly observer: SyncObserver
   readonly log: Log
+  /** What was pushed here and is not in the parent yet is not missing there. */
+  readonly pushes?: LocalPushes | undefined
 }
 
 const broughtKey = 'sync.brought'
@@ -51,15 +54,18 @@ export async function mirrorDeletions({
 export async function removeImage(
   repository: Repository,
   tag: Tag,
-  { content, observer, log }: CleaningOptions
+  { content, observer, log, pushes }: CleaningOptions
 ): Promise<void> {
   const { index } = content
+  const mayGo = (each: Tag): boolean => pushes?.isWaiting(repository, each) !== true
+  if (!mayGo(tag)) return
   const digest = await index.tag(repository, tag)
   if (digest === undefined) return
   const beside = new Set<Tag>(referrerTags(digest))
   const others = ((await index.tags(repository)) ?? []).filter((other) => other !== tag)
   const named = await Promise.all(others.map((other) => index.tag(repository, other)))
-  const gone = [tag, ...(named.includes(digest) ? [] : others.filter((other) => beside.has(other)))]
+  const gone = [tag, ...(named.includes(digest) ? [] : others.filter((other) => beside.has(other)))].filter(mayGo)
+  if (gone[0] !== tag) return
   await index.apply(gone.map((each): ContentChange => ({ kind: 'removeTag', repository, tag: each })))
   log.info('image removed: the parent no longer has it, or the settings no longer want it', { repository, tag, digest })
   observer({ kind: 'removed', image: `${repository}:${tag}`, digest })
@@ -70,12 +76,14 @@ export async function cleanUp({
   wants,
   content: { index },
   observer,
-  log
+  log,
+  pushes
 }: CleaningOptions & { readonly wants: readonly Want[] }): Promise<void> {
   const brought = await readBrought(index)
   const wanted = new Set(wants.map(({ filter }) => filter.repository))
   for (const repository of [...brought].filter((name) => !wanted.has(name))) {
     const tags = (await index.tags(repository)) ?? []
+    if (tags.some((tag) => pushes?.isWaiting(repository, tag))) continue
     const digests = await Promise.all(tags.map((tag) => index.tag(repository, tag)))
     brought.delete(repository)
     await index.apply([{ kind: 'removeRepository', repository }, rememberBrought(brought)])

@@ -10,6 +10,7 @@ import { codeOf, isFatal, reasonOf, retryAfter, retryImages, type Retry } from '
 import { Patience } from './patience.ts'
 import { byPriority, listedRepositories, planImages, readWants, type ImageSets, type PlannedImage } from './plan.ts'
 import { asParentFault, type Clock, type Content, type ParentSource } from './ports.ts'
+import type { LocalPushes } from './upward/ports.ts'
 import type { WaitedFor } from './waited-for.ts'
 import { ImageWork } from './work.ts'
 
@@ -30,6 +31,7 @@ export interface PassOptions {
   readonly allowance: Allowance
   /** What somebody asked for and did not get. */
   readonly waitedFor: WaitedFor
+  readonly pushes?: LocalPushes | undefined
   /** Whether to look again for what refers to an image that has not changed. */
   readonly looksForReferrers: (digest: Digest) => boolean
   /** Whether repositories that no image set names any more are removed, where sync brought them. */

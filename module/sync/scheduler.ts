@@ -43,7 +43,7 @@ export class Scheduler implements Sync {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? Math.random
-    this.#allowance = new Allowance(this.#clock, options.content.index)
+    this.#allowance = options.allowance ?? new Allowance(this.#clock, options.content.index)
     this.#timetable = new Timetable(this.#clock, this.#random)
     this.#turn = Math.floor(this.#random() * 1000)
   }
@@ -200,6 +200,7 @@ export class Scheduler implements Sync {
       absent: this.#absent,
       allowance: this.#allowance,
       waitedFor: this.#waitedFor,
+      pushes: this.#options.pushes,
       looksForReferrers: (digest: Digest) => trigger === 'ManualResync' || isReferrersTurn(digest, turn),
       cleanUp: configuration.cleanUp ?? false
     }

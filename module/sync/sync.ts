@@ -1,11 +1,13 @@
 import type { Log } from '../log/log.ts'
 import type { Repository } from '../oci/name.ts'
+import type { Allowance } from './allowance.ts'
 import type { BudgetSettings } from './budget.ts'
 import type { PassResult, SyncObserver, SyncTrigger } from './events.ts'
 import type { PacingSettings } from './pacing.ts'
 import type { ImageSets } from './plan.ts'
 import type { Clock, Content, ParentSource } from './ports.ts'
 import { Scheduler } from './scheduler.ts'
+import type { LocalPushes } from './upward/ports.ts'
 
 export interface SyncConfiguration {
   readonly imageSets: ImageSets
@@ -26,6 +28,10 @@ export interface SyncOptions {
   readonly parent: () => ParentSource | undefined
   readonly observer: SyncObserver
   readonly log: Log
+  /** What was pushed here and is not in the parent yet: the way down leaves those tags alone. */
+  readonly pushes?: LocalPushes
+  /** Shared with the way up, where there is one. */
+  readonly allowance?: Allowance
   readonly clock?: Clock
   /** From 0 to below 1: keeps a fleet's devices apart in time. */
   readonly random?: () => number

@@ -14,6 +14,7 @@ import type { PlannedImage } from './plan.ts'
 import { asParentFault, type Content, type ContentChange, type ParentSource } from './ports.ts'
 import { growReferrers } from './referrers.ts'
 import { Transfers } from './transfers.ts'
+import type { LocalPushes } from './upward/ports.ts'
 import type { Missed } from './waited-for.ts'
 
 export interface ImageWorkOptions {
@@ -31,6 +32,8 @@ export interface ImageWorkOptions {
   readonly listed: ReadonlyMap<Repository, ReadonlySet<Tag>>
   /** Repositories that sync has brought something to; added to here. */
   readonly brought: Set<Repository>
+  /** What was pushed or deleted here is not undone by what the parent had before. */
+  readonly pushes?: LocalPushes | undefined
   readonly onFailure: (error: unknown) => void
   /** What holds for every image. */
   readonly onFatal: (error: unknown) => void
@@ -45,6 +48,8 @@ interface Prepared {
   /** Bytes of its blobs that are not here. */
   readonly missing: number
   readonly before: ImageStatus | undefined
+  /** Of pushes and deletes here, when the parent was asked. */
+  readonly generation: number
 }
 
 /** Before every other image, and in the same order among themselves. */
@@ -113,8 +118,11 @@ export class ImageWork {
 
   async #prepare(image: PlannedImage): Promise<Prepared | undefined> {
     const { name, repository, tag } = image
-    const { board, parent, patience, signal } = this.#options
+    const { board, parent, patience, pushes, signal } = this.#options
     const before = board.state(name)
+    // The parent is yet to learn of it: what it has now is older than what is here.
+    if (pushes?.isWaiting(repository, tag) === true) return undefined
+    const generation = pushes?.generation(repository, tag) ?? 0
     let digest: Digest | undefined
     try {
       const known = before?.state === 'ready' ? before.digest : undefined
@@ -129,10 +137,10 @@ export class ImageWork {
       if (image.referrers) await this.#growReferrers(tree, image, digest)
       board.expect(name, tree.blobs)
       board.tell({ image: name, state: 'pending', digest })
-      return await this.#take(image, { digest, tree, moves: true, before })
+      return await this.#take(image, { digest, tree, moves: true, before, generation })
     } catch (error) {
       const isGone = asParentFault(error)?.code === 'PARENT_NOT_FOUND' && digest === undefined && image.mirror
-      if (isGone) await this.#mirror(image)
+      if (isGone && (pushes?.generation(repository, tag) ?? 0) === generation) await this.#mirror(image)
       this.#failed(image, isGone ? undefined : before, digest, error)
       return undefined
     }
@@ -169,7 +177,7 @@ export class ImageWork {
     const held = await Promise.all(tree.manifests.map((each) => content.index.manifest(repository, each.digest)))
     const isAllHere =
       named.every((there, position) => there === tree.tags[position]?.digest) && !held.includes(undefined)
-    return isAllHere ? undefined : this.#take(image, { digest, tree, moves: false, before })
+    return isAllHere ? undefined : this.#take(image, { digest, tree, moves: false, before, generation: 0 })
   }
 
   #growReferrers(tree: ImageTree, { repository }: PlannedImage, digest: Digest): Promise<void> {
@@ -199,8 +207,7 @@ export class ImageWork {
       const failed = outcomes.find((outcome) => outcome.status === 'rejected')
       if (failed !== undefined) throw failed.reason
       signal.throwIfAborted()
-      await this.#link(image, prepared)
-      if (!moves) return
+      if (!(await this.#link(image, prepared)) || !moves) return
       board.tell({ image: name, state: 'ready', digest })
       log.info('image ready', { image: name, digest })
     } catch (error) {
@@ -208,18 +215,28 @@ export class ImageWork {
     }
   }
 
-  /** Everything that names the bytes at once, all of it or nothing. */
-  async #link({ repository, tag, name }: PlannedImage, { digest, tree, moves }: Prepared): Promise<void> {
-    const { brought, content } = this.#options
+  /**
+   * Everything that names the bytes at once, all of it or nothing.
+   *
+   * @returns false where the tag was pushed or deleted here since the parent was asked: the next pass asks again
+   */
+  async #link({ repository, tag, name }: PlannedImage, prepared: Prepared): Promise<boolean> {
+    const { brought, content, pushes } = this.#options
+    const { digest, tree, moves, generation } = prepared
     const isKnown = brought.has(repository)
+    // In the same turn as the call below: a push comes before both or after both.
+    if (moves && pushes !== undefined && pushes.generation(repository, tag) !== generation) return false
     brought.add(repository)
     await content.index.apply([
       ...[...tree.blobs.keys()].map((blob): ContentChange => ({ kind: 'linkBlob', repository, digest: blob })),
       ...tree.manifests.map((manifest): ContentChange => ({ kind: 'putManifest', repository, ...manifest })),
-      ...tree.tags.map((beside): ContentChange => ({ kind: 'setTag', repository, ...beside })),
+      ...tree.tags
+        .filter((beside) => pushes?.isWaiting(repository, beside.tag) !== true)
+        .map((beside): ContentChange => ({ kind: 'setTag', repository, ...beside })),
       ...(moves ? [{ kind: 'setTag', repository, tag, digest } as const, releaseImage(name)] : []),
       ...(isKnown ? [] : [rememberBrought(brought)])
     ])
+    return true
   }
 
   #failed(image: PlannedImage, before: ImageStatus | undefined, digest: Digest | undefined, error: unknown): void {

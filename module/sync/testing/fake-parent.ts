@@ -3,6 +3,7 @@ import { digestOf, type Digest } from '../../oci/digest.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import { parseRepository, parseTag, type Repository, type Tag } from '../../oci/name.ts'
 import type { ParentFault, ParentSource } from '../ports.ts'
+import type { Chunk, ParentTarget, UploadPlace } from '../upward/ports.ts'
 
 /** An error as a parent throws it. */
 export function fault(code: string, more: { transient?: boolean; retryAfterSeconds?: number } = {}): ParentFault {
@@ -14,7 +15,8 @@ export function fault(code: string, more: { transient?: boolean; retryAfterSecon
 }
 
 /** A parent for tests: holds what it is given, counts what it is asked for, and goes wrong on request. */
-export class FakeParent implements ParentSource {
+export class FakeParent implements ParentSource, ParentTarget {
+  readonly origin = 'https://parent.test'
   readonly requests: string[] = []
   /** Blob bytes that went out, by digest. */
   readonly served = new Map<Digest, number>()
@@ -29,6 +31,15 @@ export class FakeParent implements ParentSource {
     piece
   ) => piece
   resumes = true
+  /** Uploads under way, by location; forgetting one is losing it. */
+  readonly uploads = new Map<string, Buffer>()
+  /** Blob bytes that came in. */
+  received = 0
+  /** Called with each piece of an upload before it is taken; throwing cuts the request there. */
+  onReceive: (piece: Uint8Array) => void | Promise<void> = () => undefined
+  /** Manifests as they came in, each `repository:reference`. */
+  readonly pushed: string[] = []
+  #upload = 0
   /** Whether it has the referrers API; what a manifest's `subject` says is found by it. */
   hasReferrers = true
   pieceBytes = 1000
@@ -117,9 +128,78 @@ export class FakeParent implements ParentSource {
 
   async head(repository: Repository, reference: Tag | Digest): Promise<{ digest: Digest }> {
     await this.#ask(`HEAD ${repository}:${reference}`)
-    const digest = this.tagsOf.get(repository)?.get(reference as Tag)
+    const held = this.content.has(reference as Digest) ? (reference as Digest) : undefined
+    const digest = this.tagsOf.get(repository)?.get(reference as Tag) ?? held
     if (digest === undefined) throw fault('PARENT_NOT_FOUND')
     return { digest }
+  }
+
+  async hasBlob(repository: Repository, digest: Digest): Promise<boolean> {
+    await this.#ask(`HAS ${repository}@${digest}`)
+    return this.content.has(digest)
+  }
+
+  async beginUpload(repository: Repository, digest: Digest): Promise<UploadPlace> {
+    await this.#ask(`BEGIN ${repository}@${digest}`)
+    this.#upload += 1
+    const location = `/v2/${repository}/blobs/uploads/${this.#upload}`
+    this.uploads.set(location, Buffer.alloc(0))
+    return { location, offset: 0 }
+  }
+
+  async findUpload(_repository: Repository, location: string): Promise<UploadPlace | undefined> {
+    await this.#ask(`FIND ${location}`)
+    const bytes = this.uploads.get(location)
+    return bytes && { location, offset: bytes.byteLength }
+  }
+
+  async sendChunk(_repository: Repository, location: string, chunk: Chunk): Promise<UploadPlace | undefined> {
+    await this.#ask(`CHUNK ${location} ${chunk.offset}`)
+    if (!this.uploads.has(location)) return undefined
+    await this.#receive(location, chunk)
+    return { location, offset: this.uploads.get(location)?.byteLength ?? 0 }
+  }
+
+  async finishUpload(
+    _repository: Repository,
+    location: string,
+    digest: Digest,
+    { last }: { readonly last?: Chunk | undefined }
+  ): Promise<boolean> {
+    await this.#ask(`FINISH ${location}`)
+    if (last !== undefined && this.uploads.has(location)) await this.#receive(location, last)
+    const bytes = this.uploads.get(location)
+    this.uploads.delete(location)
+    if (bytes === undefined || digestOf(bytes) !== digest) return false
+    this.add(bytes)
+    return true
+  }
+
+  async putManifest(
+    repository: Repository,
+    reference: Tag | Digest,
+    { bytes }: { readonly bytes: Uint8Array }
+  ): Promise<void> {
+    await this.#ask(`PUT ${repository}:${reference}`)
+    const { config, layers, manifests } = JSON.parse(Buffer.from(bytes).toString()) as Record<
+      string,
+      { digest: Digest }[] | { digest: Digest } | undefined
+    >
+    for (const { digest } of [config ?? [], layers ?? [], manifests ?? []].flat())
+      if (!this.content.has(digest)) throw new Error(`${reference} came before ${digest}, which it names`)
+    this.pushed.push(`${repository}:${reference}`)
+    const name = reference.includes(':') ? repository : `${repository}:${reference}`
+    this.#tag(name, Buffer.from(bytes))
+  }
+
+  async deleteManifest(repository: Repository, reference: Tag | Digest): Promise<void> {
+    await this.#ask(`DELETE ${repository}:${reference}`)
+    const tags = this.tagsOf.get(repository)
+    if (!reference.includes(':')) tags?.delete(reference as Tag)
+    else {
+      this.content.delete(reference as Digest)
+      for (const [tag, digest] of tags ?? []) if (digest === reference) tags?.delete(tag)
+    }
   }
 
   async manifest(repository: Repository, reference: Tag | Digest): Promise<{ bytes: Buffer; mediaType: string }> {
@@ -161,6 +241,15 @@ export class FakeParent implements ParentSource {
       const piece = await this.onPiece(digest, at, bytes.subarray(at, at + this.pieceBytes), signal)
       this.served.set(digest, (this.served.get(digest) ?? 0) + piece.byteLength)
       yield piece
+    }
+  }
+
+  async #receive(location: string, { offset, pieces }: Chunk): Promise<void> {
+    if (this.uploads.get(location)?.byteLength !== offset) throw new Error(`a chunk at ${offset} that does not fit`)
+    for await (const piece of pieces()) {
+      await this.onReceive(piece)
+      this.received += piece.byteLength
+      this.uploads.set(location, Buffer.concat([this.uploads.get(location) ?? Buffer.alloc(0), piece]))
     }
   }
 

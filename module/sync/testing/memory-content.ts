@@ -10,6 +10,12 @@ interface MemoryRepository {
   readonly blobs: Set<Digest>
 }
 
+/** What sync changes, and what clients do. */
+type MemoryChange =
+  | ContentChange
+  | { readonly kind: 'removeManifest'; readonly repository: Repository; readonly digest: Digest }
+  | { readonly kind: 'unlinkBlob'; readonly repository: Repository; readonly digest: Digest }
+
 /**
  * Content for tests: partial bytes outlive the ingest that wrote them, and a change that would make a tag name something
  * incomplete is refused, which is what every test of sync relies on to notice one.
@@ -19,7 +25,7 @@ export class MemoryContent implements Content {
   readonly partial = new Map<string, Buffer>()
   readonly repositories = new Map<Repository, MemoryRepository>()
   readonly states = new Map<string, unknown>()
-  readonly changes: ContentChange[] = []
+  readonly changes: MemoryChange[] = []
   flushes = 0
   /** Thrown by the next append. */
   failure: Error | undefined
@@ -30,6 +36,12 @@ export class MemoryContent implements Content {
     bytes: (digest: Digest) => {
       const bytes = this.held.get(digest)
       return bytes === undefined ? Promise.reject(new OciError('BLOB_UNKNOWN')) : Promise.resolve(bytes)
+    },
+    read: async (digest: Digest, { start, end }: { readonly start: number; readonly end: number }) => {
+      const bytes = await this.blobs.bytes(digest)
+      return (async function* (): AsyncGenerator<Uint8Array> {
+        yield await Promise.resolve(bytes.subarray(start, end + 1))
+      })()
     },
     ingest: (key: string) =>
       this.#open.has(key) ? Promise.reject(new Error(`${key} is held already`)) : Promise.resolve(this.#ingest(key))
@@ -43,27 +55,45 @@ export class MemoryContent implements Content {
     tag: (repository: Repository, tag: Tag) => Promise.resolve(this.repositories.get(repository)?.tags.get(tag)),
     manifest: (repository: Repository, digest: Digest) => {
       const mediaType = this.repositories.get(repository)?.manifests.get(digest)
-      return Promise.resolve(mediaType === undefined ? undefined : { mediaType })
+      const size = this.held.get(digest)?.byteLength ?? 0
+      return Promise.resolve(mediaType === undefined ? undefined : { mediaType, size })
     },
+    holders: (digest: Digest) =>
+      Promise.resolve([...this.repositories].filter(([, { blobs }]) => blobs.has(digest)).map(([name]) => name)),
     hasBlob: (repository: Repository, digest: Digest) =>
       Promise.resolve(this.repositories.get(repository)?.blobs.has(digest) ?? false),
     state: (key: string) => Promise.resolve(this.states.get(key)),
-    apply: (changes: readonly ContentChange[]) => {
+    states: (prefix: string) =>
+      Promise.resolve(
+        [...this.states]
+          .filter(([key, value]) => key.startsWith(prefix) && value !== undefined)
+          .sort(([one], [other]) => (one < other ? -1 : 1))
+      ),
+    apply: (changes: readonly MemoryChange[]) => {
       for (const change of changes) this.#apply(change)
       return Promise.resolve()
     }
   }
 
-  #apply(change: ContentChange): void {
+  #apply(change: MemoryChange): void {
     this.changes.push(change)
     if (change.kind === 'setState') {
       this.states.set(change.key, change.value)
       return
     }
-    const fresh = { tags: new Map(), manifests: new Map(), blobs: new Set<Digest>() }
+    const fresh: MemoryRepository = { tags: new Map(), manifests: new Map(), blobs: new Set() }
     const repository = this.repositories.get(change.repository) ?? fresh
     if (change.kind === 'removeTag') {
       repository.tags.delete(change.tag)
+      return
+    }
+    if (change.kind === 'unlinkBlob') {
+      repository.blobs.delete(change.digest)
+      return
+    }
+    if (change.kind === 'removeManifest') {
+      repository.manifests.delete(change.digest)
+      for (const [tag, digest] of repository.tags) if (digest === change.digest) repository.tags.delete(tag)
       return
     }
     if (change.kind === 'removeRepository') {

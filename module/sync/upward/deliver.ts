@@ -1,0 +1,181 @@
+import type { Digest } from '../../oci/digest.ts'
+import { hexOf } from '../../oci/digest.ts'
+import { OciError } from '../../oci/errors.ts'
+import { readManifest, type Descriptor } from '../../oci/manifest.ts'
+import { parseTag, type Repository, type Tag } from '../../oci/name.ts'
+import { asParentFault } from '../ports.ts'
+import { nameOf, type Item } from './item.ts'
+import type { Outcome } from './queue.ts'
+import { sendBlob, type SendOptions } from './send-blob.ts'
+
+/** Blobs of one manifest that are sent at once: a link with a long way has room for more than one. */
+const blobsAtOnce = 3
+
+/**
+ * Tells the parent of one push or delete. The rule where it has changed meanwhile: **a push or a delete replaces exactly what
+ * this device knew the parent to have when it was made.** Where the parent's tag names something else, the tag stays; a pushed
+ * image goes up whole beside it, under {@link besideTag}. What the parent has already is not sent, so that registries whose
+ * parents go round in a circle come to rest.
+ *
+ * @throws the parent's, the content's and the signal's errors: then it is still to be delivered
+ */
+export async function deliver(item: Item, options: SendOptions): Promise<Outcome> {
+  switch (item.kind) {
+    case 'push':
+      return deliverPush(item, options)
+    case 'manifest':
+      if (!(await hasManifest(item.repository, item.digest, options)))
+        await sendManifest(item.repository, item.digest, item, item.mediaType, options)
+      return { kind: 'delivered' }
+    case 'untag':
+      return deliverUntag(item, options)
+    case 'remove':
+      return deliverRemove(item, options)
+  }
+}
+
+/** Where an image goes whose tag names something else in the parent by now: the same at each try, and findable by its tag. */
+export function besideTag(tag: Tag, digest: Digest): Tag {
+  const end = `-conflict-${hexOf(digest).slice(0, 12)}`
+  return parseTag(`${tag.slice(0, 128 - end.length)}${end}`)
+}
+
+async function deliverPush(item: Extract<Item, { kind: 'push' }>, options: SendOptions): Promise<Outcome> {
+  const { repository, tag, digest, mediaType, base } = item
+  const { parent, patience, signal } = options
+  const there = await tagInParent(repository, tag, options)
+  if (there === digest) return { kind: 'delivered' }
+  const isWhole = await hasManifest(repository, digest, options)
+  const bytes = await options.content.blobs.bytes(digest)
+  if (!isWhole) await sendContents(repository, bytes, mediaType, options)
+  // The upload may have taken hours, and no registry offers to compare and set in one step.
+  const now = isWhole ? there : await tagInParent(repository, tag, options)
+  if (now === digest) return { kind: 'delivered' }
+  const conflict = now !== null && now !== base
+  const reference = conflict ? besideTag(tag, digest) : tag
+  await patience.ask(() => parent.putManifest(repository, reference, { bytes, mediaType }, { signal }))
+  if (!conflict) return { kind: 'delivered' }
+  const reason = `the parent's tag names ${now} by now, and stays: this image is there as ${nameOf(repository, reference)}`
+  return { kind: 'conflict', there: now, reason }
+}
+
+async function deliverUntag(item: Extract<Item, { kind: 'untag' }>, options: SendOptions): Promise<Outcome> {
+  const { repository, tag, base } = item
+  const { parent, patience, signal } = options
+  const there = await tagInParent(repository, tag, options)
+  if (there === null) return { kind: 'delivered' }
+  if (there !== base)
+    return {
+      kind: 'conflict',
+      there,
+      reason: `the parent's tag names ${there} by now, which was not deleted: it stays`
+    }
+  await patience.ask(() => parent.deleteManifest(repository, tag, { signal }))
+  return { kind: 'delivered' }
+}
+
+/** A delete by digest takes every tag of it away, those too that were set above meanwhile: then it is not done. */
+async function deliverRemove(item: Extract<Item, { kind: 'remove' }>, options: SendOptions): Promise<Outcome> {
+  const { repository, digest, tags } = item
+  const { parent, patience, signal } = options
+  if (!(await hasManifest(repository, digest, options))) return { kind: 'delivered' }
+  const others = await patience.ask(async () => {
+    const all: Tag[] = []
+    for await (const tag of parent.tags(repository, signal)) if (!tags.includes(tag)) all.push(tag)
+    return all
+  })
+  for (const tag of others)
+    if ((await tagInParent(repository, tag, options)) === digest) {
+      const reason = `the parent's tag ${tag} names it, which was not known here when it was deleted: it stays`
+      return { kind: 'conflict', there: digest, reason }
+    }
+  await patience.ask(() => parent.deleteManifest(repository, digest, { signal }))
+  return { kind: 'delivered' }
+}
+
+async function tagInParent(repository: Repository, tag: Tag, { parent, patience, signal }: SendOptions) {
+  return patience.ask(async () => {
+    try {
+      return (await parent.head(repository, tag, { known: undefined, signal })).digest
+    } catch (error) {
+      if (isAbsent(error)) return null
+      throw error
+    }
+  })
+}
+
+async function hasManifest(repository: Repository, digest: Digest, { parent, patience, signal }: SendOptions) {
+  return patience.ask(async () => {
+    try {
+      await parent.head(repository, digest, { known: undefined, signal })
+      return true
+    } catch (error) {
+      if (isAbsent(error)) return false
+      throw error
+    }
+  })
+}
+
+async function sendManifest(
+  repository: Repository,
+  reference: Digest,
+  { digest }: { readonly digest: Digest },
+  mediaType: string,
+  options: SendOptions
+): Promise<void> {
+  const { content, parent, patience, signal } = options
+  const bytes = await content.blobs.bytes(digest)
+  await sendContents(repository, bytes, mediaType, options)
+  await patience.ask(() => parent.putManifest(repository, reference, { bytes, mediaType }, { signal }))
+}
+
+/** What a manifest names goes before it: children of an index, and the blobs of an image. */
+async function sendContents(
+  repository: Repository,
+  bytes: Uint8Array,
+  mediaType: string,
+  options: SendOptions
+): Promise<void> {
+  const { blobs, manifests } = readManifest(bytes, mediaType)
+  for (const child of manifests) {
+    // Children that are not here either belong to platforms that nobody pushed; the parent decides whether it minds.
+    if ((await options.content.blobs.size(child.digest)) === undefined) continue
+    if (!(await hasManifest(repository, child.digest, options)))
+      await sendManifest(repository, child.digest, child, child.mediaType, options)
+  }
+  await sendBlobs(repository, [...new Map(blobs.map((blob) => [blob.digest, blob])).values()], options)
+}
+
+async function sendBlobs(repository: Repository, blobs: readonly Descriptor[], options: SendOptions): Promise<void> {
+  const { content, parent, patience, signal } = options
+  const failed = new AbortController()
+  const own = { ...options, signal: AbortSignal.any([signal, failed.signal]) }
+  const queue = [...blobs]
+  const worker = async (): Promise<void> => {
+    for (let blob = queue.shift(); blob !== undefined && !own.signal.aborted; blob = queue.shift()) {
+      const { digest } = blob
+      const size = await content.blobs.size(digest)
+      if (size !== undefined) await sendBlob({ repository, digest, size }, own)
+      else if (!(await patience.ask(() => parent.hasBlob(repository, digest, { signal }))))
+        throw new OciError(
+          'BLOB_UNKNOWN',
+          `${digest} is neither here nor in the parent's ${repository}: push the image again`
+        )
+    }
+  }
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: blobsAtOnce }, () =>
+      worker().catch((error: unknown) => {
+        failed.abort(error)
+        throw error
+      })
+    )
+  )
+  signal.throwIfAborted()
+  const reason: unknown = failed.signal.reason
+  if (outcomes.some(({ status }) => status === 'rejected')) throw reason
+}
+
+function isAbsent(error: unknown): boolean {
+  return asParentFault(error)?.code === 'PARENT_NOT_FOUND'
+}
