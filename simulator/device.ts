@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { startEdgeAgent, type Backoff, type EdgeAgent, type Programs } from './edge-agent/agent.ts'
+import { startEdgeAgent, type Backoff, type EdgeAgent, type Programs, type PullLayers } from './edge-agent/agent.ts'
 import { startEdgeHub, type EdgeHub } from './edge-hub/edge-hub.ts'
 import type { CertificateAuthority } from './certificates.ts'
 import type { Network } from './network.ts'
@@ -12,6 +12,8 @@ export interface DeviceOptions {
   readonly hostName?: string
   /** On nested devices: the device whose API proxy is the way to the cloud. */
   readonly parentId?: string
+  /** A link of its own to the network: a proxy before the network's. */
+  readonly proxyUrl?: string
 }
 
 /** What the devices of one pretend world share. */
@@ -27,6 +29,8 @@ export interface DeviceWorld {
   readonly programs?: Programs
   readonly backoff?: Partial<Backoff>
   readonly stopGraceMs?: number
+  /** What stands for the layers' part of a pull; layers stay where they are without it. */
+  readonly pullLayers?: PullLayers
 }
 
 /** A running pretend device. */
@@ -59,12 +63,14 @@ export async function startDevice(
     ...(parentHostName === undefined ? {} : { parentHostName }),
     hubHostName,
     network,
+    ...(options.proxyUrl === undefined ? {} : { proxyUrl: options.proxyUrl }),
     twins,
     edgeHub,
     folder: join(world.folder, 'devices', id),
     cloudCertificate,
     cloudCertificateFile,
     edgeCertificate: edgeAuthority.certificate,
+    ...(world.pullLayers === undefined ? {} : { pullLayers: world.pullLayers }),
     ...(world.programs === undefined ? {} : { programs: world.programs }),
     ...(world.backoff === undefined ? {} : { backoff: world.backoff }),
     ...(world.stopGraceMs === undefined ? {} : { stopGraceMs: world.stopGraceMs })

@@ -9,7 +9,7 @@ import { startHub, type Hub, type HubOptions } from './hub/hub.ts'
 import { Network } from './network.ts'
 import { TwinStore } from './twins.ts'
 
-export interface SimulatorOptions extends Pick<DeviceWorld, 'programs' | 'backoff' | 'stopGraceMs'> {
+export interface SimulatorOptions extends Pick<DeviceWorld, 'programs' | 'backoff' | 'stopGraceMs' | 'pullLayers'> {
   /** Where the pretend world keeps its files. */
   readonly folder: string
   /** One device `gateway` by default. A nested device names its parent. */
@@ -117,6 +117,7 @@ async function assemble(
     cloudCertificate: cloudAuthority.certificate,
     cloudCertificateFile: certificates.cloud,
     edgeAuthority,
+    ...(options.pullLayers === undefined ? {} : { pullLayers: options.pullLayers }),
     ...(options.programs === undefined ? {} : { programs: options.programs }),
     ...(options.backoff === undefined ? {} : { backoff: options.backoff }),
     ...(options.stopGraceMs === undefined ? {} : { stopGraceMs: options.stopGraceMs })

@@ -46,7 +46,7 @@ describe('the bundles', function () {
       })
 
       it('walk the road: every SDK is found, by the command line and on the device', async () => {
-        const world = await World.start(undefined, built())
+        const world = await World.start(undefined, { built: built() })
         try {
           await world.mustRun('provision')
           await world.mustRun('images', 'import')

@@ -9,7 +9,7 @@ import type { Reported } from '../module/settings/reported.ts'
 import { reportedSchema } from '../module/settings/reported.ts'
 import type { DeviceOptions } from '../simulator/device.ts'
 import { standardPrograms, type Programs } from '../simulator/edge-agent/programs.ts'
-import { startSimulator, type Simulator } from '../simulator/simulator.ts'
+import { startSimulator, type Simulator, type SimulatorOptions } from '../simulator/simulator.ts'
 import { TwinStore } from '../simulator/twins.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -45,13 +45,17 @@ export class World {
   }
 
   /** A copy of the worked example's site file stands in the folder. */
-  static async start(devices?: readonly DeviceOptions[], built?: Built): Promise<World> {
+  static async start(
+    devices?: readonly DeviceOptions[],
+    { built, ...more }: { readonly built?: Built } & Pick<SimulatorOptions, 'pullLayers'> = {}
+  ): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'causeway-test-'))
     const simulator = await startSimulator({
       folder: join(folder, 'simulator'),
       backoff: { baseMs: 50 },
       stopGraceMs: 5000,
       ...(built === undefined ? {} : { programs: programsOf(built) }),
+      ...more,
       ...(devices === undefined ? {} : { devices })
     })
     await copyFile(join(root, 'manifests/site.yaml'), join(folder, 'site.yaml'))

@@ -2,10 +2,11 @@ import type { GeneratorError } from '../errors.ts'
 import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
 import { chunkCreateOptions } from './create-options.ts'
+import { pullOwnWorkloads } from './own-workloads.ts'
 import { findPlaceholder, resolveReferences } from './references.ts'
 import { assertSettings, settingsFor } from './settings-for.ts'
 import { isRecord, templateError, type Template } from './template.ts'
-import { expandVariables, variablesFor } from './variables.ts'
+import { expandVariables, registryAddress, variablesFor } from './variables.ts'
 import type { SettingsInput } from '../../module/settings/document.ts'
 
 /** A deployment manifest: what `az iot edge set-modules --content` takes. */
@@ -34,7 +35,8 @@ export function generateManifest(
   const variables = variablesFor(site, device, settingsFor(site, device, slotsOf), slotOf)
   const expanded = expandVariables(template, variables, slotOf)
   assertModule(expanded, template, site.moduleName)
-  const chunked = withCreateOptions(expanded, template)
+  const local = pullOwnWorkloads(expanded, template, { site, device, address: registryAddress(site, device), slotOf })
+  const chunked = withCreateOptions(local, template)
   const modulesContent = (
     options.secrets === undefined ? chunked : resolveReferences(chunked, options.secrets)
   ) as DeploymentManifest['modulesContent']

@@ -14,6 +14,11 @@ const upstreamRegistry = '$upstream:8000'
 /** The same for a module's environment, in which IoT Edge expands nothing: the connected registry does it itself. */
 const upstreamGateway = '$IOTEDGE_PARENTHOSTNAME:8000'
 
+/** Where a device pulls its runtime: from the cloud registry, or from the registry of the device above. */
+export function registryAddress(site: Site, device: Device): string {
+  return device.parent === undefined ? site.loginServer : upstreamRegistry
+}
+
 /**
  * The variables of one device. Passwords are references, to be put in place last.
  *
@@ -33,7 +38,7 @@ export function variablesFor(
     'device.port': device.port,
     'device.dataFolder': device.dataFolder,
     'registry.loginServer': site.loginServer,
-    'registry.address': top ? site.loginServer : upstreamRegistry,
+    'registry.address': registryAddress(site, device),
     'images.connectedRegistry': site.images.connectedRegistry,
     'images.agent': site.images.agent,
     'images.hub': site.images.hub,

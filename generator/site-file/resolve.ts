@@ -61,6 +61,7 @@ function resolveDevice(document: SiteDocument, id: string, ids: readonly string[
     dataFolder: device.dataFolder,
     imageSets: [...(device.imageSets ?? Object.keys(document.imageSets))].sort(),
     tokens: [...(device.tokens ?? Object.keys(document.tokens))].sort(),
+    workloads: device.workloads ?? document.workloads,
     sync: device.sync ?? document.sync,
     status: device.status ?? document.status,
     logLevel: device.logLevel ?? document.logLevel,
@@ -85,6 +86,12 @@ function unknownNames(document: SiteDocument): SiteProblem[] {
     const anonymous = { ...document.settings, ...device.settings }.anonymousPull?.scopeMap
     if (anonymous !== undefined)
       check([...at, 'settings', 'anonymousPull', 'scopeMap'], 'scope map', anonymous, document.scopeMaps)
+    const { token } = device.workloads ?? document.workloads
+    if (token !== undefined && !(device.tokens ?? Object.keys(document.tokens)).includes(token))
+      problems.push({
+        path: device.workloads === undefined ? ['workloads', 'token'] : [...at, 'workloads', 'token'],
+        message: `${id} has no client token ${token}${suggest(token, device.tokens ?? Object.keys(document.tokens))}`
+      })
     if (device.parent !== undefined) check([...at, 'parent'], 'device', device.parent, document.devices)
   }
   return problems

@@ -68,6 +68,19 @@ const furtherSettings = z.strictObject({
   notificationsWebhook: settingsSchema.shape.notificationsWebhook
 })
 
+/** Of a device, or of all. */
+const workloads = z.strictObject({
+  fromOwnRegistry: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether devices pull the other modules of their deployment from the registry that they host (127.0.0.1:<port>/…), so that their bytes come over the link once; false leaves them at the registry that the runtime comes from'
+    ),
+  token: token
+    .optional()
+    .describe('The client token for it; where it is not given, the first of the device that may read them all')
+})
+
 const device = z.strictObject({
   connectedRegistry: z.strictObject({
     name: connectedRegistryName,
@@ -91,6 +104,7 @@ const device = z.strictObject({
     .default('/home/azureuser/connected-registry'),
   imageSets: z.array(z.string()).optional().describe('Which image sets this device holds; all where it is not given'),
   tokens: z.array(z.string()).optional().describe('Which client tokens this device knows; all where it is not given'),
+  workloads: workloads.optional().describe("In place of the site's"),
   sync: settingsSchema.shape.sync.unwrap().optional(),
   status: settingsSchema.shape.status.unwrap().optional(),
   logLevel: settingsSchema.shape.logLevel.unwrap().optional(),
@@ -117,6 +131,7 @@ export const siteSchema = z.strictObject({
     .record(token, z.strictObject({ scopeMap: z.string(), status: z.enum(['enabled', 'disabled']).default('enabled') }))
     .default({}),
   imageSets: settingsSchema.shape.imageSets,
+  workloads: workloads.prefault({}),
   sync: settingsSchema.shape.sync,
   status: settingsSchema.shape.status,
   logLevel: settingsSchema.shape.logLevel,

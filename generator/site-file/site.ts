@@ -40,6 +40,8 @@ export interface Device {
   readonly dataFolder: string
   readonly imageSets: readonly string[]
   readonly tokens: readonly string[]
+  /** Where the device's engine pulls the workloads of its deployment from, and as whom. */
+  readonly workloads: SiteDocument['workloads']
   readonly sync: SiteDocument['sync']
   readonly status: SiteDocument['status']
   readonly logLevel: SiteDocument['logLevel']

@@ -9,6 +9,7 @@ import { isReferrersTurn } from './referrers-turn.ts'
 import type { Sync, SyncConfiguration, SyncOptions } from './sync.ts'
 import { systemClock } from './system-clock.ts'
 import { Timetable } from './timetable.ts'
+import { EarlyPass } from './early-pass.ts'
 import { WaitedFor } from './waited-for.ts'
 
 interface WindowedOutcome extends PassOutcome {
@@ -24,6 +25,7 @@ export class Scheduler implements Sync {
   readonly #allowance: Allowance
   readonly #timetable: Timetable
   readonly #waitedFor = new WaitedFor()
+  readonly #early: EarlyPass
   #absent = new Set<string>()
   readonly #stopping = new AbortController()
   #configuration: SyncConfiguration | undefined
@@ -35,6 +37,8 @@ export class Scheduler implements Sync {
   /** The settings by which images were told of last. */
   #announced: SyncConfiguration | undefined
   #passing = false
+  /** The last pass failed, and when the next one is to try is decided. */
+  #retrying = false
   #paused = false
   /** Passes so far; begins anywhere, so that a fleet's devices do not all look for the same signatures at once. */
   #turn: number
@@ -44,6 +48,7 @@ export class Scheduler implements Sync {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? Math.random
     this.#allowance = options.allowance ?? new Allowance(this.#clock, options.content.index)
+    this.#early = new EarlyPass(this.#clock)
     this.#timetable = new Timetable(this.#clock, this.#random)
     this.#turn = Math.floor(this.#random() * 1000)
   }
@@ -56,6 +61,7 @@ export class Scheduler implements Sync {
     this.#configuration = configuration
     this.#timetable.configure(configuration)
     this.#allowance.configure(configuration.pacing, configuration.budget)
+    this.#early.configure(configuration.imageSets, configuration.intervalMinutes)
     this.#wanted = 'SettingsChange'
     this.#interrupt.abort(new Error('the settings changed'))
   }
@@ -73,6 +79,10 @@ export class Scheduler implements Sync {
 
   waitedFor(repository: Repository, reference: string): void {
     this.#waitedFor.add({ repository, reference })
+    if (this.#passing || this.#paused || this.#retrying || !this.#timetable.isOpen) return
+    if (!this.#early.isWorth({ repository, reference })) return
+    this.#wanted ??= 'Schedule'
+    this.#interrupt.abort(new Error('somebody waits for an image'))
   }
 
   setPaused(paused: boolean): void {
@@ -118,6 +128,7 @@ export class Scheduler implements Sync {
       const outcome = await this.#pass(configuration, trigger, signal)
       if (outcome !== undefined) {
         const pause = this.#timetable.pause(outcome)
+        this.#retrying = outcome.retry !== undefined
         last = await this.#finish(trigger, startedAt, outcome, last, this.#timetable.nextSync(pause))
         this.#answer(last)
         if (this.#mayBegin()) await this.#wait(pause, signal)

@@ -308,4 +308,26 @@ describe('sync: schedule', () => {
     assert.ok((content.partial.get(digestOf(layer))?.byteLength ?? 0) >= 20_000)
     assert.equal(await content.index.tag(parseRepository('samples/app'), parseTag('1.0')), undefined)
   })
+
+  it('looks at the parent before its time for a tag that somebody waits for, once within an interval', async () => {
+    parent.put('samples/app:1.0', [100])
+    sync.configure(configuration('samples/app:*'))
+    let next = waiting()
+    sync.start()
+    await next
+    const missed = [parseRepository('samples/app'), '2.0'] as const
+    sync.waitedFor(parseRepository('elsewhere'), '2.0')
+    const digest = parent.put('samples/app:2.0', [200])
+    clock.time += 60_000
+    next = waiting()
+    sync.waitedFor(...missed)
+    await next
+    assert.equal(await content.index.tag(missed[0], parseTag('2.0')), digest)
+    const passes = events.filter(({ kind }) => kind === 'passEnded').length
+    assert.equal(passes, 2)
+    clock.time += 120_000
+    sync.waitedFor(...missed)
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(events.filter(({ kind }) => kind === 'passStarted').length, passes)
+  })
 })

@@ -51,7 +51,7 @@ export interface Sync {
    * @returns how it ended (the one under way, if there is one); undefined without settings, or where sync was stopped first
    */
   syncNow(trigger?: SyncTrigger): Promise<PassResult | undefined>
-  /** Somebody who may pull it asked for something that is not here: it comes first where it is on its way. */
+  /** Somebody who may pull it asked for something that is not here: it comes first, and soon where the image sets want it. */
   waitedFor(repository: Repository, reference: string): void
   /** While paused nothing is asked of the parent: a pass under way is given up, bytes kept. Resumed, one begins at once. */
   setPaused(paused: boolean): void

@@ -14,12 +14,13 @@ import { Module, type Device } from './module.ts'
 import { parseDeployment } from './parse.ts'
 import { HostPorts } from './ports.ts'
 import { standardPrograms, type Program, type Programs } from './programs.ts'
-import { pullImage, type PulledImage } from './pull.ts'
+import { pullImage, type PulledImage, type PullLayers } from './pull.ts'
 import { difference, reportedHub, reportedProperties, type DeploymentReport } from './reported.ts'
 import { viewOf, type ModuleView } from './view.ts'
 
 export type { Backoff } from './backoff.ts'
 export type { Program, Programs } from './programs.ts'
+export type { PullLayers } from './pull.ts'
 export type { ModuleView } from './view.ts'
 
 /** What the agent needs of its device's edgeHub. */
@@ -37,6 +38,8 @@ export interface EdgeAgentOptions {
   readonly parentHostName?: string
   readonly hubHostName: string
   readonly network: Network
+  /** The device's way to the network: its own proxy by default. */
+  readonly proxyUrl?: string
   readonly twins: TwinStore
   readonly edgeHub: HubOfDevice
   /** The pretend device's disk. */
@@ -49,6 +52,7 @@ export interface EdgeAgentOptions {
   /** In place of the standard ones of the same label, or beside them. */
   readonly programs?: Programs
   readonly backoff?: Partial<Backoff>
+  readonly pullLayers?: PullLayers
   /** How long a module may take to stop: 10 s as docker's. */
   readonly stopGraceMs?: number
 }
@@ -62,6 +66,7 @@ export class EdgeAgent extends EventEmitter<{ change: [] }> {
   readonly #hostPorts = new HostPorts()
   readonly #engine: EngineFetch
   readonly #device: Device
+  readonly #proxyUrl: string
   readonly #logFile: LogFile
   #credentials: readonly RegistryCredential[] = []
   #refusal: DeploymentError | undefined
@@ -79,8 +84,9 @@ export class EdgeAgent extends EventEmitter<{ change: [] }> {
     this.#options = options
     this.#programs = { ...standardPrograms(options.edgeHub.port), ...options.programs }
     this.#logFile = new LogFile(join(options.folder, 'logs', 'edgeAgent.log'))
+    this.#proxyUrl = options.proxyUrl ?? options.network.proxyUrl
     this.#engine = engineFetch({
-      proxyUrl: options.network.proxyUrl,
+      proxyUrl: this.#proxyUrl,
       cloudCertificate: options.cloudCertificate,
       edgeCertificate: options.edgeCertificate,
       parentHostName: options.parentHostName,
@@ -258,9 +264,19 @@ export class EdgeAgent extends EventEmitter<{ change: [] }> {
     return { digest: image.digest, program: this.#programs[title] ?? { kind: 'builtin' } }
   }
 
-  #download(spec: ModuleSpec, signal: AbortSignal): Promise<PulledImage> {
-    const credential = credentialFor(parseImage(spec.image).registry, this.#credentials)
-    return pullImage({ image: spec.image, credential, fetch: this.#engine.fetch, signal })
+  async #download(spec: ModuleSpec, signal: AbortSignal): Promise<PulledImage> {
+    const { registry, repository } = parseImage(spec.image)
+    const credential = credentialFor(registry, this.#credentials)
+    const pulled = await pullImage({ image: spec.image, credential, fetch: this.#engine.fetch, signal })
+    const own = /^127\.0\.0\.1:(\d+)$/.exec(registry)?.[1]
+    const port = own === undefined ? undefined : this.#hostPorts.find(Number(own))
+    await this.#options.pullLayers?.({
+      registry: port === undefined ? registry : `127.0.0.1:${port}`,
+      repository,
+      digest: pulled.digest,
+      credential
+    })
+    return pulled
   }
 
   #publish(spec: ModuleSpec, ports: ReadonlyMap<number, number>): void {
@@ -294,7 +310,7 @@ export class EdgeAgent extends EventEmitter<{ change: [] }> {
       log: new AgentLog((line) => this.#logFile.write(line)),
       containerEnvironment: {
         PATH: process.env['PATH'] ?? '/usr/bin:/bin',
-        https_proxy: network.proxyUrl,
+        https_proxy: this.#proxyUrl,
         no_proxy: 'localhost,127.0.0.1',
         NODE_EXTRA_CA_CERTS: this.#options.cloudCertificateFile
       },

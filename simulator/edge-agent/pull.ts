@@ -18,6 +18,18 @@ export interface PulledImage {
   readonly labels: Readonly<Record<string, string>>
 }
 
+/** What an engine still has to fetch once manifest and config are here. */
+export interface LayersWanted {
+  /** `host:port` as this machine reaches it: for a port of the device's own, the loopback port behind it. */
+  readonly registry: string
+  readonly repository: string
+  readonly digest: string
+  readonly credential: RegistryCredential | undefined
+}
+
+/** Fetches an image's layers, as container engines do and a pretend device need not. @throws {Error} where it cannot */
+export type PullLayers = (wanted: LayersWanted) => Promise<void>
+
 /** Why an image cannot be pulled, as `docker pull` would put it; never a password. */
 export class PullError extends Error {
   override readonly name = 'PullError'
