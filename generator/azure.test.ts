@@ -177,6 +177,18 @@ describe('causeway against the pretend Azure', function () {
     assert.ok(await verifyPassword(client.stdout.trimEnd(), hash ?? ''))
   })
 
+  it('deploys nothing that a device could not pull', async () => {
+    const { code, stderr } = await causeway('deploy')
+    assert.equal(code, 1)
+    assert.match(stderr, /^IMAGES_ABSENT acr\/connected-registry:causeway-0\.1\.0: it is not in the cloud registry; /m)
+    assert.doesNotMatch(stderr, /azureiotedge/, 'what was imported was not found')
+    await cloud.registry(registryName).pushImage('acr/connected-registry', 'causeway-0.1.0')
+    const plan = await causeway('plan --output json')
+    assert.equal(plan.code, 2, plan.stderr)
+    const { changes } = JSON.parse(plan.stdout) as { changes: { part: string; code: string }[] }
+    assert.deepEqual([...new Set(changes.map(({ part }) => part))], ['device gateway'])
+  })
+
   it('deploys, and waits until edgeAgent runs every module', async () => {
     const agent = TwinStore.key('gateway', '$edgeAgent')
     const running = { runtimeStatus: 'running' }
@@ -192,7 +204,7 @@ describe('causeway against the pretend Azure', function () {
     })
     const { code, stdout, stderr } = await causeway('deploy --progress json')
     assert.equal(code, 0, stderr)
-    assert.match(stdout, /^gateway runs 4 modules/)
+    assert.match(stdout, /^gateway: runs 4 modules/)
     assert.match(stderr, /"task":"deploying to gateway","state":"done","done":4,"total":4/)
   })
 

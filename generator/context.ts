@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
 import type { Acr } from './acr/acr.ts'
+import type { RegistryContent } from './acr/content.ts'
 import type { Management, ManagementScope } from './acr/management.ts'
 import { GeneratorError } from './errors.ts'
 import type { Hub } from './hub/hub.ts'
@@ -19,6 +20,7 @@ export interface Services {
   hub(site: Site, io: Io): Promise<Hub>
   /** @param url `https://name.vault.azure.net` */
   vault(url: string, io: Io): Promise<Vault>
+  content(site: Pick<Site, 'loginServer'>, io: Io): Promise<RegistryContent>
 }
 
 /** Options that every command has. */
@@ -99,6 +101,13 @@ export class Context {
     return hub
   }
 
+  /** The content side of the site's cloud registry. */
+  async content(site: Pick<Site, 'loginServer'>): Promise<RegistryContent> {
+    const content = await this.#services.content(site, this.io)
+    this.#closing.push(() => content.close())
+    return content
+  }
+
   async progress(): Promise<Progress> {
     const style = chooseStyle(this.options.progress ?? 'auto', this.io.stderr, this.io.env)
     const progress = await createProgress(style, this.stderr)
@@ -115,18 +124,39 @@ export class Context {
 }
 
 /**
- * The devices a command is for.
+ * The devices a command is for: all, or those named, in the order of the site file. A name may hold `*` for anything.
  *
- * @throws {GeneratorError} `USAGE` for a name the site does not have
+ * @throws {GeneratorError} `USAGE` for a name that fits none of the site's
  */
 export function devicesOf(site: Site, names: readonly string[] | undefined): readonly Device[] {
-  const all = Object.keys(site.devices)
-  return (names === undefined || names.length === 0 ? all : names).map((name) => {
-    const device = Object.hasOwn(site.devices, name) ? site.devices[name] : undefined
-    if (device === undefined)
-      throw new GeneratorError('USAGE', `the site file has no device ${name}; it has ${all.join(', ')}`)
-    return device
-  })
+  const all = Object.values(site.devices)
+  if (names === undefined || names.length === 0) return all
+  const wanted = new Set(
+    names.flatMap((name) => {
+      const fitting = name.includes('*') ? all.filter(({ id }) => fits(id, name)) : all.filter(({ id }) => id === name)
+      if (fitting.length > 0) return fitting
+      const known = Object.keys(site.devices)
+      const some =
+        known.length > 20 ? `${known.slice(0, 20).join(', ')} and ${known.length - 20} more` : known.join(', ')
+      throw new GeneratorError('USAGE', `the site file has no device ${name}; it has ${some}`)
+    })
+  )
+  return all.filter((device) => wanted.has(device))
+}
+
+/** Whether a name is one that a pattern with `*` means. */
+export function fits(name: string, pattern: string): boolean {
+  const [first = '', ...rest] = pattern.split('*')
+  if (rest.length === 0) return name === pattern
+  const last = rest.pop() ?? ''
+  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false
+  let at = first.length
+  for (const piece of rest) {
+    const found = name.indexOf(piece, at)
+    if (found < 0 || found + piece.length > name.length - last.length) return false
+    at = found + piece.length
+  }
+  return true
 }
 
 /** The one device a command is for: the named one, or the only one there is. @throws {GeneratorError} `USAGE` */

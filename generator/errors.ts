@@ -44,6 +44,10 @@ const table = {
   PASSWORD_SUPERSEDED: 'conflict',
   CONNECTED_REGISTRY_DIFFERS: 'conflict',
   HUB_MISMATCH: 'error',
+  PLAN_UNREADABLE: 'error',
+  PLAN_STALE: 'conflict',
+  IMAGES_ABSENT: 'error',
+  PROXY_NOT_RESTARTED: 'error',
   MODULES_WOULD_GO: 'conflict',
   DEVICE_UNKNOWN: 'error',
   MODULE_UNKNOWN: 'error',
@@ -86,4 +90,15 @@ export class GeneratorError extends Error {
   get exitCode(): ExitCode {
     return exitCodes[table[this.code]]
   }
+}
+
+/**
+ * One error for several: the first gives code and sentence, the others stand above it.
+ *
+ * @throws {GeneratorError} where there is any
+ */
+export function throwAll([first, ...others]: readonly GeneratorError[]): void {
+  if (first === undefined) return
+  const details = others.flatMap((error) => [...error.details, `${error.code} ${error.message}`])
+  throw new GeneratorError(first.code, first.message, { details: [...details, ...first.details] })
 }

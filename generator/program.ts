@@ -4,6 +4,7 @@ import type { ConfigureOptions } from './commands/configure.ts'
 import type { DeployOptions } from './commands/deploy.ts'
 import type { GenerateCommandOptions } from './commands/generate.ts'
 import type { ImagesImportOptions } from './commands/images.ts'
+import type { PlanOptions } from './commands/plan.ts'
 import type { ProvisionOptions } from './commands/provision.ts'
 import type { SecretsShowOptions } from './commands/secrets.ts'
 import type { StatusOptions } from './commands/status.ts'
@@ -13,6 +14,7 @@ import { defaultTemplate } from './deployment/template-name.ts'
 import { exitCodes, type ExitCode } from './errors.ts'
 import type { Io } from './io.ts'
 import { reportError } from './output/errors.ts'
+import { planStyles } from './plan/format.ts'
 import { progressStyles } from './output/progress.ts'
 
 /**
@@ -62,6 +64,7 @@ function createProgram(io: Io, act: Runner): Command {
   common(program.command('provision'))
     .description('make scope maps, tokens and passwords in the cloud registry; safe to run again')
     .option('--regenerate <token/slot>', 'make this password anew, and take the one before it away', collect)
+    .option('--plan <file>', 'only if it still does what this plan said')
     .addOption(outcomeOption())
     .action((options: ProvisionOptions) =>
       act(options, async (context) => (await import('./commands/provision.ts')).provision(context, options))
@@ -120,12 +123,30 @@ function createProgram(io: Io, act: Runner): Command {
       })
     )
 
+  common(program.command('plan'))
+    .description('show what provision and deploy would do; changes nothing')
+    .addOption(devicesOption())
+    .addOption(templateOption())
+    .addOption(
+      new Option('--output <format>', 'how to show it (default: text, or as the CI service likes it)').choices(
+        planStyles
+      )
+    )
+    .option('--out <file>', 'save it, for provision --plan and deploy --plan')
+    .addOption(imageCheckOption())
+    .addHelpText('after', '\nExit codes: 0 nothing to do, 2 changes, 1 it cannot be told')
+    .action((options: PlanOptions) =>
+      act(options, async (context) => (await import('./commands/plan.ts')).planCommand(context, options))
+    )
+
   common(program.command('deploy'))
-    .description('give a device its deployment manifest, and wait until it runs')
-    .option('--device <id>', 'the device; not needed where the site has one')
+    .description('give devices their deployment manifests, and wait until they run')
+    .addOption(devicesOption('not needed where the site has one'))
+    .option('--plan <file>', 'only if it still does what this plan said')
     .option('--manifest <file>', 'a manifest made by generate, instead of making one now')
     .addOption(templateOption())
     .option('--allow-remove', 'take away modules that the manifest does not have')
+    .addOption(imageCheckOption())
     .option('--no-wait', 'do not wait for the device')
     .addOption(timeoutOption(600))
     .action((options: DeployOptions) =>
@@ -193,7 +214,7 @@ const environmentHelp = `Environment:
   AZURE_SUBSCRIPTION_ID                      for causeway acr, as --subscription
   IOTHUB_CONNECTION_STRING                   for the IoT hub, instead of that
   https_proxy, no_proxy, NODE_EXTRA_CA_CERTS proxies, and the CA they need
-Exit codes: 0 done, 1 failed, 3 a file is not valid, 4 not allowed, 5 in conflict with what is there`
+Exit codes: 0 done, 1 failed, 2 differences (plan), 3 a file is not valid, 4 not allowed, 5 in conflict with what is there`
 
 function common(command: Command): Command {
   return command
@@ -213,6 +234,16 @@ function outcomeOption(): Option {
 
 function templateOption(): Option {
   return new Option('--template <file>', 'the deployment template').default(defaultTemplate)
+}
+
+function devicesOption(more = 'all where it is not given'): Option {
+  return new Option('--device <id>', `which device, * for anything; may be given several times; ${more}`).argParser(
+    collect
+  )
+}
+
+function imageCheckOption(): Option {
+  return new Option('--no-image-check', "do not ask the cloud registry whether the devices' images are there")
 }
 
 function timeoutOption(fallback: number): Option {

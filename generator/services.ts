@@ -31,5 +31,9 @@ export const azureServices: Services = {
       import('./azure/credential.ts')
     ])
     return createVault(url, { credential: await createCredential(cloudOf(new URL(url).hostname)), signal: io.signal })
+  },
+  async content(site, io) {
+    const { createContentClient } = await import('./acr/content.ts')
+    return createContentClient(site.loginServer, { signal: io.signal, env: io.env })
   }
 }

@@ -1,8 +1,9 @@
 import { PassThrough, Readable } from 'node:stream'
 import type { Acr, ConnectedRegistryState, ImageImport, TokenState } from './acr/acr.ts'
+import type { ImageState, RegistryContent } from './acr/content.ts'
 import type { Management } from './acr/management.ts'
 import type { Services } from './context.ts'
-import type { Hub, HubTwin } from './hub/hub.ts'
+import type { Hub, HubConfiguration, HubTwin, MethodOutcome, NewConfiguration } from './hub/hub.ts'
 import type { Io } from './io.ts'
 import { run } from './program.ts'
 import type { Vault } from './secrets/key-vault.ts'
@@ -125,7 +126,14 @@ export class FakeHub implements Hub {
   onRead: (key: string) => void = () => undefined
   onPatch: (twin: HubTwin, patch: Readonly<Record<string, unknown>>) => number | 'changed' = () => 1
   onApply: (deviceId: string) => void = () => undefined
+  onInvoke: (deviceId: string, moduleId: string, method: string, payload: unknown) => MethodOutcome = () => ({
+    kind: 'offline'
+  })
+  readonly automatic = new Map<string, HubConfiguration>()
+  /** What is written of automatic deployments, in order. */
+  readonly writes: string[] = []
   closed = false
+  #etags = 0
 
   put(deviceId: string, moduleId: string, twin: Partial<HubTwin> = {}): void {
     const none = { desired: {}, desiredVersion: 1, reported: {}, etag: 'AAA=' }
@@ -145,6 +153,41 @@ export class FakeHub implements Hub {
   }
   async *modulesNamed(moduleId: string): AsyncIterable<HubTwin> {
     for (const twin of this.twins.values()) if (twin.moduleId === moduleId) yield await Promise.resolve(twin)
+  }
+  invoke(deviceId: string, moduleId: string, method: string, payload: unknown): Promise<MethodOutcome> {
+    return Promise.resolve(this.onInvoke(deviceId, moduleId, method, payload))
+  }
+  configurations(): Promise<readonly HubConfiguration[]> {
+    return Promise.resolve([...this.automatic.values()])
+  }
+  configuration(id: string): Promise<HubConfiguration | undefined> {
+    return Promise.resolve(this.automatic.get(id))
+  }
+  createConfiguration(configuration: NewConfiguration): Promise<'created' | 'exists'> {
+    if (this.automatic.has(configuration.id)) return Promise.resolve('exists')
+    this.writes.push(`create ${configuration.id} at ${configuration.priority}`)
+    const createdAt = new Date(Date.UTC(2026, 0, 1, 0, 0, this.automatic.size)).toISOString()
+    this.automatic.set(configuration.id, { ...configuration, etag: this.#etag(), createdAt, systemMetrics: {} })
+    return Promise.resolve('created')
+  }
+  updateConfiguration(
+    { id, etag }: HubConfiguration,
+    change: Partial<HubConfiguration>
+  ): Promise<HubConfiguration | 'changed'> {
+    const before = this.automatic.get(id)
+    if (before?.etag !== etag) return Promise.resolve('changed')
+    const after = { ...before, ...change, etag: this.#etag() }
+    this.writes.push(`update ${id} to ${after.priority}`)
+    this.automatic.set(id, after)
+    return Promise.resolve(after)
+  }
+  removeConfiguration(id: string): Promise<void> {
+    this.writes.push(`remove ${id}`)
+    this.automatic.delete(id)
+    return Promise.resolve()
+  }
+  #etag(): string {
+    return `etag-${++this.#etags}`
   }
   close(): void {
     this.closed = true
@@ -173,6 +216,20 @@ export function testBackend(folder: string, key = testSecretsKey): Promise<Secre
   })
 }
 
+/** The content of a cloud registry in memory: every image is there but for those in `states`. */
+export class FakeContent implements RegistryContent {
+  readonly states = new Map<string, ImageState>()
+  readonly asked: string[] = []
+
+  imageState({ username }: { readonly username: string }, repository: string, reference: string): Promise<ImageState> {
+    this.asked.push(`${username} ${repository}:${reference}`)
+    return Promise.resolve(this.states.get(`${repository}:${reference}`) ?? 'present')
+  }
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
 export interface CommandLine {
   readonly code: number
   readonly stdout: string
@@ -193,6 +250,8 @@ export async function runCommand(
     readonly asked?: boolean
     readonly management?: Management
     readonly vault?: (url: string) => Promise<Vault>
+    /** Without one, every image is there. */
+    readonly content?: RegistryContent
   }
 ): Promise<CommandLine> {
   const outputs = { stdout: '', stderr: '' }
@@ -217,7 +276,8 @@ export async function runCommand(
     acr: acr === undefined ? absent('registry') : () => Promise.resolve(acr),
     management: management === undefined ? absent('subscription') : () => Promise.resolve(management),
     hub: hub === undefined ? absent('hub') : () => Promise.resolve(hub),
-    vault: vault ?? absent('key vault')
+    vault: vault ?? absent('key vault'),
+    content: () => Promise.resolve(options.content ?? new FakeContent())
   }
   const code = await run(args, io, services)
   return { code, ...outputs }

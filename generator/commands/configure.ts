@@ -1,5 +1,5 @@
 import { devicesOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
-import { GeneratorError } from '../errors.ts'
+import { GeneratorError, throwAll } from '../errors.ts'
 import { generateSettings } from '../deployment/generate.ts'
 import { configure, waitForSettings, type Configured } from '../hub/configure.ts'
 
@@ -71,11 +71,4 @@ export async function configureCommand(context: Context, options: ConfigureOptio
 function describe({ outcome, changed, version }: Configured): string {
   const what = outcome === 'unchanged' ? 'nothing to do' : `changed ${changed.join(', ')}`
   return `${what}; settings are at version ${version}`
-}
-
-/** One error for all: the first gives code and sentence, the others stand above it. */
-function throwAll([first, ...others]: readonly GeneratorError[]): void {
-  if (first === undefined) return
-  const details = others.flatMap((error) => [...error.details, `${error.code} ${error.message}`])
-  throw new GeneratorError(first.code, first.message, { details: [...details, ...first.details] })
 }

@@ -1,13 +1,19 @@
+import type { Acr } from '../acr/acr.ts'
 import { provisionPassword, type TokenSlot } from '../acr/passwords.ts'
 import { provisionResources } from '../acr/provision.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import type { CommonOptions, Context } from '../context.ts'
 import { GeneratorError } from '../errors.ts'
 import { outcomeWriter, type OutcomeStyle } from '../output/outcomes.ts'
-import { slots } from '../secrets/store.ts'
+import { planRegistry } from '../plan/registry.ts'
+import { assertCurrent, readPlan } from '../plan/saved.ts'
+import { slots, type Secrets } from '../secrets/store.ts'
+import type { Site } from '../site-file/site.ts'
 
 export interface ProvisionOptions extends CommonOptions {
   readonly regenerate?: readonly string[]
+  /** A saved plan. */
+  readonly plan?: string
   readonly output: OutcomeStyle
 }
 
@@ -22,6 +28,7 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
       throw new GeneratorError('USAGE', `the site file has no token ${token}; it has ${[...names.values()].join(', ')}`)
   const store = await context.secrets(site, 'write')
   const acr = await context.acr(site)
+  if (options.plan !== undefined) await assertPlanned(options.plan, context, site, acr, store)
   const progress = await context.progress()
   const tell = outcomeWriter(options.output, context.stdout, progress)
   const task = progress.begin('provisioning', wanted.scopeMaps.length + 2 * wanted.tokens.length)
@@ -43,6 +50,13 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
     task.end('failed')
     throw error
   }
+}
+
+/** @throws {GeneratorError} `PLAN_STALE` where it would do something else than the plan said */
+async function assertPlanned(file: string, context: Context, site: Site, acr: Acr, store: Secrets): Promise<void> {
+  const saved = await readPlan(file, context.io.workingFolder)
+  const { part, changes, state } = await planRegistry(acr, wantedOf(site), store)
+  assertCurrent(saved, { ...saved, registry: site.loginServer, hub: site.hubHost, changes, parts: { [part]: state } })
 }
 
 function parseTokenSlot(text: string): TokenSlot {

@@ -1,11 +1,13 @@
 import type { TokenCredential } from '@azure/identity'
-import iothub, { type Registry } from 'azure-iothub'
+import iothub, { type Client, type Registry } from 'azure-iothub'
 import { azureError, refusalOf } from '../azure/errors.ts'
 import { agentFor } from '../azure/proxy.ts'
 import { throwIfCancelled } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
-import type { Hub, HubTwin } from './hub.ts'
-import { withRetries } from './retry.ts'
+import type { Hub, MethodOutcome } from './hub.ts'
+import { Pace, type CallKind } from './pace.ts'
+import { readConfiguration, readTwin } from './reading.ts'
+import { limited, withRetries } from './retry.ts'
 
 export interface HubClientOptions {
   readonly signal: AbortSignal
@@ -16,6 +18,8 @@ export interface HubClientOptions {
   readonly timeout?: number
   /** Milliseconds before a second try. */
   readonly retryDelay?: number
+  /** How fast the hub may be called. */
+  readonly pace?: Pace
 }
 
 /** Twins per page of a query; IoT Hub gives no more. */
@@ -29,24 +33,43 @@ const pageSize = 100
  */
 export async function createHubClient(host: string, options: HubClientOptions): Promise<Hub> {
   const { signal, env } = options
-  const registry = await connect(host, options)
+  const { registry, openClient } = await connect(host, options)
   const agent = agentFor(host, env)
-  // azure-iothub offers no way to give it an agent, and without one no way through a proxy (facts: azure-sdk §4 (a)).
-  const rest = (registry as unknown as { _restApiClient: { setOptions(options: object): void } })._restApiClient
-  rest.setOptions({ http: { agent } })
+  useAgent(registry, agent)
+  const pace = options.pace ?? new Pace()
+  const delay = options.retryDelay ?? 1000
+  const timeout = options.timeout ?? 30_000
 
-  const call = async <Result>(what: string, send: () => Promise<Result>): Promise<Result> => {
+  const call = async <Result>(
+    kind: CallKind,
+    what: string,
+    send: () => Promise<Result>,
+    patience = timeout
+  ): Promise<Result> => {
     try {
-      return await withRetries(send, { signal, timeout: options.timeout ?? 30_000, delay: options.retryDelay ?? 1000 })
+      const paced = async (): Promise<Result> => {
+        await pace.take(kind, signal)
+        return limited(send, { signal, timeout: patience })
+      }
+      return await withRetries(paced, { signal, delay })
     } catch (error) {
       throwIfCancelled(signal)
       throw azureError(error, what, host)
     }
   }
+  let client: Client | undefined
+  const methods = (): Client => {
+    if (client !== undefined) return client
+    client = openClient()
+    useAgent(client, agent)
+    // Whether to call a method again is for whoever knows what it does.
+    client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 })
+    return client
+  }
 
   return {
     twin: (deviceId, moduleId) =>
-      call(`reading the twin of ${deviceId}/${moduleId}`, async () => {
+      call('read', `reading the twin of ${deviceId}/${moduleId}`, async () => {
         try {
           return readTwin((await registry.getModuleTwin(deviceId, moduleId)).responseBody)
         } catch (error) {
@@ -55,7 +78,7 @@ export async function createHubClient(host: string, options: HubClientOptions): 
         }
       }),
     patchDesired: (twin, patch) =>
-      call(`changing the twin of ${twin.deviceId}/${twin.moduleId}`, async () => {
+      call('update', `changing the twin of ${twin.deviceId}/${twin.moduleId}`, async () => {
         try {
           const body = { properties: { desired: patch } }
           const updated = await registry.updateModuleTwin(twin.deviceId, twin.moduleId, body, twin.etag)
@@ -66,7 +89,7 @@ export async function createHubClient(host: string, options: HubClientOptions): 
         }
       }),
     apply: (deviceId, content) =>
-      call(`deploying to ${deviceId}`, async () => {
+      call('configuration', `deploying to ${deviceId}`, async () => {
         await registry.applyConfigurationContentOnDevice(
           deviceId,
           content as Parameters<Registry['applyConfigurationContentOnDevice']>[1]
@@ -76,19 +99,102 @@ export async function createHubClient(host: string, options: HubClientOptions): 
       const query = registry.createQuery(`SELECT * FROM devices.modules WHERE moduleId = '${moduleId}'`, pageSize)
       do {
         // next() without an argument, as a promise, forgets the continuation and gives page one for ever.
-        const page = await call(`listing modules ${moduleId}`, () => query.next(query.continuationToken))
+        const page = await call('query', `listing modules ${moduleId}`, () => query.next(query.continuationToken))
         for (const twin of page.result as unknown[]) yield readTwin(twin)
       } while (query.hasMoreResults)
     },
+    invoke: (deviceId, moduleId, methodName, payload, seconds) =>
+      call(
+        'other',
+        `calling ${methodName} on ${deviceId}/${moduleId}`,
+        async () => {
+          try {
+            const params = { methodName, payload, responseTimeoutInSeconds: seconds }
+            const called = await methods().invokeDeviceMethod(deviceId, moduleId, params)
+            const answer = called.result as { status: number; payload: unknown }
+            return { kind: 'answered', status: answer.status, payload: answer.payload }
+          } catch (error) {
+            const outcome = withoutAnswer(error)
+            if (outcome === undefined) throw error
+            return outcome
+          }
+        },
+        // The hub answers by itself when the device does not; what comes on top is the way there.
+        timeout + seconds * 1000
+      ),
+    configurations: () =>
+      call('configuration', 'listing automatic deployments', async () =>
+        ((await registry.getConfigurations()).responseBody as unknown as unknown[]).map(readConfiguration)
+      ),
+    configuration: (id) =>
+      call('configuration', `reading the automatic deployment ${id}`, async () => {
+        try {
+          return readConfiguration((await registry.getConfiguration(id)).responseBody)
+        } catch (error) {
+          if (refusalOf(error).status === 404) return undefined
+          throw error
+        }
+      }),
+    createConfiguration: (configuration) =>
+      call('configuration', `making the automatic deployment ${configuration.id}`, async () => {
+        try {
+          await registry.addConfiguration({ schemaVersion: '2.0', ...configuration })
+          return 'created'
+        } catch (error) {
+          // Its id names its content: this one came of an earlier try whose answer was lost, or of another pipeline.
+          if (refusalOf(error).status === 409) return 'exists'
+          throw error
+        }
+      }),
+    updateConfiguration: ({ id, labels, content, targetCondition, priority, etag }, change) =>
+      call('configuration', `changing the automatic deployment ${id}`, async () => {
+        const wanted = { id, schemaVersion: '2.0', labels, content, targetCondition, priority, ...change }
+        try {
+          return readConfiguration((await registry.updateConfiguration({ ...wanted, etag })).responseBody)
+        } catch (error) {
+          if (refusalOf(error).status === 412) return 'changed'
+          throw error
+        }
+      }),
+    removeConfiguration: (id) =>
+      call('configuration', `taking away the automatic deployment ${id}`, async () => {
+        try {
+          await registry.removeConfiguration(id)
+        } catch (error) {
+          if (refusalOf(error).status !== 404) throw error
+        }
+      }),
     close: () => {
       agent.destroy()
     }
   }
 }
 
-async function connect(host: string, { env, credential }: HubClientOptions): Promise<Registry> {
+/** azure-iothub offers no way to give it an agent, and without one no way through a proxy (facts: azure-sdk §4 (a)). */
+function useAgent(client: Registry | Client, agent: ReturnType<typeof agentFor>): void {
+  const { _restApiClient: rest } = client as unknown as { _restApiClient: { setOptions(options: object): void } }
+  rest.setOptions({ http: { agent } })
+}
+
+/** Nobody is connected (404), or who is connected says nothing (504); a module that does not exist is connected to nothing. */
+function withoutAnswer(error: unknown): MethodOutcome | undefined {
+  const { status, code } = refusalOf(error)
+  if (status === 504) return { kind: 'silent' }
+  return status === 404 && code !== 'DeviceNotFound' && code !== 'ModuleNotFound' ? { kind: 'offline' } : undefined
+}
+
+async function connect(
+  host: string,
+  { env, credential }: HubClientOptions
+): Promise<{ readonly registry: Registry; readonly openClient: () => Client }> {
   const connectionString = env['IOTHUB_CONNECTION_STRING']?.trim() ?? ''
-  if (connectionString === '') return iothub.Registry.fromTokenCredential(host, await credential())
+  if (connectionString === '') {
+    const who = await credential()
+    return {
+      registry: iothub.Registry.fromTokenCredential(host, who),
+      openClient: () => iothub.Client.fromTokenCredential(host, who)
+    }
+  }
   const [, named] = /(?:^|;)HostName=([^;]+)/i.exec(connectionString) ?? []
   if (named === undefined || !/(?:^|;)SharedAccessKey=/i.test(connectionString))
     throw new GeneratorError(
@@ -100,43 +206,8 @@ async function connect(host: string, { env, credential }: HubClientOptions): Pro
       'HUB_MISMATCH',
       `IOTHUB_CONNECTION_STRING is for ${named}, and the site file names ${host}`
     )
-  return iothub.Registry.fromConnectionString(connectionString)
-}
-
-/** The SDK types twins as `any`; here they become ours, and what the service leaves out stays out. */
-function readTwin(value: unknown): HubTwin {
-  const twin = value as {
-    deviceId: string
-    moduleId: string
-    etag: string
-    connectionState?: string
-    properties?: { desired?: Record<string, unknown>; reported?: Record<string, unknown> }
-  }
-  const { $version, $metadata: desiredMetadata, ...desired } = twin.properties?.desired ?? {}
-  const { $version: _version, $metadata, ...reported } = twin.properties?.reported ?? {}
-  const reportedAt = lastUpdated($metadata)
-  const desiredAt = lastUpdated(desiredMetadata)
   return {
-    deviceId: twin.deviceId,
-    moduleId: twin.moduleId,
-    etag: twin.etag,
-    ...(twin.connectionState === undefined ? {} : { connectionState: twin.connectionState }),
-    desired,
-    desiredVersion: typeof $version === 'number' ? $version : 0,
-    ...(desiredAt === undefined ? {} : { desiredAt }),
-    reported,
-    ...(reportedAt === undefined ? {} : { reportedAt }),
-    reportedTimes: Object.fromEntries(
-      Object.keys(reported).flatMap((name) => {
-        const time = lastUpdated(($metadata as Record<string, unknown> | undefined)?.[name])
-        return time === undefined ? [] : [[name, time]]
-      })
-    )
+    registry: iothub.Registry.fromConnectionString(connectionString),
+    openClient: () => iothub.Client.fromConnectionString(connectionString)
   }
-}
-
-/** IoT Hub gives year 1 for a half that never had anything in it. */
-function lastUpdated(metadata: unknown): string | undefined {
-  const time = (metadata as { $lastUpdated?: unknown } | null | undefined)?.$lastUpdated
-  return typeof time === 'string' && !time.startsWith('0001-') ? time : undefined
 }

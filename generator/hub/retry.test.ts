@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { GeneratorError } from '../errors.ts'
-import { withRetries } from './retry.ts'
+import { limited, withRetries } from './retry.ts'
 
-const options = { signal: new AbortController().signal, timeout: 1000, delay: 1 }
+const options = { signal: new AbortController().signal, delay: 1 }
 
 function refusal(statusCode: number, headers: Record<string, string> = {}): Error {
   return Object.assign(new Error('no'), { response: { statusCode, headers }, responseBody: '' })
@@ -18,10 +18,18 @@ describe('retries', () => {
     return tries
   }
 
-  for (const status of [408, 429, 500, 502, 503, 504])
+  for (const [status, most] of [
+    [408, 4],
+    // A throttle counts by the minute.
+    [429, 7],
+    [500, 4],
+    [502, 4],
+    [503, 4],
+    [504, 4]
+  ] as const)
     it(`try again after ${status}`, async () => {
       assert.equal(await triesOf(refusal(status), 1), 2)
-      assert.equal(await triesOf(refusal(status)), 4)
+      assert.equal(await triesOf(refusal(status)), most)
     })
 
   for (const status of [400, 401, 403, 404, 409, 412])
@@ -56,22 +64,21 @@ describe('retries', () => {
   it('give up on silence', async () => {
     const silence = new Promise<never>(() => undefined)
     await assert.rejects(
-      withRetries(() => silence, { ...options, timeout: 5 }),
+      withRetries(() => limited(() => silence, { ...options, timeout: 5 }), options),
       (error: unknown) => error instanceof GeneratorError && error.code === 'TIMED_OUT'
     )
   })
 
   it('stop at Ctrl-C in the middle of a call', async () => {
     const stopping = new AbortController()
-    const sent = withRetries(
-      () => {
-        setImmediate(() => {
-          stopping.abort()
-        })
-        return new Promise<never>(() => undefined)
-      },
-      { ...options, signal: stopping.signal, timeout: 60_000 }
-    )
+    const silence = (): Promise<never> => {
+      setImmediate(() => {
+        stopping.abort()
+      })
+      return new Promise<never>(() => undefined)
+    }
+    const { signal } = stopping
+    const sent = withRetries(() => limited(silence, { signal, timeout: 60_000 }), { ...options, signal })
     await assert.rejects(sent, { code: 'CANCELLED' })
   })
 })

@@ -4,29 +4,32 @@ import { GeneratorError } from '../errors.ts'
 
 export interface RetryOptions {
   readonly signal: AbortSignal
-  /** Milliseconds for one try. */
-  readonly timeout: number
   /** Milliseconds before the second try; each later one waits twice as long, give or take a quarter. */
   readonly delay: number
 }
 
 const mostTries = 4
+/** A throttle counts by the minute: whoever gives up before one is over has not waited (facts: azure-sdk §7). */
+const throttled = { tries: 7, slower: 2 } as const
 const passing = new Set([408, 429, 500, 502, 503, 504])
 
 /**
  * Sends until it gets through: throttling, the service's own faults, broken connections and silence pass. All that is sent
  * this way may be sent twice: reads, a whole deployment manifest, and patches that an etag guards.
  *
- * @throws whatever the last try threw; `TIMED_OUT` and `CANCELLED` are ours
+ * @param send limits its own time, as with {@link limited}
+ * @throws whatever the last try threw; `CANCELLED` is ours
  */
 export async function withRetries<Result>(send: () => Promise<Result>, options: RetryOptions): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     throwIfCancelled(options.signal)
     try {
-      return await limited(send, options)
+      return await send()
     } catch (error) {
-      if (attempt === mostTries || !mayPass(error)) throw error
-      const backoff = options.delay * 2 ** (attempt - 1) * (0.75 + Math.random() / 2)
+      const isThrottled = refusalOf(error).status === 429
+      if (attempt >= (isThrottled ? throttled.tries : mostTries) || !mayPass(error)) throw error
+      const base = isThrottled ? options.delay * throttled.slower : options.delay
+      const backoff = Math.min(base * 2 ** (attempt - 1), 60_000) * (0.75 + Math.random() / 2)
       await pause(Math.max(backoff, retryAfter(error)), options.signal)
     }
   }
@@ -48,8 +51,16 @@ function retryAfter(error: unknown): number {
   return Number.isFinite(seconds) ? Math.min(seconds, 60) * 1000 : 0
 }
 
-/** The SDK can neither time out nor cancel; its late answer, if any, goes nowhere. */
-async function limited<Result>(send: () => Promise<Result>, { signal, timeout }: RetryOptions): Promise<Result> {
+/**
+ * The SDK can neither time out nor cancel; its late answer, if any, goes nowhere.
+ *
+ * @param timeout milliseconds
+ * @throws {GeneratorError} `TIMED_OUT` or `CANCELLED`
+ */
+export async function limited<Result>(
+  send: () => Promise<Result>,
+  { signal, timeout }: { readonly signal: AbortSignal; readonly timeout: number }
+): Promise<Result> {
   let stop: () => void = () => undefined
   const limit = new Promise<never>((_resolve, reject) => {
     const cancelled = (): void => {

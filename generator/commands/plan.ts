@@ -1,0 +1,50 @@
+import { devicesOf, type CommonOptions, type Context } from '../context.ts'
+import { readTemplate } from '../deployment/template.ts'
+import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
+import { reportError } from '../output/errors.ts'
+import { defaultStyle, formatPlan, type PlanStyle } from '../plan/format.ts'
+import { makePlan } from '../plan/make.ts'
+import { savePlan } from '../plan/saved.ts'
+
+export interface PlanOptions extends CommonOptions {
+  readonly device?: readonly string[]
+  readonly template: string
+  readonly output?: PlanStyle
+  readonly out?: string
+  /** commander's `--no-image-check` */
+  readonly imageCheck: boolean
+}
+
+/**
+ * Shows what `provision` and `deploy` would do. Changes nothing.
+ *
+ * @returns 0 where there is nothing to do, 2 where there is, 1 where it cannot be told
+ */
+export async function planCommand(context: Context, options: PlanOptions): Promise<ExitCode> {
+  return withoutOtherCodes(context, async () => {
+    const site = await context.site()
+    const template = await readTemplate(options.template, context.io.workingFolder)
+    const { plan, warnings } = await makePlan(context, site, {
+      registry: true,
+      images: options.imageCheck,
+      devices: devicesOf(site, options.device),
+      template
+    })
+    for (const warning of warnings) context.stderr.write(`${warning}\n`)
+    if (options.out !== undefined) await savePlan(options.out, context.io.workingFolder, plan)
+    context.stdout.write(formatPlan(plan, options.output ?? defaultStyle(context.io.env), context.sitePath))
+    return plan.changes.length === 0 ? exitCodes.ok : exitCodes.differences
+  })
+}
+
+/** Where 2 means differences, everything that keeps them from being told is 1, but for Ctrl-C. */
+export async function withoutOtherCodes(context: Context, work: () => Promise<ExitCode>): Promise<ExitCode> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof GeneratorError && error.code === 'CANCELLED') throw error
+    await context.close()
+    reportError(error, { stderr: context.stderr, env: context.io.env })
+    return exitCodes.error
+  }
+}

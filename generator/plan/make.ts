@@ -1,0 +1,140 @@
+import type { RegistryContent } from '../acr/content.ts'
+import type { Context } from '../context.ts'
+import { wantedOf } from '../acr/wanted.ts'
+import { formatManifest, generateManifest, type DeploymentManifest } from '../deployment/generate.ts'
+import type { Template } from '../deployment/template.ts'
+import { atOnce } from '../hub/at-once.ts'
+import type { Hub } from '../hub/hub.ts'
+import { currentSlot, type Secrets } from '../secrets/store.ts'
+import type { Device, Site } from '../site-file/site.ts'
+import { assertValid } from '../validate/assert.ts'
+import { planDevice, readCurrent, type CurrentTwins } from './device.ts'
+import { Fingerprints } from './fingerprints.ts'
+import { imageChanges, missingImages, neededImages, type MissingImage } from './images.ts'
+import type { Plan, PlannedPart } from './plan.ts'
+import { HashedSecrets, PlanningSecrets } from './planning-secrets.ts'
+import { planRegistry, registryPart } from './registry.ts'
+
+/** What a plan is to look at. */
+export interface PlanScope {
+  readonly registry: boolean
+  readonly images: boolean
+  readonly devices: readonly Device[]
+  readonly template: Template
+  /** Whether every password must be there: a deployment cannot go out with one that is yet to be made. */
+  readonly complete?: boolean
+  /** Tokens whose passwords a saved plan did not know yet: what has been made of them since is no change. */
+  readonly unmade?: readonly string[]
+}
+
+/** A device's part of a plan, with what a deployment needs of it. */
+export interface DevicePlan {
+  readonly device: Device
+  readonly manifest: DeploymentManifest
+  readonly current: CurrentTwins
+  readonly planned: PlannedPart
+}
+
+export interface MadePlan {
+  readonly plan: Plan
+  readonly devices: readonly DevicePlan[]
+  readonly missing: readonly MissingImage[]
+  /** What `validate` has to say of the manifests, a line each. */
+  readonly warnings: readonly string[]
+}
+
+/** Twins read at the same time: far below what a hub allows, and enough to hide the way there. */
+const readsAtOnce = 8
+
+/**
+ * Compares the world with a site. Reads only.
+ *
+ * @throws {GeneratorError} `VALIDATION_FAILED` where a device would refuse its manifest, and refusals of Azure
+ */
+export async function makePlan(context: Context, site: Site, scope: PlanScope): Promise<MadePlan> {
+  const store = await context.secrets(site, 'read')
+  const secrets = new PlanningSecrets(store, scope.unmade ?? [])
+  const fingerprints = new Fingerprints(store.values())
+  const parts: PlannedPart[] = []
+  if (scope.registry) parts.push(await planRegistry(await context.acr(site), wantedOf(site), store))
+  const made = scope.devices.map((device) => manifestsOf(site, device, scope, store, secrets))
+  const warnings = made.flatMap(({ device, manifest }) =>
+    assertValid(formatManifest(manifest), `the deployment manifest of ${device.id}`, site)
+  )
+  const missing = scope.images
+    ? await lookForImages(
+        await context.content(site),
+        site,
+        store,
+        made.map(({ manifest }) => manifest)
+      )
+    : []
+  const devices = made.length === 0 ? [] : await planDevices(await context.hub(site), site, made, fingerprints)
+  parts.push(...devices.map(({ planned }) => planned))
+  const plan: Plan = {
+    schemaVersion: '1.0',
+    registry: site.loginServer,
+    hub: site.hubHost,
+    changes: [...imageChanges(missing), ...parts.flatMap(({ changes }) => changes)].sort(byPart),
+    parts: Object.fromEntries(parts.map(({ part, state }) => [part, state])),
+    unmade: secrets.unmade
+  }
+  return { plan, devices, missing, warnings }
+}
+
+interface Made {
+  readonly device: Device
+  readonly manifest: DeploymentManifest
+  readonly identity: DeploymentManifest
+}
+
+function manifestsOf(
+  site: Site,
+  device: Device,
+  { template, complete }: PlanScope,
+  store: Secrets,
+  secrets: PlanningSecrets
+): Made {
+  const now = new Date()
+  return {
+    device,
+    manifest: generateManifest(site, device, template, {
+      secrets: complete === true ? store : new PlanningSecrets(store),
+      now
+    }),
+    // The same with hashes in place of passwords: what is saved of it says nothing about them.
+    identity: generateManifest(site, device, template, { secrets: new HashedSecrets(secrets), now })
+  }
+}
+
+async function planDevices(
+  hub: Hub,
+  site: Site,
+  made: readonly Made[],
+  fingerprints: Fingerprints
+): Promise<DevicePlan[]> {
+  return atOnce(made, readsAtOnce, async ({ device, manifest, identity }) => {
+    const current = await readCurrent(hub, device.id, manifest)
+    const planned = planDevice(device.id, current, manifest, site.moduleName, fingerprints, identity)
+    return { device, manifest, current, planned }
+  })
+}
+
+/** Looks for the images with the logins that the devices have, and with the pull token for those that have none of their own. */
+export async function lookForImages(
+  content: RegistryContent,
+  site: Site,
+  secrets: Secrets,
+  manifests: readonly DeploymentManifest[]
+): Promise<readonly MissingImage[]> {
+  const { name } = site.pullToken
+  const slot = currentSlot(secrets, name, new Date())
+  const record = slot === undefined ? undefined : secrets.slot(name, slot)
+  const login = record?.state === 'stored' ? { username: name, password: record.value } : undefined
+  return missingImages(content, neededImages(site, manifests, login))
+}
+
+/** The registry first, as it has to be; the rest keeps its order. */
+function byPart(a: { readonly part: string }, b: { readonly part: string }): number {
+  return Number(b.part === registryPart) - Number(a.part === registryPart)
+}

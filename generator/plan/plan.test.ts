@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict'
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FakeAcr, FakeContent, FakeHub, runCommand, siteText, type CommandLine } from '../testing.ts'
+import type { Plan } from './plan.ts'
+
+const running = { runtimeStatus: 'running', lastStartTimeUtc: '2026-11-21T10:00:00Z' }
+
+describe('causeway plan', () => {
+  let folder: string
+  let acr: FakeAcr
+  let hub: FakeHub
+  let content: FakeContent
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'causeway-plan-'))
+    acr = new FakeAcr()
+    hub = new FakeHub()
+    content = new FakeContent()
+    await writeFile(join(folder, 'site.yaml'), siteText())
+    await copyFile(
+      join(import.meta.dirname, '../../deployment.template.json'),
+      join(folder, 'deployment.template.json')
+    )
+    for (const module of ['$edgeAgent', '$edgeHub']) hub.put('gateway', module)
+    // The device takes at once what it is given, as the hub then has it.
+    hub.onApply = (device) => {
+      const { modulesContent } = hub.applied.at(-1)!.content as {
+        modulesContent: Record<string, Record<string, Record<string, unknown>>>
+      }
+      const version = (hub.twins.get('gateway/$edgeAgent')?.desiredVersion ?? 1) + 1
+      for (const [module, { 'properties.desired': desired = {} }] of Object.entries(modulesContent))
+        hub.put(device, module, { desired, desiredVersion: version, etag: `v${version}` })
+      const { modules, systemModules } = modulesContent['$edgeAgent']!['properties.desired'] as Record<string, object>
+      const all = (section: object): object => Object.fromEntries(Object.keys(section).map((name) => [name, running]))
+      hub.put(device, '$edgeAgent', {
+        ...hub.twins.get(`${device}/$edgeAgent`),
+        reported: {
+          lastDesiredVersion: version,
+          lastDesiredStatus: { code: 200 },
+          modules: all(modules!),
+          systemModules: all(systemModules!)
+        }
+      })
+    }
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  const causeway = (words: string, env: Record<string, string> = {}): Promise<CommandLine> =>
+    runCommand(words.split(' '), { folder, acr, hub, content, env })
+  const plan = async (words = ''): Promise<Plan> => {
+    const { stdout, stderr } = await causeway(`plan --output json${words}`)
+    assert.equal(stderr, '')
+    return JSON.parse(stdout) as Plan
+  }
+  async function editTemplate(edit: (text: string) => string): Promise<void> {
+    const path = join(folder, 'deployment.template.json')
+    const before = await readFile(path, 'utf8')
+    assert.notEqual(edit(before), before)
+    await writeFile(path, edit(before))
+  }
+
+  it('shows everything of a new site, changes nothing, and ends with 2', async () => {
+    const { code, stdout } = await causeway('plan')
+    assert.equal(code, 2)
+    assert.match(stdout, /^registry\n {2}\+ scope map connected-registry-pull \(P101\)\n {6}\+ repositories\/acr\//m)
+    assert.match(stdout, /^ {2}\+ password plant-client\/password1 \(P103\)$/m)
+    assert.match(stdout, /^device gateway\n/m)
+    assert.match(stdout, /^ {2}\+ module connected-registry \(P201\)$/m)
+    assert.match(stdout, /\(hash of a password that provision makes\)/)
+    assert.match(stdout, /^\d+ to add, 0 to change, 0 to remove$/m)
+    assert.deepEqual([acr.writes, hub.applied], [[], []])
+  })
+
+  it('has nothing to say once it is done, and ends with 0', async () => {
+    await causeway('provision')
+    assert.equal((await causeway('deploy')).code, 0)
+    const { code, stdout } = await causeway('plan')
+    assert.deepEqual([code, stdout], [0, 'nothing to do\n'])
+    const again = await causeway('deploy')
+    assert.match(again.stdout, /^gateway: nothing to change; runs \d+ modules of deployment version 2$/m)
+    assert.equal(hub.applied.length, 1, 'what is there already was given again')
+  })
+
+  it('tells an error by 1, whatever the command that fails would end with', async () => {
+    await writeFile(join(folder, 'site.yaml'), 'no: site')
+    assert.equal((await causeway('plan')).code, 1)
+  })
+
+  describe('of a site that runs', () => {
+    beforeEach(async () => {
+      await causeway('provision')
+      assert.equal((await causeway('deploy')).code, 0)
+    })
+
+    it('calls out a module that vanishes, and deploy does not take it away unasked', async () => {
+      await editTemplate((text) => text.replace('"IoTEdgeAPIProxy"', '"Proxy"'))
+      const { changes } = await plan()
+      assert.deepEqual(
+        changes.map(({ code, action, subject }) => [code, action, subject]),
+        [
+          ['P203', 'remove', 'module IoTEdgeAPIProxy'],
+          ['P201', 'add', 'module Proxy']
+        ]
+      )
+      assert.match(changes[0]?.warning ?? '', /--allow-remove/)
+      const refused = await causeway('deploy')
+      assert.equal(refused.code, 5)
+      assert.match(refused.stderr, /MODULES_WOULD_GO: gateway would lose IoTEdgeAPIProxy/)
+      assert.equal(hub.applied.length, 1)
+      assert.equal((await causeway('deploy --allow-remove')).code, 0)
+    })
+
+    it('announces the outage, and deploy restarts the API proxy once the registry answers', async () => {
+      await editTemplate((text) =>
+        text.replace('"ExposedPorts": { "8080/tcp": {} },', '"ExposedPorts": { "8080/tcp": {} }, "Hostname": "r",')
+      )
+      const { changes } = await plan()
+      assert.deepEqual(
+        changes.map(({ code, differences }) => [code, differences.map(({ path }) => path)]),
+        [
+          ['P202', ['settings.createOptions.Hostname']],
+          ['P207', []]
+        ]
+      )
+      const called: string[] = []
+      hub.onInvoke = (device, module, method, payload) => {
+        called.push(`${device}/${module} ${method} ${JSON.stringify(payload)}`)
+        if (method === 'RestartModule') {
+          const twin = hub.twins.get('gateway/$edgeAgent')!
+          const modules = { IoTEdgeAPIProxy: { ...running, lastStartTimeUtc: '2026-11-21T11:00:00Z' } }
+          hub.put('gateway', '$edgeAgent', { ...twin, reported: { ...twin.reported, modules } })
+        }
+        return { kind: 'answered', status: 200, payload: null }
+      }
+      const { code, stdout, stderr } = await causeway('deploy')
+      assert.equal(code, 0, stderr)
+      assert.match(stdout, /and its API proxy was restarted/)
+      assert.deepEqual(called, [
+        'gateway/connected-registry images {"limit":1}',
+        'gateway/$edgeAgent RestartModule {"schemaVersion":"1.0","id":"IoTEdgeAPIProxy"}'
+      ])
+    })
+
+    it('says what to do where edgeAgent cannot be reached for it', async () => {
+      await editTemplate((text) => text.replace('"HostPort": "${device.port}"', '"HostPort": "8081"'))
+      hub.onInvoke = (_device, module) =>
+        module === '$edgeAgent' ? { kind: 'offline' } : { kind: 'answered', status: 200, payload: null }
+      const { code, stderr } = await causeway('deploy')
+      assert.equal(code, 1)
+      assert.match(stderr, /PROXY_NOT_RESTARTED: edgeAgent on gateway .*offline.*RestartModule/)
+    })
+
+    it('shows a password that changes by its fingerprints only', async () => {
+      await causeway('provision --regenerate crimagepulltoken/password2')
+      const { stdout } = await causeway('plan')
+      assert.match(
+        stdout,
+        /registryCredentials\.crimagepulltoken\.password: secret:[0-9a-f]{12} -> secret:[0-9a-f]{12}$/m
+      )
+      for (const slot of ['password1', 'password2']) {
+        const value = (await causeway(`secrets show crimagepulltoken --slot ${slot}`)).stdout.trim()
+        assert.ok(value.length > 12 && !stdout.includes(value))
+      }
+    })
+
+    it('shows what a deployment would overwrite', async () => {
+      const twin = hub.twins.get('gateway/connected-registry')!
+      hub.put('gateway', 'connected-registry', { ...twin, desired: { ...twin.desired, logLevel: 'Debug', theirs: 1 } })
+      const [change] = (await plan()).changes
+      assert.deepEqual(change?.differences, [
+        { action: 'change', path: 'logLevel', before: 'Debug', after: 'Information' },
+        { action: 'remove', path: 'theirs', before: '1' }
+      ])
+    })
+
+    it('lists images that are absent or cannot be read, and deploy refuses while one is', async () => {
+      content.states.set('azureiotedge-hub:1.6.1', 'absent')
+      content.states.set('azureiotedge-agent:1.6.1', 'not allowed')
+      const { changes } = await plan()
+      assert.deepEqual(
+        changes.map(({ code, subject }) => [code, subject]),
+        [
+          ['P104', 'image azureiotedge-agent:1.6.1'],
+          ['P104', 'image azureiotedge-hub:1.6.1']
+        ]
+      )
+      const { code, stderr } = await causeway('deploy')
+      assert.equal(code, 1)
+      assert.match(stderr, /^IMAGES_ABSENT azureiotedge-agent:1\.6\.1: token crimagepulltoken may not read it/m)
+      assert.match(stderr, /^IMAGES_ABSENT azureiotedge-hub:1\.6\.1: .*causeway images import/m)
+      assert.equal((await causeway('deploy --no-image-check')).code, 0)
+      assert.ok(content.asked.every((asked) => asked.startsWith('crimagepulltoken ')))
+    })
+  })
+
+  describe('that is saved', () => {
+    it('holds no password, is 0600, and is carried out by provision and then deploy', async () => {
+      assert.equal((await causeway('plan --out plan.json')).code, 2)
+      assert.equal((await stat(join(folder, 'plan.json'))).mode & 0o777, 0o600)
+      const provisioned = await causeway('provision --plan plan.json')
+      assert.equal(provisioned.code, 0, provisioned.stderr)
+      const deployed = await causeway('deploy --plan plan.json')
+      assert.equal(deployed.code, 0, deployed.stderr)
+      await causeway('plan --out later.json')
+      const text = await readFile(join(folder, 'later.json'), 'utf8')
+      const secrets = JSON.parse(await readFile(join(folder, '.causeway/secrets.json'), 'utf8')) as object
+      for (const [, secret] of JSON.stringify(secrets).matchAll(/"(?:value|hash)":"([^"]+)"/g))
+        assert.ok(!text.includes(secret!))
+    })
+
+    const moves: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = [
+      [
+        'the device was changed',
+        () => {
+          hub.put('gateway', '$edgeHub', { etag: 'other' })
+          return Promise.resolve()
+        },
+        /^PLAN_STALE device gateway was changed by somebody since$/m
+      ],
+      [
+        'the template was changed',
+        () => editTemplate((text) => text.replace('7200', '3600')),
+        /^PLAN_STALE device gateway: the site file, template or passwords were changed since$/m
+      ],
+      [
+        'a password was made anew',
+        () => causeway('provision --regenerate crimagepulltoken/password2'),
+        /^PLAN_STALE device gateway: the site file, template or passwords/m
+      ]
+    ]
+    for (const [what, move, said] of moves)
+      it(`is refused when ${what}`, async () => {
+        await causeway('provision')
+        await causeway('plan --out plan.json')
+        await move()
+        const { code, stderr } = await causeway('deploy --plan plan.json')
+        assert.equal(code, 5)
+        assert.match(stderr, said)
+        assert.deepEqual(hub.applied, [])
+      })
+
+    it('is refused by provision when the registry was changed', async () => {
+      await causeway('plan --out plan.json')
+      acr.scopeMaps.set('plant-readers', ['repositories/other/content/read'])
+      const { code, stderr } = await causeway('provision --plan plan.json')
+      assert.equal(code, 5)
+      assert.match(stderr, /^PLAN_STALE registry was changed by somebody since$/m)
+      assert.deepEqual(acr.writes, [])
+    })
+
+    it('is told to be none where it is none', async () => {
+      await writeFile(join(folder, 'plan.json'), '{"schemaVersion":"9"}')
+      assert.match(
+        (await causeway('deploy --plan plan.json')).stderr,
+        /PLAN_UNREADABLE: plan\.json is no plan of this release/
+      )
+    })
+  })
+
+  it('is the same twice, in every form', async () => {
+    await causeway('provision')
+    for (const style of ['text', 'json', 'markdown', 'github', 'azdo', 'sarif']) {
+      const first = await causeway(`plan --output ${style}`)
+      assert.equal(first.stdout, (await causeway(`plan --output ${style}`)).stdout)
+      assert.equal(first.code, 2)
+    }
+  })
+
+  it('is written as services read it', async () => {
+    await causeway('provision')
+    content.states.set('azureiotedge-hub:1.6.1', 'absent')
+    const github = await causeway('plan', { CI: 'true', GITHUB_ACTIONS: 'true' })
+    assert.match(
+      github.stdout,
+      /^::warning file=site\.yaml,title=P104 image absent from the cloud registry::registry: add image azureiotedge-hub:1\.6\.1; it is not/m
+    )
+    assert.match(
+      github.stdout,
+      /^::notice file=site\.yaml,title=P201 module added::device gateway: add module connected-registry; \+image: /m
+    )
+    const azdo = await causeway('plan', { TF_BUILD: 'True' })
+    assert.match(
+      azdo.stdout,
+      /^##vso\[task\.logissue type=warning;sourcepath=site\.yaml;code=P104\]registry: add image/m
+    )
+    const markdown = await causeway('plan --output markdown')
+    assert.match(
+      markdown.stdout,
+      /^\| add \| module connected-registry \(P201\) \| `image` \| {2}\| `mycontainerregistry001/m
+    )
+    const sarif = JSON.parse((await causeway('plan --output sarif')).stdout) as {
+      version: string
+      runs: { results: { ruleId: string; level: string }[] }[]
+    }
+    assert.equal(sarif.version, '2.1.0')
+    assert.deepEqual(
+      sarif.runs[0]?.results.slice(0, 2).map(({ ruleId, level }) => [ruleId, level]),
+      [
+        ['P104', 'warning'],
+        ['P201', 'note']
+      ]
+    )
+  })
+})
