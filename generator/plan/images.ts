@@ -66,10 +66,28 @@ export async function missingImages(
   const missing: MissingImage[] = []
   for (const { image, repository, reference, username, password } of needed) {
     if (madeLater(password) !== undefined) continue
-    const state = await content.imageState({ username, password }, repository, reference)
+    const state = await lookFor(content, { username, password }, repository, reference)
     if (state !== 'present') missing.push({ image, state, username })
   }
   return missing
+}
+
+async function lookFor(
+  content: RegistryContent,
+  login: Login,
+  repository: string,
+  reference: string
+): Promise<ImageState> {
+  try {
+    return await content.imageState(login, repository, reference)
+  } catch (error) {
+    if (!(error instanceof GeneratorError) || error.code !== 'AZURE_UNREACHABLE') throw error
+    throw new GeneratorError(
+      error.code,
+      `${error.message}. Where only devices reach the registry's content, say --no-image-check`,
+      { cause: error }
+    )
+  }
 }
 
 /** How `plan` shows an image that is not there. */

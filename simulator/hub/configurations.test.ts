@@ -27,8 +27,13 @@ describe('the hub: deployments at scale', () => {
     const { etag, createdTimeUtc, lastUpdatedTimeUtc, systemMetrics, metrics, ...rest } = stored
     const { metrics: sent, ...given } = configuration
     assert.deepEqual(rest, given)
-    assert.deepEqual(metrics, { ...sent, results: {} })
-    assert.deepEqual(systemMetrics, { results: {}, queries: {} })
+    assert.deepEqual(metrics, { ...sent, results: { ready: 0 } })
+    assert.deepEqual(systemMetrics!.results, {
+      targetedCount: 0,
+      appliedCount: 0,
+      reportedSuccessfulCount: 0,
+      reportedFailedCount: 0
+    })
     assert.equal(createdTimeUtc, lastUpdatedTimeUtc)
     const { responseBody: changed } = await registry.updateConfiguration({ ...stored, priority: 11 })
     assert.equal(changed.priority, 11)

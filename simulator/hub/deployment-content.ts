@@ -97,7 +97,8 @@ function modulesToRun(desired: DesiredByModule): string[] {
   return isObject(modules) ? Object.keys(modules) : []
 }
 
-function checkDesired(desired: DesiredByModule): void {
+/** Checks what modules are to get as a whole, layers merged. @throws HubError */
+export function checkDesired(desired: DesiredByModule): void {
   for (const [moduleId, properties] of desired) {
     checkValues(properties, `${moduleId}.properties.desired`)
     checkSize('desired', properties)

@@ -7,12 +7,14 @@ import type { CertificateAuthority } from '../certificates.ts'
 import type { Network } from '../network.ts'
 import type { TwinStore } from '../twins.ts'
 import { authenticate, type HubPolicy, type VerifyBearer } from './authentication.ts'
+import { AutomaticDeployments } from './automatic.ts'
 import { Configurations } from './configurations.ts'
 import { HubError } from './errors.ts'
 import { errorReply, readJson, writeReply, type Reply } from './http.ts'
 import { IdentityRegistry } from './identities.ts'
 import type { InvokeMethod } from './methods.ts'
 import { Service } from './service.ts'
+import { Throttles } from './throttles.ts'
 import { TwinMetadata } from './twin-metadata.ts'
 import { TwinView, type IsConnected } from './twin-json.ts'
 
@@ -32,6 +34,10 @@ export interface HubOptions {
   readonly devices?: readonly (string | { readonly id: string; readonly parentId?: string | undefined })[]
   readonly invokeMethod: InvokeMethod
   readonly isConnected: IsConnected
+  /** Units of the hub, by which it throttles: 1 unless given. */
+  readonly units?: number
+  /** Milliseconds before automatic deployments are looked at again after a change: at once unless given. */
+  readonly evaluationDelay?: number
 }
 
 /** One request as it was answered; without its credential and body, which may hold secrets. */
@@ -54,6 +60,7 @@ export interface Hub {
   readonly connectionString: string
   readonly identities: IdentityRegistry
   readonly configurations: Configurations
+  readonly automatic: AutomaticDeployments
   /** The latest requests, oldest first. */
   readonly requests: readonly HubRequest[]
   /** Answers the next requests with 429. */
@@ -74,8 +81,18 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   registerDevices(identities, options.devices ?? [])
   const configurations = new Configurations()
   const metadata = new TwinMetadata(options.twins)
-  const view = new TwinView(options.twins, metadata, options.isConnected)
-  const service = new Service({ ...options, registry: identities, configurations, view })
+  const automatic: AutomaticDeployments = new AutomaticDeployments({
+    registry: identities,
+    twins: options.twins,
+    configurations,
+    view: () => view,
+    ...(options.evaluationDelay === undefined ? {} : { delay: options.evaluationDelay })
+  })
+  const view: TwinView = new TwinView(options.twins, metadata, options.isConnected, (deviceId) =>
+    automatic.statusOf(deviceId)
+  )
+  const service = new Service({ ...options, registry: identities, configurations, view, automatic })
+  const throttles = new Throttles(options.units ?? 1)
   const requests: HubRequest[] = []
   const faults: HubFault[] = []
 
@@ -90,6 +107,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       if (fault !== undefined) throw planned(fault)
       caller = await authenticate(request.headers.authorization, url.pathname, { ...options, hostName, policies })
       checkApiVersion(url.searchParams.get('api-version'))
+      throttles.take(request.method ?? '', readPath(url.pathname))
       return service.answer({
         method: request.method ?? '',
         path: readPath(url.pathname),
@@ -123,6 +141,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const close = async (): Promise<void> => {
     options.network.unroute(`${hostName}:443`)
     metadata.close()
+    automatic.close()
     await closeServer(server)
   }
   let closing: Promise<void> | undefined
@@ -132,6 +151,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     connectionString: `HostName=${hostName};SharedAccessKeyName=${name};SharedAccessKey=${key}`,
     identities,
     configurations,
+    automatic,
     requests,
     throttle: (count) => faults.push(...Array<HubFault>(count).fill('ThrottlingBacklogTimeout')),
     fail: (count, fault = 'ServerError') => faults.push(...Array<HubFault>(count).fill(fault)),

@@ -48,6 +48,20 @@ export function runQuery(
   }
 }
 
+/** How many a query finds; undefined for one that is none. */
+export function countMatches(text: string, registry: IdentityRegistry, view: TwinView): number | undefined {
+  let query: TwinQuery
+  try {
+    query = parseQuery(text)
+  } catch (error) {
+    if (error instanceof QuerySyntaxError) return undefined
+    throw error
+  }
+  return candidates(query, registry).filter(
+    ({ identity, device }) => query.condition(view.twin(identity, device)) === true
+  ).length
+}
+
 function candidates(
   query: TwinQuery,
   registry: IdentityRegistry

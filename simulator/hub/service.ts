@@ -1,12 +1,13 @@
 import { isObject, TwinStore, type Properties } from '../twins.ts'
 import type { Configuration, Configurations } from './configurations.ts'
+import { countAll, systemQueries, type AutomaticDeployments } from './automatic.ts'
 import { applyContent, readDeploymentContent } from './deployment-content.ts'
 import { HubError } from './errors.ts'
 import type { Reply } from './http.ts'
 import type { Identity, IdentityChange, IdentityRegistry } from './identities.ts'
 import { callMethod, type InvokeMethod } from './methods.ts'
 import { checkIfMatch } from './preconditions.ts'
-import { runQuery } from './query.ts'
+import { countMatches, runQuery } from './query.ts'
 import { replaceTwin, updateTwin } from './twin-change.ts'
 import type { IsConnected, TwinView } from './twin-json.ts'
 
@@ -16,6 +17,7 @@ export interface ServiceOptions {
   readonly twins: TwinStore
   readonly configurations: Configurations
   readonly view: TwinView
+  readonly automatic: AutomaticDeployments
   readonly invokeMethod: InvokeMethod
   readonly isConnected: IsConnected
 }
@@ -81,8 +83,9 @@ export class Service {
   }
 
   async #device(request: ServiceRequest, deviceId: string): Promise<Reply> {
-    const { registry } = this.#options
+    const { registry, automatic } = this.#options
     const ifMatch = request.header('if-match')
+    automatic.changed()
     switch (request.method) {
       case 'GET':
         return this.#identityReply(registry.device(deviceId))
@@ -124,9 +127,10 @@ export class Service {
   }
 
   async #apply(request: ServiceRequest, deviceId: string): Promise<Reply> {
-    const { registry, twins } = this.#options
+    const { registry, twins, automatic } = this.#options
     registry.device(deviceId)
     applyContent(deviceId, readDeploymentContent(await request.body()), registry, twins)
+    automatic.overwritten(deviceId)
     return { status: 204 }
   }
 
@@ -162,7 +166,7 @@ export class Service {
   }
 
   async #twin(request: ServiceRequest, target: { deviceId: string; moduleId?: string }): Promise<Reply> {
-    const { registry, twins, view } = this.#options
+    const { registry, twins, view, automatic } = this.#options
     const identity = this.#identity(target)
     const key = TwinStore.key(target.deviceId, target.moduleId)
     if (request.method === 'PATCH' || request.method === 'PUT') {
@@ -172,32 +176,52 @@ export class Service {
       checkIfMatch(request.header('if-match'), twins.get(key)?.etag ?? '')
       if (request.method === 'PATCH') updateTwin(key, body, twins)
       else replaceTwin(key, body, twins)
+      if (target.moduleId === undefined) automatic.changed()
     } else if (request.method !== 'GET') throw notAllowed(request)
     const twin = view.twin(identity, registry.device(target.deviceId))
     return { status: 200, body: twin, headers: { etag: `"${String(twin.etag)}"` } }
   }
 
   async #configurations(request: ServiceRequest, rest: readonly string[]): Promise<Reply> {
-    const { configurations } = this.#options
+    const { configurations, automatic } = this.#options
     const [id, ...more] = rest
     if (more.length > 0) throw notFound(request)
     if (id === undefined) {
       expectMethod(request, 'GET')
-      return { status: 200, body: configurations.list().map((configuration) => configurationBody(configuration)) }
+      return { status: 200, body: configurations.list().map((configuration) => this.#configuration(configuration)) }
     }
     const ifMatch = request.header('if-match')
     switch (request.method) {
       case 'GET':
-        return configurationReply(configurations.get(id))
+        return this.#configurationReply(configurations.get(id))
       case 'PUT': {
         const { configuration, created } = configurations.put(id, await request.body(), ifMatch)
-        return configurationReply(configuration, created ? 201 : 200)
+        automatic.changed()
+        return this.#configurationReply(configuration, created ? 201 : 200)
       }
       case 'DELETE':
         configurations.delete(id, ifMatch)
+        automatic.deleted(id)
         return { status: 204 }
       default:
         throw notAllowed(request)
+    }
+  }
+
+  #configurationReply(configuration: Configuration, status = 200): Reply {
+    return { status, body: this.#configuration(configuration), headers: { etag: `"${configuration.etag}"` } }
+  }
+
+  /** A configuration with its counts, made up when somebody looks; the service does so every few minutes. */
+  #configuration(configuration: Configuration): Properties {
+    const { registry, view } = this.#options
+    const count = (query: string): number | undefined => countMatches(query, registry, view)
+    const system = systemQueries(configuration)
+    const { queries } = configuration.metrics
+    return {
+      ...configuration,
+      metrics: { queries, results: countAll(queries, count) },
+      systemMetrics: { queries: system, results: countAll(system, count) }
     }
   }
 
@@ -209,15 +233,6 @@ export class Service {
   #identityReply(identity: Identity, status = 200): Reply {
     return { status, body: this.#options.view.identity(identity), headers: { etag: `"${identity.etag}"` } }
   }
-}
-
-function configurationReply(configuration: Configuration, status = 200): Reply {
-  return { status, body: configurationBody(configuration), headers: { etag: `"${configuration.etag}"` } }
-}
-
-/** The system metrics are there, empty: which devices a deployment reaches is not evaluated. */
-function configurationBody(configuration: Configuration): Properties {
-  return { ...configuration, systemMetrics: { results: {}, queries: {} } }
 }
 
 function readIdentity(body: Properties, path: { deviceId: string; moduleId?: string }): IdentityChange {

@@ -1,4 +1,5 @@
 import { TwinStore, type Properties, type PropertySection } from '../twins.ts'
+import type { DeviceConfigurations } from './automatic.ts'
 import type { Identity } from './identities.ts'
 import type { TwinMetadata } from './twin-metadata.ts'
 
@@ -10,8 +11,16 @@ export class TwinView {
   readonly #twins: TwinStore
   readonly #metadata: TwinMetadata
   readonly #isConnected: IsConnected
+  readonly #configurations: (deviceId: string) => DeviceConfigurations
 
-  constructor(twins: TwinStore, metadata: TwinMetadata, isConnected: IsConnected) {
+  /** @param configurations what the hub says of automatic deployments on a device */
+  constructor(
+    twins: TwinStore,
+    metadata: TwinMetadata,
+    isConnected: IsConnected,
+    configurations: (deviceId: string) => DeviceConfigurations
+  ) {
+    this.#configurations = configurations
     this.#twins = twins
     this.#metadata = metadata
     this.#isConnected = isConnected
@@ -44,6 +53,8 @@ export class TwinView {
       version: twin.version,
       // The service leaves `tags` out until there are some; a target condition on tags never matches such a twin.
       ...(Object.keys(twin.tags).length === 0 ? {} : { tags: twin.tags }),
+      // Of an IoT Edge device, the hub tells this with its agent.
+      ...(moduleId === '$edgeAgent' ? { configurations: this.#configurations(deviceId) } : {}),
       properties: {
         desired: this.#section(key, 'desired', twin.desired),
         reported: this.#section(key, 'reported', twin.reported)
