@@ -1,4 +1,4 @@
-import { slots, type Secrets, type Slot, type SlotRecord } from '../secrets/store.ts'
+import { slots, type Rotation, type Secrets, type Slot, type SlotRecord } from '../secrets/store.ts'
 
 /** A well-formed hash that is of no password: what stands where `causeway provision` will put one. */
 const noHash = `$scrypt$ln=10,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
@@ -43,6 +43,14 @@ export class PlanningSecrets implements Secrets {
     }
   }
 
+  rotation(token: string): Rotation | undefined {
+    return this.#secrets.rotation?.(token)
+  }
+
+  isRevoked(token: string): boolean {
+    return this.#secrets.isRevoked?.(token) === true
+  }
+
   values(): readonly string[] {
     return this.#secrets.values()
   }
@@ -66,6 +74,14 @@ export class HashedSecrets implements Secrets {
   slot(token: string, slot: Slot): SlotRecord | undefined {
     const record = this.#secrets.slot(token, slot)
     return record?.state === 'stored' ? { ...record, value: record.hash } : record
+  }
+
+  rotation(token: string): Rotation | undefined {
+    return this.#secrets.rotation?.(token)
+  }
+
+  isRevoked(token: string): boolean {
+    return this.#secrets.isRevoked?.(token) === true
   }
 
   values(): readonly string[] {
