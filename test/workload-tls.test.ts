@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import { settingsSchemaVersion } from '../module/settings/document.ts'
 import { hashPassword } from '../module/settings/password-hash.ts'
 import { CertificateAuthority } from '../simulator/certificates.ts'
@@ -60,7 +60,9 @@ describe('TLS with a certificate from IoT Edge', function () {
     const sent = request({ host: 'localhost', port, path: '/v2/', ca: authority.certificate, agent: false })
     sent.end()
     const [response] = (await once(sent, 'response')) as [IncomingMessage]
-    const certificate = (response.socket as TLSSocket).getPeerX509Certificate()
+    const { socket } = response
+    assert.ok(socket instanceof TLSSocket)
+    const certificate = socket.getPeerX509Certificate()
     response.resume()
     assert.ok(certificate)
     return { status: response.statusCode, certificate }
