@@ -28,6 +28,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   simulator: ['module/oci', 'module/storage'],
   bench: ['module/oci', 'module/settings', 'module/storage', 'packaging'],
   demo: [],
+  docs: ['module/settings', 'generator'],
   packaging: [],
   test: ['*']
 }
@@ -52,7 +53,7 @@ interface Arrow {
 }
 
 function arrows(): Arrow[] {
-  const files = globSync('{module,generator,simulator,bench,demo,packaging,test}/**/*.ts', { cwd: root }).filter(
+  const files = globSync('{module,generator,simulator,bench,demo,docs,packaging,test}/**/*.ts', { cwd: root }).filter(
     (file) => !file.endsWith('.test.ts')
   )
   return files.flatMap((file) =>

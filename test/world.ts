@@ -81,9 +81,14 @@ export class World {
 
   /** Runs `causeway … --site site.yaml` to its end. */
   causeway(...words: string[]): Promise<Ran> {
+    return this.command(...words, '--site', this.site)
+  }
+
+  /** Runs `causeway …` to its end, where the site file is. */
+  command(...words: string[]): Promise<Ran> {
     return new Promise((resolve, reject) => {
       const [program, ...entry] = this.#causeway
-      const child = spawn(program, [...entry, ...words, '--site', this.site], {
+      const child = spawn(program, [...entry, ...words], {
         cwd: this.folder,
         env: { PATH: process.env['PATH'], HOME: this.folder, ...this.simulator.environment },
         stdio: ['ignore', 'pipe', 'pipe'],
