@@ -122,10 +122,14 @@ describe('registry', () => {
           { authorization: basic },
           method.startsWith('P') ? randomBytes(300_000) : undefined
         )
-        assert.equal(answer.status, 405, `${method} ${path}`)
-        assert.equal(codeOf(answer), 'UNSUPPORTED')
-        assert.match(answer.body.toString(), /ReadOnly: push to its parent/)
-        assert.equal(answer.headers['allow'], 'GET, HEAD')
+        const [status, code, reason] =
+          method === 'DELETE'
+            ? [405, 'UNSUPPORTED', /ReadOnly: delete in its parent/]
+            : [403, 'DENIED', /ReadOnly: push to its parent/]
+        assert.equal(answer.status, status, `${method} ${path}`)
+        assert.equal(codeOf(answer), code)
+        assert.match(answer.body.toString(), reason)
+        assert.equal(answer.headers['allow'], method === 'DELETE' ? 'GET, HEAD' : undefined)
         assert.notEqual(answer.headers['connection'], 'close')
         assert.equal((await world.get('/v2/')).status, 200)
       }
@@ -158,7 +162,7 @@ describe('registry', () => {
       sent.on('continue', () => assert.fail('the body was asked for'))
       sent.flushHeaders()
       const [response] = (await once(sent, 'response')) as [IncomingMessage]
-      assert.equal(response.statusCode, 405)
+      assert.equal(response.statusCode, 403)
       assert.equal(response.headers.connection, 'close')
       await buffer(response)
       sent.destroy()

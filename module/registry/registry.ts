@@ -152,7 +152,7 @@ class Registry {
         trail.who = caller.name
         const exchange = { request, response, query, caller }
         if (reading) return this.#read(route, exchange)
-        return writable ? serveWrite(this.#serving, exchange, route) : refuseWrite(route)
+        return writable ? serveWrite(this.#serving, exchange, route) : refuseWrite(route, request.method)
       }
     }
   }
@@ -173,7 +173,7 @@ class Registry {
         return json(200, {})
       case 'uploads':
       case 'upload':
-        return refuseWrite(route)
+        return refuseWrite(route, exchange.request.method)
     }
   }
 }

@@ -48,6 +48,6 @@ describe('registry: engines', () => {
       `dir:${target}`,
       `${image}:new`
     ])
-    await assert.rejects(push, /ReadOnly|unsupported/i)
+    await assert.rejects(push, /denied: this connected registry is ReadOnly: push to its parent/)
   })
 })

@@ -56,10 +56,29 @@ function isReadable({ kind }: Route): boolean {
   return kind !== 'uploads' && kind !== 'upload'
 }
 
-/** A ReadOnly registry gives the same answer to every push, and to a path that nobody could write. */
-export function refuseWrite(route: Route): Reply {
-  const message = ['manifest', 'blob', 'upload', 'uploads'].includes(route.kind)
-    ? 'this connected registry is ReadOnly: push to its parent, and it arrives here with the next sync'
-    : 'this path can only be read'
-  return errorReply(new OciError('UNSUPPORTED', message), { Allow: 'GET, HEAD' })
+/**
+ * What a ReadOnly registry answers to everything but reading. A push gets 403 `DENIED`, as Microsoft's module has it: podman,
+ * buildah and skopeo end at once on that code and show the message, where `UNSUPPORTED` has them try for six more seconds
+ * (retryable in containers/common, pkg/retry), and containerd takes 405 for a method to be tried in another way. A delete gets
+ * 405 `UNSUPPORTED`: the spec wants 400 or 405 where deleting is disabled, and clients of artifacts go by that.
+ *
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#content-management
+ */
+export function refuseWrite(route: Route, method: string | undefined): Reply {
+  if (!['manifest', 'blob', 'upload', 'uploads'].includes(route.kind))
+    return errorReply(new OciError('UNSUPPORTED', 'this path can only be read'), { Allow: 'GET, HEAD' })
+  return method === 'DELETE'
+    ? errorReply(
+        new OciError(
+          'UNSUPPORTED',
+          'this connected registry is ReadOnly: delete in its parent, and sync does the rest'
+        ),
+        { Allow: 'GET, HEAD' }
+      )
+    : errorReply(
+        new OciError(
+          'DENIED',
+          'this connected registry is ReadOnly: push to its parent, and it arrives here with the next sync'
+        )
+      )
 }
