@@ -81,7 +81,8 @@ async function run(): Promise<Measured[]> {
   try {
     const results: Measured[] = []
     for (const row of chosen) {
-      for (const { candidate, running } of servers) if (candidate.isRegistry) await row.prepare?.(running, content)
+      for (const { candidate, running } of servers)
+        if (candidate.isRegistry) await row.prepare?.(running, content, folder)
       const result = await measure(row, servers, content)
       print(result)
       results.push(result)
@@ -90,6 +91,7 @@ async function run(): Promise<Measured[]> {
       console.log(`${candidate.name}: ${residentMebibytes(running.pid).toFixed(0)} MiB resident afterwards`)
     return results
   } finally {
+    for (const row of chosen) await row.finish?.()
     for (const { running } of servers) await running.stop()
   }
 }

@@ -1,7 +1,8 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 /** One core for the server and one for the client, where there are two. */
 export const cores = { server: '0', client: '1' } as const
@@ -86,14 +87,27 @@ export async function freePort(): Promise<number> {
 }
 
 /** Waits until somebody listens. @throws {Error} after ten seconds */
-export async function listening(port: number): Promise<void> {
+export function listening(port: number): Promise<void> {
+  return answers(`nobody listens on port ${port}`, (ready) => connect(port, '127.0.0.1', ready))
+}
+
+/** Waits until a port speaks TLS, whoever has signed for it. @throws {Error} after ten seconds */
+export function speaksTls(port: number): Promise<void> {
+  const options = { port, host: '127.0.0.1', rejectUnauthorized: false }
+  return answers(`port ${port} does not speak TLS`, (ready) => connectTls(options, ready))
+}
+
+async function answers(otherwise: string, knock: (ready: () => void) => Socket): Promise<void> {
   for (const deadline = Date.now() + 10_000; ;) {
     const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
-      socket.on('connect', () => socket.destroy())
+      const socket = knock(() => {
+        resolve(true)
+        socket.destroy()
+      })
+      socket.on('error', () => resolve(false)).on('close', () => resolve(false))
     })
     if (open) return
-    if (Date.now() > deadline) throw new Error(`nobody listens on port ${port}`)
+    if (Date.now() > deadline) throw new Error(otherwise)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -102,6 +102,23 @@ export async function pushReferrers(server: Running, content: Content, count: nu
   })
 }
 
+/** Gives other repositories an image of one blob, which they mount; a second time is no harm. */
+export async function pushRepositories(server: Running, content: Content, count: number): Promise<void> {
+  const { repository: from, config, mediaType } = content
+  const described = {
+    mediaType: 'application/vnd.oci.image.config.v1+json',
+    digest: sha256(config),
+    size: config.length
+  }
+  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config: described, layers: [] }))
+  await several(count, async (number) => {
+    const repository = `bench/many/r${String(number).padStart(5, '0')}`
+    const mount = `http://127.0.0.1:${server.port}/v2/${repository}/blobs/uploads/?mount=${described.digest}&from=${from}`
+    await expect(fetch(mount, { method: 'POST', headers: await server.headers(repository) }), 201)
+    await pushManifest(server, { ...content, repository, manifest }, 'latest', await server.headers(repository))
+  })
+}
+
 /** Eight at a time. */
 async function several(count: number, work: (number: number) => Promise<void>): Promise<void> {
   const numbers = Array.from({ length: count }, (_, index) => index).values()

@@ -1,11 +1,12 @@
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { blobSizes, sha256, type BlobSize, type Content } from './content.ts'
 import type { LoadOrder, LoadResult } from './load.ts'
 import { cpuSeconds, isInstalled, output } from './processes.ts'
-import { inTurn, newBlob, pushBlob, pushChunked, pushReferrers, pushTags } from './push.ts'
+import { inTurn, newBlob, pushBlob, pushChunked, pushReferrers, pushRepositories, pushTags } from './push.ts'
 import { basic, causewayName, type Running } from './servers.ts'
+import { stalledReaders, whileStalled } from './stalling.ts'
+import { syncRows } from './sync-rows.ts'
+import { tlsRows } from './tls-rows.ts'
 
 /** What one run of a row gave. */
 export interface Figure {
@@ -19,7 +20,9 @@ export interface Row {
   readonly unit: 'MB/s' | 'requests/s' | 'ms'
   readonly needs?: BlobSize
   /** What must be there beside the image; registries only. */
-  prepare?(server: Running, content: Content): Promise<void>
+  prepare?(server: Running, content: Content, folder: string): Promise<void>
+  /** After all rows. */
+  finish?(): Promise<void>
   /** Whether the server gets every core. */
   readonly everyCore?: boolean
   isFor(name: string, isRegistry: boolean): boolean
@@ -28,10 +31,17 @@ export interface Row {
 
 const mega = 1e6
 const pushBytes = 256 * 1024 * 1024
-const stalledReaders = 64
 
 export function rows(seconds: number): Row[] {
-  return [...blobRows(seconds), ...requestRows(seconds), ...pushRows(), ...stallRows(seconds)]
+  return [
+    ...blobRows(seconds),
+    ...requestRows(seconds),
+    ...pushRows(),
+    ...stallRows(seconds),
+    ...syncRows(),
+    // The last: a server that speaks TLS looks at each connection's first byte.
+    ...tlsRows(seconds)
+  ]
 }
 
 function blobRows(seconds: number): Row[] {
@@ -99,7 +109,12 @@ function requestRows(seconds: number): Row[] {
         prepare: (server, content) =>
           server.name === causewayName ? pushReferrers(server, content, count) : Promise.resolve()
       })
-    ])
+    ]),
+    ...[200, 2000].map((count) =>
+      row(`catalog page of 100, of ${count} repositories`, 'GET', () => '/v2/_catalog?n=100&last=bench/many/r00050', {
+        prepare: (server, content) => pushRepositories(server, content, count)
+      })
+    )
   ]
 }
 
@@ -183,27 +198,11 @@ function stallRows(seconds: number): Row[] {
         needs: '64 MiB',
         isFor: (server) => server.startsWith(causewayName),
         async run(server, content) {
-          const stalled = await Promise.all(Array.from({ length: readers }, () => stall(server, content)))
-          try {
-            return { value: await work(server, content) }
-          } finally {
-            for (const socket of stalled) socket.destroy()
-          }
+          return whileStalled(server, content, readers, async () => ({ value: await work(server, content) }))
         }
       }
     })
   )
-}
-
-/** A reader that takes the first bytes of a large blob and no more. */
-async function stall(server: Running, { repository, blobs }: Content): Promise<Socket> {
-  const socket = connect(server.port, '127.0.0.1')
-  socket.on('error', () => undefined)
-  const headers = Object.entries(await server.headers()).map(([name, value]) => `${name}: ${value}\r\n`)
-  const path = `/v2/${repository}/blobs/${blobs.get('64 MiB')?.digest ?? ''}`
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\n${headers.join('')}\r\n`)
-  await once(socket, 'readable')
-  return socket
 }
 
 type Order = Omit<LoadOrder, 'port' | 'headers'>

@@ -1,18 +1,29 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hashPassword } from '../module/settings/password-hash.ts'
+import { makeCertificate, type Certificate } from './certificate.ts'
 import type { Content } from './content.ts'
-import { end, freePort, isInstalled, listening, start } from './processes.ts'
+import { end, freePort, isInstalled, listening, speaksTls, start } from './processes.ts'
 
 /** A server that answers. */
 export interface Running {
   readonly name: string
   readonly port: number
   readonly pid: number
-  /** What each request carries, fresh: bearer tokens last for minutes. */
-  headers(): Promise<Record<string, string>>
+  /**
+   * What each request carries, fresh: bearer tokens last for minutes.
+   *
+   * @param repository the image's own where it is not given
+   */
+  headers(repository?: string): Promise<Record<string, string>>
+  /** Where the same content is served over TLS, from the first call on. Registries only. */
+  readonly encrypted?: () => Promise<{ readonly port: number; readonly pid: number; readonly trust: string }>
+  /** Puts further settings into force, beside those it was started with. Causeway only. */
+  readonly configure?: (changes: object) => Promise<void>
+  /** Told of each line of its log. @returns what takes the listener away again */
+  readonly lines?: (listener: (line: string) => void) => () => void
   stop(): Promise<void>
 }
 
@@ -53,35 +64,33 @@ function causeway(name: string, variables: Readonly<Record<string, string>>): Ca
     isRegistry: true,
     missing: undefined,
     async start(folder, core) {
-      const settings = join(folder, 'settings.json')
-      await writeFile(
-        settings,
-        JSON.stringify({
-          schemaVersion: '1.0',
-          mode: 'ReadWrite',
-          logLevel: 'Warning',
-          scopeMaps: {
-            all: {
-              actions: ['content/read', 'content/write', 'content/delete', 'metadata/read'].map(
-                (action) => `repositories/*/${action}`
-              )
-            }
-          },
-          tokens: { bench: { scopeMap: 'all', passwords: { password1: { hash: await hashPassword(user.password) } } } },
-          storage: { reserveMebibytes: 0 }
-        })
-      )
+      const file = join(folder, 'settings.json')
+      const hash = await hashPassword(user.password)
+      let inForce: object = settingsWith(hash)
+      const configure = async (changes: object): Promise<void> => {
+        inForce = { ...inForce, ...changes }
+        await writeFile(`${file}.new`, JSON.stringify(inForce))
+        await rename(`${file}.new`, file)
+      }
+      await configure({})
       const port = await freePort()
       const preload = variables['CAUSEWAY_BENCH_NO_SENDFILE'] === undefined ? [] : ['--import', withoutFfi]
       const child = start(process.execPath, [...preload, join(import.meta.dirname, '../module/main.ts')], core, {
-        CAUSEWAY_SETTINGS: settings,
+        CAUSEWAY_SETTINGS: file,
         CAUSEWAY_DATA: join(folder, 'data'),
         CAUSEWAY_LISTEN: `127.0.0.1:${port}`
       })
-      const server = await running(name, child, port, async () => ({
+      const encrypted = once(async () => {
+        const pair = await makeCertificate(folder)
+        await configure({ registry: { tls: { source: 'files', ...pair } } })
+        await speaksTls(port)
+        return { port, pid: child.pid ?? 0, trust: pair.certificate }
+      })
+      const headers = async (repository?: string): Promise<Record<string, string>> => ({
         ...accept,
-        Authorization: `Bearer ${await token(port)}`
-      }))
+        Authorization: `Bearer ${await token(port, repository)}`
+      })
+      const server = { ...(await running(name, child, port, headers)), configure, encrypted, lines: linesOf(child) }
       // It listens before it has read its settings.
       for (const deadline = Date.now() + 10_000; ;) {
         try {
@@ -97,8 +106,20 @@ function causeway(name: string, variables: Readonly<Record<string, string>>): Ca
   }
 }
 
-async function token(port: number): Promise<string> {
-  const scopes = ['repository:bench/app:pull,push,delete,metadata_read', 'registry:catalog:*']
+function settingsWith(hash: string): object {
+  const actions = ['content/read', 'content/write', 'content/delete', 'metadata/read']
+  return {
+    schemaVersion: '1.0',
+    mode: 'ReadWrite',
+    logLevel: 'Warning',
+    scopeMaps: { all: { actions: actions.map((action) => `repositories/*/${action}`) } },
+    tokens: { bench: { scopeMap: 'all', passwords: { password1: { hash } } } },
+    storage: { reserveMebibytes: 0 }
+  }
+}
+
+async function token(port: number, repository = 'bench/app'): Promise<string> {
+  const scopes = [`repository:${repository}:pull,push,delete,metadata_read`, 'registry:catalog:*']
   const query = scopes.map((scope) => `scope=${encodeURIComponent(scope)}`).join('&')
   const reply = await fetch(`http://127.0.0.1:${port}/oauth2/token?service=bench&${query}`, { headers: basic() })
   if (!reply.ok) throw new Error(`no token: ${reply.status} ${await reply.text()}`)
@@ -127,19 +148,34 @@ function distribution(name: string, command: string | undefined): Candidate {
           ? undefined
           : `${command} is not installed`,
     async start(folder, core) {
-      const port = await freePort()
-      const config = join(folder, 'config.yml')
-      await writeFile(
-        config,
-        [
-          'version: 0.1',
-          'log: {level: error, accesslog: {disabled: true}}',
-          `storage: {filesystem: {rootdirectory: ${join(folder, 'data')}}, delete: {enabled: true}, maintenance: {uploadpurging: {enabled: false}}}`,
-          `http: {addr: "127.0.0.1:${port}"}`
-        ].join('\n')
-      )
-      const child = start(command ?? name, ['serve', config], core, { OTEL_TRACES_EXPORTER: 'none' })
-      return running(name, child, port, () => Promise.resolve(accept))
+      const serve = async (tls?: Certificate): Promise<Running> => {
+        const port = await freePort()
+        const config = join(folder, tls === undefined ? 'config.yml' : 'config-tls.yml')
+        const more = tls === undefined ? '' : `, tls: {certificate: ${tls.certificate}, key: ${tls.key}}`
+        await writeFile(
+          config,
+          [
+            'version: 0.1',
+            'log: {level: error, accesslog: {disabled: true}}',
+            `storage: {filesystem: {rootdirectory: ${join(folder, 'data')}}, delete: {enabled: true}, maintenance: {uploadpurging: {enabled: false}}}`,
+            `http: {addr: "127.0.0.1:${port}"${more}}`
+          ].join('\n')
+        )
+        const child = start(command ?? name, ['serve', config], core, { OTEL_TRACES_EXPORTER: 'none' })
+        return running(name, child, port, () => Promise.resolve(accept))
+      }
+      const plain = await serve()
+      let second: Running | undefined
+      // Another process over the same files: it has one listener.
+      const encrypted = once(async () => {
+        const pair = await makeCertificate(folder)
+        second = await serve(pair)
+        return { port: second.port, pid: second.pid, trust: pair.certificate }
+      })
+      const stop = async (): Promise<void> => {
+        await Promise.all([plain.stop(), second?.stop()])
+      }
+      return { ...plain, encrypted, stop }
     }
   }
 }
@@ -171,12 +207,28 @@ function nginx({ repository, blobs }: Content): Candidate {
   }
 }
 
-async function running(
-  name: string,
-  child: ChildProcess,
-  port: number,
-  headers: () => Promise<Record<string, string>>
-): Promise<Running> {
+/** The same promise for every call. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let promise: Promise<T> | undefined
+  return () => (promise ??= work())
+}
+
+function linesOf(child: ChildProcess): NonNullable<Running['lines']> {
+  return (listener) => {
+    let rest = ''
+    const take = (chunk: Buffer): void => {
+      const lines = (rest + chunk.toString()).split('\n')
+      rest = lines.pop() ?? ''
+      lines.forEach(listener)
+    }
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', take)
+    return () => {
+      for (const stream of [child.stdout, child.stderr]) stream?.off('data', take)
+    }
+  }
+}
+
+async function running(name: string, child: ChildProcess, port: number, headers: Running['headers']): Promise<Running> {
   let said = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)))

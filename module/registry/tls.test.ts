@@ -60,6 +60,29 @@ describe('TLS on the port of an HTTP server', () => {
   }
   const use = ({ cert, key }: ServerCertificate): void => tls.use({ certificate: cert, key })
 
+  it('prefers AES-128, unless the client puts ChaCha20 first', async () => {
+    tls.use({ certificate: first.cert, key: first.key })
+    const chosen = async (ciphers: string, maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<string> => {
+      const socket = connectTls({ host: '127.0.0.1', port, ca: authority.certificate, ciphers, maxVersion })
+      await once(socket, 'secureConnect')
+      const { name } = socket.getCipher()
+      socket.destroy()
+      return name
+    }
+    const [aes256, aes128, chacha] = [
+      'TLS_AES_256_GCM_SHA384',
+      'TLS_AES_128_GCM_SHA256',
+      'TLS_CHACHA20_POLY1305_SHA256'
+    ]
+    assert.equal(await chosen([aes256, chacha, aes128].join(':'), 'TLSv1.3'), aes128)
+    assert.equal(await chosen([chacha, aes256, aes128].join(':'), 'TLSv1.3'), chacha)
+    assert.equal(await chosen(aes256, 'TLSv1.3'), aes256)
+    assert.equal(
+      await chosen('ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256', 'TLSv1.2'),
+      'ECDHE-ECDSA-AES128-GCM-SHA256'
+    )
+  })
+
   it('is not spoken at first', async () => {
     assert.equal(await plain(), 'plain /x 0')
     await assert.rejects(secure())

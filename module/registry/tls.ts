@@ -1,6 +1,7 @@
+import { constants } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { createSecureContext, createServer } from 'node:tls'
+import { createSecureContext, createServer, DEFAULT_CIPHERS } from 'node:tls'
 
 /** PEM. */
 export interface ServerKeyPair {
@@ -26,7 +27,16 @@ export interface TlsSwitch {
 const patience = 10_000
 /** The first byte of every TLS connection (RFC 8446, section 5.1: a handshake record); no HTTP method begins with it. */
 const handshake = 0x16
-const versions = { minVersion: 'TLSv1.2' } as const
+const fastest = 'TLS_AES_128_GCM_SHA256'
+/**
+ * AES-128 comes first, as in Go's servers: a layer costs a tenth less CPU than with AES-256, which Node puts first. A client
+ * that puts ChaCha20 first has no AES in its processor (32-bit ARM), and gets that.
+ */
+const protocol = {
+  minVersion: 'TLSv1.2',
+  ciphers: [fastest, ...DEFAULT_CIPHERS.split(':').filter((each) => each !== fastest)].join(':'),
+  secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA
+} as const
 
 /**
  * Lets an HTTP server answer TLS on its own port too. Plain HTTP stays: the API proxy on the module network and health
@@ -42,7 +52,7 @@ export function switchTls(server: Server): TlsSwitch {
   const pending = new Set<Socket>()
   let encrypting = false
   // HTTP/2 would carry a whole pull in one connection's window, and no client of a registry needs it.
-  const secure = createServer({ ...versions, ALPNProtocols: ['http/1.1'], handshakeTimeout: patience })
+  const secure = createServer({ ...protocol, ALPNProtocols: ['http/1.1'], handshakeTimeout: patience })
   secure.on('secureConnection', serve)
   // A client that does not trust us, a scanner: nothing here can do anything about it.
   secure.on('tlsClientError', (_error, socket) => socket.destroy())
@@ -81,7 +91,7 @@ export function switchTls(server: Server): TlsSwitch {
   return {
     use(pair) {
       if (pair !== undefined) {
-        const context = { ...versions, cert: pair.certificate, key: pair.key }
+        const context = { ...protocol, cert: pair.certificate, key: pair.key }
         createSecureContext(context)
         secure.setSecureContext(context)
       }
