@@ -24,6 +24,10 @@ describe('real clients that push', function () {
   let module: LoneModule
   /** `127.0.0.1:port` */
   let registry: string
+  /** In front of it, where nginx is installed. */
+  let proxy: ApiProxy | undefined
+  /** A folder with the proxy's authority. */
+  let trust: string
 
   before(async () => {
     // podman takes no path of more than 50 characters for what runs.
@@ -41,8 +45,16 @@ describe('real clients that push', function () {
     for (const blob of seed.blobs)
       assert.equal(await send('POST', `plant/seed/blobs/uploads/?digest=${digestOf(blob)}`, blob), 201)
     assert.equal(await send('PUT', 'plant/seed/manifests/1.0', seed.manifest, mediaTypes.ociManifest), 201)
+    if (!isInstalled('nginx')) return
+    const authority = await CertificateAuthority.create()
+    trust = join(folder, 'trust')
+    await mkdir(trust)
+    await writeFile(join(trust, 'ca.crt'), authority.certificate)
+    proxy = new ApiProxy(join(folder, 'nginx'), await authority.issue(['127.0.0.1']))
+    await proxy.start(registry)
   })
   after(async () => {
+    await proxy?.stop()
     await module.stop()
     await rm(folder, { recursive: true })
   })
@@ -129,6 +141,21 @@ describe('real clients that push', function () {
         await works(client(name, engine.pull(`${registry}/plant/seed:1.0`), engine.environment))
       })
 
+      it('logs in, pushes and pulls through nginx, as the API proxy routes', async function () {
+        if (proxy === undefined) skip(this, 'nginx is not installed')
+        // Engines take 127.0.0.1 for insecure, and so whatever certificate is there.
+        const through = `${proxy.host}/plant/proxied-${name}:1.0`
+        await works(client(name, engine.login(proxy.host, user), engine.environment, password))
+        const commands = engine.push(`${registry}/plant/seed:1.0`, through)
+        for (const words of commands) await works(client(name, words, engine.environment))
+        const digest = await isWhole(`plant/proxied-${name}`, '1.0')
+        await engine.forget(`${registry}/plant/seed:1.0`)
+        await works(client(name, engine.pull(through), engine.environment))
+        assert.equal(await engine.pulled(through), digest)
+        await engine.forget(through)
+        await works(client(name, engine.pull(`${registry}/plant/seed:1.0`), engine.environment))
+      })
+
       it('is refused where its scope map does not let it push, and told so', async () => {
         const { code, stderr } = await push('elsewhere/image:1.0')
         assert.notEqual(code, 0)
@@ -162,24 +189,14 @@ describe('real clients that push', function () {
       assert.deepEqual(await tagsOf('plant/copied'), ['docker'])
     })
 
-    it('pushes through nginx, as the API proxy routes', async function () {
-      if (!isInstalled('nginx')) skip(this, 'nginx is not installed')
-      const authority = await CertificateAuthority.create()
-      await mkdir(join(folder, 'trust'))
-      await writeFile(join(folder, 'trust/ca.crt'), authority.certificate)
-      const proxy = new ApiProxy(join(folder, 'nginx'), await authority.issue(['127.0.0.1']))
-      await proxy.start(registry)
-      try {
-        const trust = join(folder, 'trust')
-        await works(skopeo(['login', '--cert-dir', trust, '-u', user, '--password-stdin', proxy.host], password))
-        const through = `docker://${proxy.host}/plant/proxied:1.0`
-        await works(skopeo(['copy', '--src-tls-verify=false', '--dest-cert-dir', trust, image('seed:1.0'), through]))
-        assert.equal(await isWhole('plant/proxied', '1.0'), seed.digest)
-        await works(skopeo(['delete', '--cert-dir', trust, through]))
-        assert.deepEqual(await tagsOf('plant/proxied'), [])
-      } finally {
-        await proxy.stop()
-      }
+    it('pushes and deletes through nginx, as the API proxy routes, and trusts its certificate', async function () {
+      if (proxy === undefined) skip(this, 'nginx is not installed')
+      await works(skopeo(['login', '--cert-dir', trust, '-u', user, '--password-stdin', proxy.host], password))
+      const through = `docker://${proxy.host}/plant/proxied:1.0`
+      await works(skopeo(['copy', '--src-tls-verify=false', '--dest-cert-dir', trust, image('seed:1.0'), through]))
+      assert.equal(await isWhole('plant/proxied', '1.0'), seed.digest)
+      await works(skopeo(['delete', '--cert-dir', trust, through]))
+      assert.deepEqual(await tagsOf('plant/proxied'), [])
     })
   })
 
@@ -190,6 +207,19 @@ describe('real clients that push', function () {
     })
     const crane = (words: readonly string[], input = ''): Promise<Ran> =>
       client('crane', words, { HOME: folder, TMPDIR: folder }, input)
+
+    it('logs in, copies, lists and deletes through nginx, as the API proxy routes', async function () {
+      if (proxy === undefined) skip(this, 'nginx is not installed')
+      const { host } = proxy
+      const trusting = (words: readonly string[], input = ''): Promise<Ran> =>
+        client('crane', words, { HOME: folder, TMPDIR: folder, SSL_CERT_FILE: join(trust, 'ca.crt') }, input)
+      await works(trusting(['auth', 'login', host, '-u', user, '--password-stdin'], password))
+      await works(trusting(['copy', `${registry}/plant/seed:1.0`, `${host}/plant/crane-proxied:1.0`]))
+      assert.equal(await isWhole('plant/crane-proxied', '1.0'), seed.digest)
+      assert.equal((await works(trusting(['ls', `${host}/plant/crane-proxied`]))).stdout, '1.0\n')
+      await works(trusting(['delete', `${host}/plant/crane-proxied@${seed.digest}`]))
+      assert.deepEqual(await tagsOf('plant/crane-proxied'), [])
+    })
 
     it('copies with mounts, tags, lists, and deletes', async () => {
       await works(crane(['copy', `${registry}/plant/seed:1.0`, `${registry}/plant/crane:1.0`]))
@@ -243,6 +273,25 @@ describe('real clients that push', function () {
     const ctr = (...words: readonly string[]): Promise<Ran> =>
       client('ctr', ['-a', socket, 'images', ...words], { HOME: folder, TMPDIR: folder })
     const login = ['--plain-http', '--user', `${user}:${password}`]
+
+    it('pushes and pulls through nginx, as the API proxy routes', async function () {
+      if (proxy === undefined) skip(this, 'nginx is not installed')
+      // For 127.0.0.1 it speaks plain HTTP, unless it is told otherwise in its own way.
+      const hosts = join(folder, 'hosts')
+      await mkdir(join(hosts, proxy.host), { recursive: true })
+      const told = [
+        `[host."https://${proxy.host}"]`,
+        'capabilities = ["pull", "resolve", "push"]',
+        `ca = "${join(trust, 'ca.crt')}"`
+      ]
+      await writeFile(join(hosts, proxy.host, 'hosts.toml'), told.join('\n'))
+      const secure = ['--hosts-dir', hosts, '--user', `${user}:${password}`]
+      const through = `${proxy.host}/plant/ctr-proxied:1.0`
+      await works(ctr('pull', ...login, '--snapshotter', 'native', `${registry}/plant/seed:1.0`))
+      await works(ctr('push', ...secure, through, `${registry}/plant/seed:1.0`))
+      assert.equal(await isWhole('plant/ctr-proxied', '1.0'), seed.digest)
+      await works(ctr('pull', ...secure, '--snapshotter', 'native', through))
+    })
 
     it('pulls an image and pushes it', async () => {
       await works(ctr('pull', ...login, '--snapshotter', 'native', `${registry}/plant/seed:1.0`))
