@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { GeneratorError } from '../errors.ts'
-import { FakeAcr, testSite } from '../testing.ts'
+import { parseSite } from '../site-file/read.ts'
+import { FakeAcr, siteText, testSite } from '../testing.ts'
 import { importImage, importsOf } from './imports.ts'
 import { provisionResources, type Outcome } from './provision.ts'
 import { wantedOf } from './wanted.ts'
@@ -44,6 +45,26 @@ describe('what a site needs in the cloud registry', () => {
     ])
     const writing = testSite('  gateway: { connectedRegistry: { name: plantgateway, mode: ReadWrite } }')
     assert.equal(actions('plantgateway-sync', writing).filter((action) => action.startsWith('repositories/')).length, 5)
+  })
+
+  it('lets a ReadWrite device take up what its clients may push and delete, and no more', () => {
+    const rest = (mode: string): string[] => {
+      const text = siteText(`  gateway: { connectedRegistry: { name: plantgateway, mode: ${mode} } }`).replace(
+        'actions: [',
+        'actions: [repositories/results/*/content/write, repositories/old/content/delete, '
+      )
+      const map = wantedOf(parseSite(text, 'site.yaml')).scopeMaps.find(({ name }) => name === 'plantgateway-sync')
+      return (map?.actions ?? []).filter((action) => /^repositories\/(?:results|old)/.test(action))
+    }
+    assert.deepEqual(rest('ReadWrite'), [
+      'repositories/old/content/delete',
+      'repositories/old/content/read',
+      'repositories/old/metadata/read',
+      'repositories/results/*/content/read',
+      'repositories/results/*/content/write',
+      'repositories/results/*/metadata/read'
+    ])
+    assert.deepEqual(rest('ReadOnly'), [], 'nothing goes up from there')
   })
 
   it('lets a parent’s sync token fetch for those below: their images, their runtime, their gateways', () => {

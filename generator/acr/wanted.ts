@@ -1,6 +1,7 @@
-import { gatewayActions, mostActionsPerScopeMap, repositoryActions } from '../../module/settings/scope-map.ts'
+import { gatewayActions, mostActionsPerScopeMap } from '../../module/settings/scope-map.ts'
 import { GeneratorError } from '../errors.ts'
-import { descendants, repositoriesOf, repositoryOf, runtimeImages, type Device, type Site } from '../site-file/site.ts'
+import { descendants, repositoryOf, runtimeImages, type Device, type Site } from '../site-file/site.ts'
+import { syncRights } from './sync-rights.ts'
 
 /** What a site needs in the cloud registry, in the order in which it can be made. */
 export interface Wanted {
@@ -84,12 +85,12 @@ export function wantedOf(site: Site): Wanted {
 
 /**
  * What a connected registry's sync token may do: its own repositories by its mode, those of the devices below by theirs (it
- * fetches for them), the runtime that devices below pull through it, and the gateway actions of all of them, as az does.
+ * fetches for them, and passes on what they push), the runtime that devices below pull through it, and the gateway actions of all of them, as az does.
  */
 function syncActions(site: Site, device: Device): string[] {
   const below = descendants(site, device.id)
   const perDevice = [device, ...below].flatMap((each) => [
-    ...allow(repositoriesOf(site, [each]), each.mode === 'ReadWrite' ? repositoryActions : reading),
+    ...syncRights(site, each),
     ...gatewayActions.map((action) => `gateway/${each.registryName}/${action}`)
   ])
   const runtime = below.length === 0 ? [] : allow(runtimeImages(site).map(repositoryOf), reading)

@@ -64,6 +64,46 @@ describe('the settings of a device', () => {
     ])
   })
 
+  it('let a ReadWrite device below send up what is pushed there, and nothing more', () => {
+    const text = siteText(
+      [
+        '  top: { connectedRegistry: { name: topregistry, mode: ReadWrite }, imageSets: [], tokens: [] }',
+        '  middle: { connectedRegistry: { name: middleregistry, mode: ReadWrite }, parent: top, imageSets: [], tokens: [] }',
+        '  bottom: { connectedRegistry: { name: bottomregistry, mode: ReadWrite }, parent: middle, tokens: [line-writer] }'
+      ].join('\n')
+    )
+      .replace(
+        'scopeMaps:\n',
+        'scopeMaps:\n  line-writers: { actions: [repositories/results/*/content/write, repositories/old/content/delete] }\n'
+      )
+      .replace('tokens:\n', 'tokens:\n  line-writer: { scopeMap: line-writers }\n')
+    const site = parseSite(text, 'site.yaml')
+    for (const [device, scopeMap] of [
+      ['middle', 'bottomregistry-sync'],
+      ['top', 'middleregistry-sync']
+    ] as const) {
+      const settings = settingsFor(site, deviceNamed(site, device), one)
+      const actions = settings.scopeMaps?.[scopeMap]?.actions ?? []
+      assert.deepEqual(
+        actions.filter((action) => !/\/(?:azureiotedge-|acr\/)/.test(action)),
+        [
+          'repositories/hello-world/content/delete',
+          'repositories/hello-world/content/read',
+          'repositories/hello-world/content/write',
+          'repositories/hello-world/metadata/read',
+          'repositories/old/content/delete',
+          'repositories/old/content/read',
+          'repositories/old/metadata/read',
+          'repositories/results/*/content/read',
+          'repositories/results/*/content/write',
+          'repositories/results/*/metadata/read'
+        ],
+        device
+      )
+      assert.ok(!actions.some((action) => action.startsWith('repositories/azureiotedge') && action.includes('write')))
+    }
+  })
+
   it('are those of the site where the device has none of its own', () => {
     const site = testSite(undefined, 'sync: { intervalMinutes: 5 }\n')
     const settings = settingsFor(site, deviceNamed(site, 'gateway'), one)

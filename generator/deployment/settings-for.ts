@@ -1,16 +1,9 @@
 import { readSettings } from '../../module/settings/validate.ts'
 import { settingsSchemaVersion, type SettingsInput } from '../../module/settings/document.ts'
 import { GeneratorError } from '../errors.ts'
-import {
-  descendants,
-  repositoriesOf,
-  repositoryOf,
-  runtimeImages,
-  runtimeImageSet,
-  type Device,
-  type Site
-} from '../site-file/site.ts'
+import { descendants, repositoryOf, runtimeImages, runtimeImageSet, type Device, type Site } from '../site-file/site.ts'
 import type { Slot } from '../secrets/store.ts'
+import { actionOn, syncRights } from '../acr/sync-rights.ts'
 import { hashReference } from './references.ts'
 import { assertFitsTwin } from './limits.ts'
 
@@ -24,7 +17,7 @@ type Sections = Required<Pick<SettingsInput, 'imageSets' | 'scopeMaps' | 'tokens
  * gives the same bytes.
  *
  * A device with others below it also holds what they hold, and the runtime that they pull from it, and knows their sync
- * tokens as client tokens that may only read.
+ * tokens as client tokens that may read it, and write where that device is ReadWrite.
  */
 export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): SettingsInput {
   const below = descendants(site, device.id)
@@ -44,7 +37,7 @@ export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): Setti
       ...Object.fromEntries(
         scopeMapNames.map((name) => [name, { actions: [...pick(site.scopeMaps, name).actions].sort() }])
       ),
-      ...Object.fromEntries(children.map((child) => [child.syncScopeMap, { actions: readActions(site, child) }]))
+      ...Object.fromEntries(children.map((child) => [child.syncScopeMap, { actions: childActions(site, child) }]))
     }),
     tokens: sorted(
       Object.fromEntries(
@@ -84,15 +77,17 @@ function childToken(child: Device): { name: string; scopeMap: string; status: 'e
   return { name: child.syncToken, scopeMap: child.syncScopeMap, status: 'enabled' }
 }
 
-/** A device below pulls its runtime with its sync token, and syncs its images with it: reading, nothing else. */
-function readActions(site: Site, child: Device): string[] {
-  const repositories = new Set([
-    ...runtimeImages(site).map(repositoryOf),
-    ...repositoriesOf(site, [child, ...descendants(site, child.id)])
-  ])
-  return [...repositories]
-    .sort()
-    .flatMap((name) => [`repositories/${name}/content/read`, `repositories/${name}/metadata/read`])
+/**
+ * A device below pulls its runtime with its sync token, syncs its images with it, and sends with it what was pushed there and
+ * below: nothing else. Only ACR knows what it means to write metadata.
+ */
+function childActions(site: Site, child: Device): string[] {
+  const runtime = runtimeImages(site).map(repositoryOf)
+  const actions = [
+    ...runtime.flatMap((name) => [actionOn(name, 'content/read'), actionOn(name, 'metadata/read')]),
+    ...[child, ...descendants(site, child.id)].flatMap((each) => syncRights(site, each))
+  ]
+  return [...new Set(actions)].filter((action) => !action.endsWith('/metadata/write')).sort()
 }
 
 function hashes(token: string, slotsOf: SlotsOf): Record<string, { hash: string; expiry?: string }> {

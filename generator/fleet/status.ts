@@ -21,6 +21,8 @@ export interface DeviceStatus {
   readonly reportedAt?: string
   /** How old all of this is. */
   readonly ageSeconds?: number
+  /** Pushes and deletes made on the device that its parent is yet to be told of, and what became of others. */
+  readonly upward?: Pick<NonNullable<Reported['upward']>, 'waiting' | 'bytes' | 'parked' | 'conflicts' | 'expired'>
   readonly problems: readonly string[]
   /** Settings applied, and every image here. */
   readonly ready: boolean
@@ -66,7 +68,7 @@ export function statusOf(device: string, twin: HubTwin | undefined, now: Date): 
   }
   if (reported === undefined)
     return { ...common, connectionState: 'Unknown', problems: ['it has not reported anything that this release reads'] }
-  const { progress, sync } = reported
+  const { progress, sync, upward } = reported
   const applied = reported.appliedVersion === twin.desiredVersion && reported.lastDesiredStatus?.code === 200
   return {
     ...common,
@@ -79,6 +81,7 @@ export function statusOf(device: string, twin: HubTwin | undefined, now: Date): 
       ? {}
       : { lastSyncAt: sync.succeededAt, lastSyncAgeSeconds: age(sync.succeededAt, now) }),
     ...(reported.appliedVersion === undefined ? {} : { appliedVersion: reported.appliedVersion }),
+    ...(upward === undefined ? {} : { upward: figuresOf(upward) }),
     problems: problemsOf(reported),
     // A pass that ended well is needed too: before it, the module does not know how many images there are.
     ready:
@@ -94,8 +97,15 @@ function problemsOf(reported: Reported): string[] {
     ...reported.statusDetails.map(({ code, description }) => `${code}: ${description}`),
     ...reported.images
       .filter((image) => image.state === 'failed')
-      .map(({ image, reason }) => `${image} failed${reason === undefined ? '' : `: ${reason}`}`)
+      .map(({ image, reason }) => `${image} failed${reason === undefined ? '' : `: ${reason}`}`),
+    ...(reported.upward?.items ?? [])
+      .filter(({ state }) => state === 'parked')
+      .map(({ what, reason }) => `${what} waits for the parent: ${reason}`)
   ]
+}
+
+function figuresOf({ waiting, bytes, parked, conflicts, expired }: NonNullable<Reported['upward']>) {
+  return { waiting, bytes, parked, conflicts, expired }
 }
 
 function age(time: string, now: Date): number {
