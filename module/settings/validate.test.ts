@@ -92,6 +92,8 @@ describe('readSettings', () => {
       { anonymousPull: { enabled: true, scopeMap: 'nobody' } },
       'anonymousPull.scopeMap'
     ],
+    ['a time to live that is too short', { sync: { messageTtl: 'PT23H' } }, 'sync.messageTtl'],
+    ['a time to live that is too long', { sync: { messageTtl: 'P91D' } }, 'sync.messageTtl'],
     ['a schedule without a window', { sync: { schedule: '0 12 * * *' } }, 'sync.window'],
     ...['PT30M', 'P8D', '4 hours', 'P1M'].map(
       (window) => ['a window of ' + window, { sync: { schedule: '0 12 * * *', window } }, 'sync.window'] as const

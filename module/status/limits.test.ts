@@ -69,6 +69,25 @@ function fill(status: Status, { images, name, reason, sets, description, errors 
   })
   status.setPaused({ since: new Date(0).toISOString(), reason })
   status.setDisk({ freeBytes: 2 ** 50, totalBytes: 2 ** 50, reserveBytes: 2 ** 50 })
+  status.setUpward({
+    waiting: images,
+    bytes: 2 ** 50,
+    oldestAt: new Date(0).toISOString(),
+    parked: 1,
+    delivered: 2 ** 40,
+    conflicts: 1,
+    expired: 1,
+    sending: `push ${name}`,
+    reason,
+    troubles: Array.from({ length: Math.min(images, 200) }, () => ({
+      what: `push samples/app:${name}`,
+      state: 'parked' as const,
+      reason,
+      digest: `sha256:${'a'.repeat(64)}`,
+      at: new Date(0).toISOString(),
+      nextAttemptAt: new Date(0).toISOString()
+    }))
+  })
   status.setCredential({
     fingerprint: 'a1b2c3d4e5f6',
     tokenName: 't'.repeat(50),
@@ -89,6 +108,10 @@ describe('the report, whatever happens', function () {
         assert.ok(Buffer.byteLength(JSON.stringify(snapshot)) <= largestReportBytes)
         const report = reportedSchema.parse(snapshot)
         assert.equal(report.images.length + report.imagesOmitted, given.images)
+        assert.equal(
+          (report.upward?.items.length ?? 0) + (report.upward?.itemsOmitted ?? 0),
+          Math.min(given.images, 200)
+        )
         assert.equal(Object.keys(report.imageSets).length + report.imageSetsOmitted, given.sets)
         const ranks = report.images.map(({ state }) => imageStates.indexOf(state))
         assert.deepEqual(

@@ -354,6 +354,25 @@ describe('status', () => {
     assert.equal(status.snapshot().paused, undefined)
   })
 
+  it('tells at once that something waits for the parent, and of troubles with it; of mere numbers later', () => {
+    const upward = { waiting: 1, bytes: 10, parked: 0, delivered: 0, conflicts: 0, expired: 0, troubles: [] }
+    changes.length = 0
+    status.setUpward(upward)
+    status.setUpward({ ...upward, waiting: 2, bytes: 20 })
+    status.setUpward({ ...upward, waiting: 1, expired: 1 })
+    status.setUpward({ ...upward, waiting: 0, expired: 1 })
+    assert.deepEqual(changes, ['state', 'progress', 'state', 'state'])
+    assert.equal(reportedSchema.parse(status.snapshot()).upward?.expired, 1)
+  })
+
+  it('follows a tag that somebody pushes or deletes here, where the image is a wanted one', () => {
+    tell({ kind: 'planned', images: [{ image: 'app:1', state: 'ready', digest }] })
+    tell({ kind: 'changedHere', image: { image: 'app:1', state: 'ready', digest: 'sha256:other' } })
+    assert.equal(status.snapshot().images?.[0]?.digest, 'sha256:other')
+    tell({ kind: 'changedHere', image: { image: 'other:1', state: 'ready', digest } })
+    assert.equal(status.figures().images.total, 1)
+  })
+
   it('finds images by state, repository and image set', () => {
     const news = (name: string, state: ImageNews['state'], set: string): ImageNews => ({
       image: name,

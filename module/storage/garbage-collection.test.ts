@@ -217,6 +217,8 @@ describe('garbage collection', () => {
     await storage.index.apply([{ kind: 'setState', key, value }])
     const { blobs, partials } = await storage.collectGarbage(atOnce)
     assert.deepEqual({ blobs, partials }, { blobs: 0, partials: 1 })
+    await storage.index.apply([{ kind: 'setState', key, value: { ...value, at: 0, lasting: true } }])
+    assert.equal((await storage.collectGarbage(atOnce)).blobs, 0, 'a lasting mark counts until it is removed')
     await storage.index.apply([{ kind: 'setState', key, value: { ...value, at: 0 } }])
     const rest = await storage.collectGarbage(atOnce)
     assert.deepEqual({ blobs: rest.blobs, partials: rest.partials }, { blobs: 3, partials: 1 })
