@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { setImmediate as settled } from 'node:timers/promises'
 import { LineLog } from '../module/log/log.ts'
 import { digestOf, type Digest } from '../module/oci/digest.ts'
-import type { Repository } from '../module/oci/name.ts'
+import { mediaTypes } from '../module/oci/media-types.ts'
+import { parseRepository, parseTag, type Repository } from '../module/oci/name.ts'
 import type { ReportedInput } from '../module/settings/reported.ts'
 import { createStatus, type Status } from '../module/status/status.ts'
+import { Allowance } from '../module/sync/allowance.ts'
 import { heldImage } from '../module/sync/held.ts'
 import { readLastSync } from '../module/sync/last-sync.ts'
 import type { Clock as SyncClock } from '../module/sync/ports.ts'
 import { createSync, type Sync, type SyncConfiguration } from '../module/sync/sync.ts'
 import { fault, FakeParent } from '../module/sync/testing/fake-parent.ts'
 import { MemoryContent } from '../module/sync/testing/memory-content.ts'
+import { UpwardQueue } from '../module/sync/upward/queue.ts'
+import { recordDeeds } from '../module/sync/upward/recording.ts'
+import { Upward } from '../module/sync/upward/upward.ts'
 import { ReportPacer, type Budget, type Clock as PacerClock } from '../module/twin/report-pacer.ts'
 
 const second = 1000
@@ -85,7 +91,23 @@ class Life {
   readonly #reached = new Map<string, number>()
   readonly #verified = new Set<Digest>()
   readonly updates: number[] = []
-  readonly counts = { passes: 0, cuts: 0, reboots: 0, pushes: 0, settings: 0, pauses: 0, requests: 0 }
+  readonly counts = {
+    passes: 0,
+    cuts: 0,
+    reboots: 0,
+    pushes: 0,
+    pushesHere: 0,
+    deletesHere: 0,
+    settings: 0,
+    pauses: 0,
+    requests: 0
+  }
+  /** Pushed here and acknowledged, and not yet seen to be delivered or told of. */
+  readonly #owed = new Set<Digest>()
+  readonly #pushedHere = new Set<Digest>()
+  #pushedBytes = 0
+  #queue!: UpwardQueue
+  #upward!: Upward
   #sync!: Sync
   #status!: Status
   #pacer!: ReportPacer
@@ -114,6 +136,11 @@ class Life {
       if (!this.#linkIsUp()) throw fault('PARENT_UNREACHABLE')
       return piece
     }
+    this.parent.onReceive = async (piece) => {
+      await this.clock.delay((piece.byteLength / 2000) * second, new AbortController().signal)
+      if (!this.#linkIsUp()) throw fault('PARENT_UNREACHABLE')
+    }
+    this.parent.onTagged = (name, digest) => this.#history.set(name, [...(this.#history.get(name) ?? []), digest])
     for (let image = 0; image < 12; image += 1) this.push()
   }
 
@@ -141,27 +168,45 @@ class Life {
     })
     this.#status = status
     this.#pacer = pacer
+    const log = new LineLog(() => undefined)
+    this.#queue = await UpwardQueue.open(content.index, log, () => clock.now())
+    const allowance = new Allowance(clock, content.index)
+    this.#upward = new Upward({
+      queue: this.#queue,
+      content,
+      parent: () => parent,
+      allowance,
+      log,
+      clock,
+      random: this.#random,
+      onChange: () => this.#tellUpward()
+    })
     this.#sync = createSync({
+      pushes: this.#queue,
+      allowance,
       content,
       parent: () => parent,
       observer: (event) => {
         if (event.kind === 'passEnded') this.counts.passes += 1
         status.observe(event)
       },
-      log: new LineLog(() => undefined),
+      log,
       clock,
       random: this.#random
     })
     this.#sync.setPaused(this.#paused)
+    this.#upward.setPaused(this.#paused)
     if (this.#paused) status.setPaused({ since: new Date(clock.now()).toISOString() })
     this.#applySettings()
     this.#sync.start()
+    this.#upward.start()
+    this.#tellUpward()
     pacer.stateChanged()
   }
 
   async halt(): Promise<void> {
     this.#pacer.close()
-    const stopped = this.#sync.stop()
+    const stopped = Promise.all([this.#sync.stop(), this.#upward.stop()])
     // A piece that is on the wire arrives before the process notices; nothing else waits by then.
     await this.clock.passTo(this.clock.now() + minute)
     await stopped
@@ -183,8 +228,44 @@ class Life {
     this.counts.pushes += 1
     const name = `app-${this.#below(6)}:${this.#below(3)}`
     const size = this.#random() < 0.1 ? this.#between(1e6, 4e6) : this.#between(1000, 300_000)
-    const digest = this.parent.put(name, [Math.floor(size), Buffer.from(`shared ${this.#below(4)}`.repeat(3000))])
-    this.#history.set(name, [...(this.#history.get(name) ?? []), digest])
+    this.parent.put(name, [Math.floor(size), Buffer.from(`shared ${this.#below(4)}`.repeat(3000))])
+  }
+
+  /** A client pushes to the device: to what is synced as well, or to what is its own. */
+  async pushHere(): Promise<void> {
+    this.counts.pushesHere += 1
+    const [repository, tag] = this.#someTag()
+    const layer = randomBytes(Math.floor(this.#random() < 0.1 ? this.#between(1e6, 3e6) : this.#between(1000, 200_000)))
+    const config = Buffer.from(JSON.stringify({ pushed: this.counts.pushesHere }))
+    const describe = (bytes: Buffer) => ({ mediaType: 'application/x', digest: digestOf(bytes), size: bytes.length })
+    const manifest = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: mediaTypes.ociManifest,
+        config: describe(config),
+        layers: [describe(layer)]
+      })
+    )
+    for (const bytes of [layer, config, manifest]) this.content.held.set(digestOf(bytes), bytes)
+    const digest = digestOf(manifest)
+    this.#pushedBytes += layer.length + config.length
+    this.#pushedHere.add(digest)
+    await this.#record([
+      { kind: 'linkBlob', repository, digest: digestOf(layer) },
+      { kind: 'linkBlob', repository, digest: digestOf(config) },
+      { kind: 'putManifest', repository, digest, mediaType: mediaTypes.ociManifest, size: manifest.length },
+      { kind: 'setTag', repository, tag, digest }
+    ])
+    this.#owed.add(digest)
+    this.#status.observe({ kind: 'changedHere', image: { image: `${repository}:${tag}`, state: 'ready', digest } })
+  }
+
+  async deleteHere(): Promise<void> {
+    const [repository, tag] = this.#someTag()
+    if ((await this.content.index.tag(repository, tag)) === undefined) return
+    this.counts.deletesHere += 1
+    await this.#record([{ kind: 'removeTag', repository, tag }])
+    this.#status.observe({ kind: 'changedHere', image: { image: `${repository}:${tag}`, state: 'pending' } })
   }
 
   changeSettings(): void {
@@ -198,6 +279,7 @@ class Life {
     this.#paused = paused
     this.#status.setPaused(paused ? { since: new Date(this.clock.now()).toISOString() } : undefined)
     this.#sync.setPaused(paused)
+    this.#upward.setPaused(paused)
   }
 
   askForSync(): void {
@@ -228,10 +310,20 @@ class Life {
           await heldImage(this.content, repository, digest, new Set(), undefined),
           `${name} names something incomplete`
         )
-        const step = this.#history.get(name)?.indexOf(digest) ?? -1
+        const step = this.#history.get(name)?.lastIndexOf(digest) ?? -1
+        // What was pushed here is ahead of the parent until it is there, too, or has been told of.
+        if (step < 0 && this.#pushedHere.has(digest)) continue
         assert.ok(step >= (this.#reached.get(name) ?? 0), `${name} went backwards`)
         this.#reached.set(name, step)
       }
+    this.#settleOwed()
+    for (const item of this.#queue.items()) {
+      if (!('tag' in item)) continue
+      const { repository, tag } = item
+      const here = this.content.repositories.get(repository)?.tags.get(tag)
+      assert.equal(here ?? null, this.#queue.willBe(repository, tag), `${repository}:${tag} was reverted while it waits`)
+    }
+    assert.ok(this.parent.received <= this.#pushedBytes, 'a byte was sent twice')
     for (const [digest, bytes] of this.parent.served)
       assert.ok(bytes <= (this.parent.content.get(digest)?.byteLength ?? 0), 'a byte was fetched twice')
     this.#compare(this.#status.snapshot())
@@ -243,8 +335,62 @@ class Life {
     assert.equal(report?.connectionState, 'Online')
     assert.equal(report.sync?.state, 'Succeeded')
     const ready = new Map((report.images ?? []).map(({ image, state, digest }) => [image, [state, digest]]))
-    for (const [name, digests] of this.#history) assert.deepEqual(ready.get(name), ['ready', digests.at(-1)], name)
-    assert.deepEqual(report.imageSets, { all: { ready: this.#history.size, total: this.#history.size } })
+    let total = 0
+    for (const [repository, tags] of this.parent.tagsOf)
+      if (repository.startsWith('app-'))
+        for (const [tag, digest] of tags) {
+          const name = `${repository}:${tag}`
+          total += 1
+          if (ready.has(name) || report.imagesOmitted === 0) assert.deepEqual(ready.get(name), ['ready', digest], name)
+        }
+    assert.deepEqual(report.imageSets, { all: { ready: total, total } })
+    assert.deepEqual([this.#owed.size, this.#queue.size], [0, 0], 'every acknowledged push was delivered or told of')
+    const { delivered, conflicts, expired } = this.#queue.history.counts
+    assert.equal(delivered + conflicts + expired, this.counts.pushesHere + this.counts.deletesHere)
+    assert.deepEqual(
+      [report.upward?.waiting, report.upward?.delivered, report.upward?.conflicts, report.upward?.expired],
+      [0, delivered, conflicts, expired]
+    )
+  }
+
+  get upwards(): string {
+    const { delivered, conflicts, expired } = this.#queue.history.counts
+    return `${delivered} delivered, ${conflicts} conflicts, ${expired} expired; sent ÷ needed ${(this.parent.received / this.#pushedBytes).toFixed(4)}`
+  }
+
+  get troubles(): { readonly conflicts: number; readonly expired: number } {
+    return this.#queue.history.counts
+  }
+
+  /** Every acknowledged push is in the parent, or waits, or has been told to have expired. */
+  #settleOwed(): void {
+    const waiting = new Set(this.#queue.items().flatMap((item) => ('digest' in item ? [item.digest] : [])))
+    const expired = new Set(
+      this.#queue.history.troubles.flatMap(({ kind, digest }) => (kind === 'expired' ? [digest] : []))
+    )
+    for (const digest of this.#owed)
+      if (this.parent.content.has(digest) || expired.has(digest)) this.#owed.delete(digest)
+      else assert.ok(waiting.has(digest), `the push of ${digest} is neither delivered, nor waiting, nor told of`)
+  }
+
+  #record(changes: Parameters<ReturnType<typeof recordDeeds>>[0]): Promise<void> {
+    return recordDeeds(this.content, this.#queue, () => true)(changes)
+  }
+
+  #tellUpward(): void {
+    const items = this.#queue.items()
+    this.#status.setUpward({
+      waiting: items.length,
+      bytes: items.reduce((sum, { bytes }) => sum + bytes, 0),
+      parked: 0,
+      ...this.#queue.history.counts,
+      troubles: []
+    })
+  }
+
+  #someTag() {
+    const name = this.#random() < 0.7 ? `app-${this.#below(6)}` : `own-${this.#below(3)}`
+    return [parseRepository(name), parseTag(String(this.#below(3)))] as const
   }
 
   #report(status: Status): void {
@@ -256,6 +402,7 @@ class Life {
   /** What is told is so: an image that is called ready is here, whole, under its tag; a pause is one. */
   #compare(report: ReportedInput): void {
     assert.equal(report.paused !== undefined, this.#paused)
+    if (report.upward !== undefined) assert.equal(report.upward.waiting, this.#queue.size)
     for (const { image, state, digest } of report.images ?? []) {
       if (state !== 'ready') continue
       const [repository, tag] = image.split(':') as [Repository, string]
@@ -275,6 +422,8 @@ class Life {
   #applySettings(): void {
     this.#status.setImageSets(Object.keys(this.#configuration.imageSets))
     this.#sync.configure(this.#configuration)
+    const { schedule, window } = this.#configuration
+    this.#upward.configure({ schedule, window, timeToLive: 1.5 * day })
   }
 
   #someSettings(): SyncConfiguration {
@@ -317,6 +466,8 @@ describe('thirty days of a device, on a clock of their own', function () {
       /** What happens, and how many hours lie between two times of it on average. */
       const happenings: readonly [hours: number, what: () => void | Promise<void>][] = [
         [5, () => life.push()],
+        [7, () => life.pushHere()],
+        [25, () => life.deleteHere()],
         [2, () => life.cut()],
         [20, () => life.reboot()],
         [30, () => life.changeSettings()],
@@ -346,10 +497,13 @@ describe('thirty days of a device, on a clock of their own', function () {
         const within = life.updates.filter((at) => at >= from && at < from + day).length
         assert.ok(within <= 200, `${within} twin updates within 24 hours`)
       }
-      const { passes, cuts, reboots, pushes, settings, pauses, requests } = life.counts
+      const { passes, cuts, reboots, pushes, pushesHere, deletesHere, settings, pauses, requests } = life.counts
       console.log(
-        `      ${pushes} pushes, ${cuts} cuts, ${reboots} reboots, ${settings} settings, ${pauses} pauses: ${passes} passes, ${requests} requests, ${life.updates.length} twin updates`
+        `      ${pushes} pushes above, ${pushesHere} pushes and ${deletesHere} deletes here (${life.upwards}), ${cuts} cuts, ${reboots} reboots, ${settings} settings, ${pauses} pauses: ${passes} passes, ${requests} requests, ${life.updates.length} twin updates`
       )
       assert.ok(cuts > 200 && reboots > 10 && pauses > 3 && settings > 10)
+      assert.ok(pushesHere > 50 && deletesHere > 5)
+      if (given === undefined)
+        assert.ok(life.troubles.conflicts > 0 && life.troubles.expired > 0, 'each outcome was met')
     })
 })

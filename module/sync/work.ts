@@ -122,11 +122,14 @@ export class ImageWork {
     const before = board.state(name)
     // The parent is yet to learn of it: what it has now is older than what is here.
     if (pushes?.isWaiting(repository, tag) === true) return undefined
-    const generation = pushes?.generation(repository, tag) ?? 0
+    const generation = this.#generation(image)
     let digest: Digest | undefined
     try {
-      const known = before?.state === 'ready' ? before.digest : undefined
+      // What the pass found at its beginning may have been pushed over here since, and what was pushed be told of.
+      const isStill = (await this.#options.content.index.tag(repository, tag)) === before?.digest
+      const known = before?.state === 'ready' && isStill ? before.digest : undefined
       ;({ digest } = await patience.ask(() => parent.head(repository, tag, { known, signal })))
+      if (this.#generation(image) !== generation) return undefined
       if (digest === known) {
         board.tell({ image: name, state: 'ready', digest })
         return await this.#prepareReferrers(image, digest, before)
@@ -140,8 +143,9 @@ export class ImageWork {
       return await this.#take(image, { digest, tree, moves: true, before, generation })
     } catch (error) {
       const isGone = asParentFault(error)?.code === 'PARENT_NOT_FOUND' && digest === undefined && image.mirror
-      if (isGone && (pushes?.generation(repository, tag) ?? 0) === generation) await this.#mirror(image)
-      this.#failed(image, isGone ? undefined : before, digest, error)
+      const isCurrent = this.#generation(image) === generation
+      if (isGone && isCurrent) await this.#mirror(image)
+      this.#failed(image, isGone ? undefined : before, digest, error, isCurrent)
       return undefined
     }
   }
@@ -199,7 +203,7 @@ export class ImageWork {
     const { board, log, signal } = this.#options
     const prepared = await this.prepare(image)
     if (prepared === undefined) return
-    const { digest, tree, moves, before } = prepared
+    const { digest, tree, moves, before, generation } = prepared
     try {
       const outcomes = await Promise.allSettled(
         [...tree.blobs].map(([blob, size]) => this.#transfers.fetch(repository, blob, size))
@@ -211,7 +215,7 @@ export class ImageWork {
       board.tell({ image: name, state: 'ready', digest })
       log.info('image ready', { image: name, digest })
     } catch (error) {
-      this.#failed(image, before, digest, error)
+      this.#failed(image, before, digest, error, !moves || this.#generation(image) === generation)
     }
   }
 
@@ -220,12 +224,13 @@ export class ImageWork {
    *
    * @returns false where the tag was pushed or deleted here since the parent was asked: the next pass asks again
    */
-  async #link({ repository, tag, name }: PlannedImage, prepared: Prepared): Promise<boolean> {
+  async #link(image: PlannedImage, prepared: Prepared): Promise<boolean> {
+    const { repository, tag, name } = image
     const { brought, content, pushes } = this.#options
     const { digest, tree, moves, generation } = prepared
     const isKnown = brought.has(repository)
     // In the same turn as the call below: a push comes before both or after both.
-    if (moves && pushes !== undefined && pushes.generation(repository, tag) !== generation) return false
+    if (moves && this.#generation(image) !== generation) return false
     brought.add(repository)
     await content.index.apply([
       ...[...tree.blobs.keys()].map((blob): ContentChange => ({ kind: 'linkBlob', repository, digest: blob })),
@@ -239,16 +244,29 @@ export class ImageWork {
     return true
   }
 
-  #failed(image: PlannedImage, before: ImageStatus | undefined, digest: Digest | undefined, error: unknown): void {
+  /** Counts up with each push and delete of the tag here. */
+  #generation({ repository, tag }: PlannedImage): number {
+    return this.#options.pushes?.generation(repository, tag) ?? 0
+  }
+
+  /** @param isCurrent false where somebody pushed or deleted the tag here meanwhile, and what was told of it then is so */
+  #failed(
+    image: PlannedImage,
+    before: ImageStatus | undefined,
+    digest: Digest | undefined,
+    error: unknown,
+    isCurrent: boolean
+  ): void {
     const { name } = image
     const { board, log, onFailure, onFatal, signal } = this.#options
     if (signal.aborted || isFatal(error)) {
       onFatal(error)
-      board.putBack(name, before)
+      if (isCurrent) board.putBack(name, before)
       return
     }
     const reason = reasonOf(error)
     onFailure(error)
+    if (!isCurrent) return
     if (error instanceof BudgetSpent) {
       board.putBack(name, before, reason)
       return

@@ -37,6 +37,8 @@ export class FakeParent implements ParentSource, ParentTarget {
   received = 0
   /** Called with each piece of an upload before it is taken; throwing cuts the request there. */
   onReceive: (piece: Uint8Array) => void | Promise<void> = () => undefined
+  /** Told of each tag that is set, by whomever. */
+  onTagged: (name: string, digest: Digest) => void = () => undefined
   /** Manifests as they came in, each `repository:reference`. */
   readonly pushed: string[] = []
   #upload = 0
@@ -265,6 +267,7 @@ export class FakeParent implements ParentSource, ParentTarget {
     if (tag !== undefined) {
       const tags = this.tagsOf.get(parseRepository(repository)) ?? new Map<Tag, Digest>()
       this.tagsOf.set(parseRepository(repository), tags.set(parseTag(tag), digest))
+      this.onTagged(name, digest)
     }
     return digest
   }
