@@ -18,6 +18,8 @@ import type { LocalPushes, StateChange, StateStore } from './ports.ts'
 
 const queuePrefix = 'upward/queue/'
 const knownPrefix = 'upward/known/'
+/** Begun uploads are remembered over restarts, so that their bytes need not go twice. */
+export const uploadPrefix = 'upward/upload/'
 /** What garbage collection spares the bytes for; see `keepPrefix` of the storage. */
 const keepPrefix = 'keep/upward/'
 
@@ -236,6 +238,12 @@ export class UpwardQueue implements LocalPushes {
 
   get size(): number {
     return this.#items.size
+  }
+
+  /** Uploads that were begun for what has expired: nobody goes on with them. */
+  async forgetUploads(): Promise<void> {
+    const begun = await this.#store.states(uploadPrefix)
+    if (begun.length > 0) await this.#store.apply(begun.map(([key]) => set(key, undefined)))
   }
 
   async #beginLife(item: Item, now: number): Promise<void> {

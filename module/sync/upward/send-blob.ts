@@ -5,6 +5,7 @@ import type { Patience } from '../patience.ts'
 import { asParentFault, type Clock, type ParentFault } from '../ports.ts'
 import type { ChunkSize } from './chunks.ts'
 import type { Chunk, ParentTarget, UploadPlace, UpwardContent } from './ports.ts'
+import { uploadPrefix } from './queue.ts'
 
 export interface SendOptions {
   readonly content: UpwardContent
@@ -24,8 +25,6 @@ export interface OutgoingBlob {
   readonly size: number
 }
 
-/** Begun uploads are remembered over restarts, so that their bytes need not go twice. */
-const uploadPrefix = 'upward/upload/'
 /** Bytes between two looks at the ceiling. */
 const pieceBytes = 64 * 1024
 /** A parent that loses what it was sent gets it again, but not for ever in one go. */

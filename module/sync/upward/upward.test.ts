@@ -317,6 +317,17 @@ describe('the way up', () => {
     assert.notEqual(there(app, '1'), again, 'an expired push taught nobody what the parent has')
   })
 
+  it('forgets an upload that was begun for what has expired', async () => {
+    parent.onReceive = () => {
+      throw fault('PARENT_UNREACHABLE')
+    }
+    await push('plant/app:1')
+    await goUp(hour)
+    assert.equal((await content.index.states('upward/upload/')).length, 2, 'layer and config')
+    await clock.advance(2 * day)
+    assert.deepEqual([queue.size, await content.index.states('upward/upload/')], [0, []])
+  })
+
   it('lets nothing expire that was pushed before the clock was set', async () => {
     clock.jump('1970-01-01T00:10:00Z')
     parent.trouble = () => fault('PARENT_UNREACHABLE')
@@ -459,14 +470,19 @@ describe('the way up', () => {
   it('sends nothing while the window is closed, or sync is paused, unless somebody asks', async () => {
     upward.configure({ timeToLive: 2 * day, schedule: '0 12 * * *', window: 'PT1H' })
     await push('plant/app:1')
-    await goUp(hour)
+    await goUp(hour / 4)
     assert.deepEqual([parent.requests, upward.state.reason], [[], 'the sync window is closed'])
+    parent.trouble = () => fault('PARENT_UNREACHABLE')
+    upward.sendNow()
+    await clock.advance(30 * minute)
+    assert.equal(parent.requests.length, 1, 'once, and then by the window again')
+    parent.trouble = () => undefined
     upward.sendNow()
     await clock.advance(minute)
     assert.equal(queue.size, 0)
     upward.setPaused(true)
     await push('plant/app:2')
-    await clock.advance(2 * hour)
+    await clock.advance(3 * hour)
     assert.equal(queue.size, 1)
     upward.setPaused(false)
     await clock.advance(minute)

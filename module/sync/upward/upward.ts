@@ -65,7 +65,7 @@ export class Upward {
   #interrupt = new AbortController()
   #wake = new AbortController()
   #paused = false
-  /** Somebody asked: until the queue has been gone through once, windows do not matter. */
+  /** Somebody asked: until the queue has been gone through once, or nothing goes up, windows do not matter. */
   #asked = false
   #holds = 0
   #heldUntil = 0
@@ -165,7 +165,10 @@ export class Upward {
     const wait = (time: number): Promise<void> =>
       this.#wait(Math.min(time, until) - clock.now(), AbortSignal.any([stopping, this.#wake.signal]))
     if (this.#paused || target === undefined || queue.size === 0) {
-      if (queue.size === 0) this.#asked = false
+      if (queue.size === 0) {
+        this.#asked = false
+        await queue.forgetUploads()
+      }
       return wait(Infinity)
     }
     const window = this.#windows.at(now)
@@ -244,6 +247,7 @@ export class Upward {
 
   #hold(reason: string, afterSeconds = 0, least = firstHold): void {
     this.#inARow = 0
+    this.#asked = false
     this.#holds += 1
     const wait = backoff(least, longestHold, this.#holds, this.#random)
     this.#heldUntil = this.#options.clock.now() + Math.max(wait, afterSeconds * 1000)
