@@ -17,6 +17,8 @@ import { isInstalled, skip, type Variables } from './real-tools.ts'
 const mebibyte = 1024 * 1024
 const password = 'right for everybody'
 const client = { user: 'pusher', password }
+/** `CAUSEWAY_UPWARD_KILLS=50 mocha test/upward.test.ts` for a longer run. */
+const kills = Number(process.env['CAUSEWAY_UPWARD_KILLS'] ?? 4)
 /** Fast enough for a test, and slow enough that no buffer on the way is ever full when the link breaks. */
 const bytesPerSecond = 6 * mebibyte
 
@@ -108,7 +110,12 @@ describe('pushes on the device, and a link that drops', function () {
     link: BadLink,
     module: LoneModule,
     variables: Variables,
-    { sizes, cutEvery, kills }: { sizes: readonly number[]; cutEvery: number; kills: number }
+    {
+      sizes,
+      cutEvery,
+      cutsEach,
+      kills
+    }: { sizes: readonly number[]; cutEvery: number; cutsEach: number; kills: number }
   ): Promise<{ image: PushedImage; layers: Buffer[] }> {
     link.down = true
     const layers = sizes.map((size) => randomBytes(size * mebibyte))
@@ -119,7 +126,7 @@ describe('pushes on the device, and a link that drops', function () {
     link.cutEvery = cutEvery * mebibyte
     for (let killed = 0; killed < kills; killed += 1) {
       await module.start(variables)
-      await link.cutTimes((killed + 1) * 2)
+      await link.cutTimes((killed + 1) * cutsEach)
       await kill(module)
     }
     await module.start(variables)
@@ -131,7 +138,7 @@ describe('pushes on the device, and a link that drops', function () {
     const parent = await device(await writable(undefined))
     const link = await linkTo(parent.origin)
     const module = await device(await writable(onLoopback(link.endpoint)))
-    const { image, layers } = await goUpOver(link, module, {}, { sizes: [5, 3, 2], cutEvery: 1, kills: 2 })
+    const { image, layers } = await goUpOver(link, module, {}, { sizes: [4, 2, 1], cutEvery: 1, cutsEach: 2, kills: 2 })
     const ratio = told('Causeway, cut and killed', link.upstream / image.bytes, link)
     assert.ok(ratio >= 1 && ratio <= 1.02, String(ratio))
     assert.equal(await digestAt(at(parent.origin), 'plant/app', '1'), image.digest)
@@ -151,7 +158,7 @@ describe('pushes on the device, and a link that drops', function () {
       )
       const parent = { endpoint: 'contoso.azurecr.io', tokenName: username, password: secret }
       const module = await device(await writable(parent), variables)
-      const { image } = await goUpOver(link, module, variables, { sizes: [10, 8], cutEvery: 6, kills: 1 })
+      const { image } = await goUpOver(link, module, variables, { sizes: [10, 8], cutEvery: 6, cutsEach: 1, kills: 1 })
       const ratio = told('ACR, cut and killed, TLS included', link.upstream / image.bytes, link)
       assert.ok(ratio >= 1 && ratio <= 1.02, String(ratio))
       assert.equal(
@@ -169,6 +176,7 @@ describe('pushes on the device, and a link that drops', function () {
   })
 
   it("go up to Debian's docker-registry, whatever was acknowledged between kills", async function () {
+    this.timeout(60_000 + kills * 20_000)
     if (!isInstalled('docker-registry')) skip(this, "Debian's docker-registry is not installed")
     const parent = await ForeignRegistry.start(join(folder, 'parent'), client)
     try {
@@ -177,7 +185,7 @@ describe('pushes on the device, and a link that drops', function () {
       const module = await device(settings)
       const acknowledged = new Map<string, string>()
       let needed = 0
-      for (let round = 0; round < 4; round += 1) {
+      for (let round = 0; round < kills; round += 1) {
         link.down = round % 2 === 0
         const pushing = (async () => {
           for (let at0 = 0; ; at0 += 1) {
@@ -197,7 +205,11 @@ describe('pushes on the device, and a link that drops', function () {
       link.down = false
       link.cut()
       await emptied(module)
-      told(`docker-registry, killed 4 times, ${acknowledged.size} pushes acknowledged`, link.upstream / needed, link)
+      told(
+        `docker-registry, killed ${kills} times, ${acknowledged.size} pushes acknowledged`,
+        link.upstream / needed,
+        link
+      )
       const above = at(`http://${parent.endpoint}`)
       for (const [tag, digest] of acknowledged) assert.equal(await digestAt(above, 'plant/log', tag), digest, tag)
     } finally {

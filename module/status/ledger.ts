@@ -317,8 +317,8 @@ export class Ledger implements Status {
       this.#paused,
       this.#credential?.fingerprint,
       this.#damaged.length,
-      // That something waits is news, as are troubles; how much waits is not.
-      this.#upward && [this.#upward.waiting > 0, this.#upward.parked, this.#upward.conflicts, this.#upward.expired],
+      // Troubles are news; that something waits comes and goes with every push.
+      this.#upward && [this.#upward.parked, this.#upward.conflicts, this.#upward.expired],
       sync?.state,
       sync === undefined || isRoutine(sync.trigger) ? undefined : [sync.trigger, sync.startedAt]
     ])

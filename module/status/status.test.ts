@@ -354,14 +354,14 @@ describe('status', () => {
     assert.equal(status.snapshot().paused, undefined)
   })
 
-  it('tells at once that something waits for the parent, and of troubles with it; of mere numbers later', () => {
+  it('tells at once of troubles with what is for the parent, and of mere numbers later', () => {
     const upward = { waiting: 1, bytes: 10, parked: 0, delivered: 0, conflicts: 0, expired: 0, troubles: [] }
     changes.length = 0
     status.setUpward(upward)
     status.setUpward({ ...upward, waiting: 2, bytes: 20 })
     status.setUpward({ ...upward, waiting: 1, expired: 1 })
     status.setUpward({ ...upward, waiting: 0, expired: 1 })
-    assert.deepEqual(changes, ['state', 'progress', 'state', 'state'])
+    assert.deepEqual(changes, ['state', 'progress', 'state', 'progress'])
     assert.equal(reportedSchema.parse(status.snapshot()).upward?.expired, 1)
   })
 

@@ -34,10 +34,12 @@ export async function deliver(item: Item, options: SendOptions): Promise<Outcome
   }
 }
 
-/** Where an image goes whose tag names something else in the parent by now: the same at each try, and findable by its tag. */
+/**
+ * Where an image goes whose tag names something else in the parent by now: the same at each try. The tag comes last, so that
+ * image sets that want `v*` elsewhere in the fleet do not fetch it.
+ */
 export function besideTag(tag: Tag, digest: Digest): Tag {
-  const end = `-conflict-${hexOf(digest).slice(0, 12)}`
-  return parseTag(`${tag.slice(0, 128 - end.length)}${end}`)
+  return parseTag(`conflict-${hexOf(digest).slice(0, 12)}-${tag}`.slice(0, 128))
 }
 
 async function deliverPush(item: Extract<Item, { kind: 'push' }>, options: SendOptions): Promise<Outcome> {

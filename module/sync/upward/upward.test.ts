@@ -208,7 +208,7 @@ describe('the way up', () => {
       assert.equal(there(app, '1'), theirs)
       assert.equal(there(app, besideTag(parseTag('1'), mine)), mine)
       assert.deepEqual(troubles(), ['conflict push plant/app:1'])
-      assert.match(queue.history.troubles[0]?.reason ?? '', /-conflict-/)
+      assert.match(queue.history.troubles[0]?.reason ?? '', /there as plant\/app:conflict-[0-9a-f]{12}-1$/)
     })
 
     it('leaves a tag that both pushed, and knows of it from then on', async () => {
