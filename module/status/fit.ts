@@ -10,6 +10,8 @@ const longestDetail = 400
 const longestReason = 400
 /** Image sets may take so much of it: a device mostly has a handful, and images tell more. */
 const largestSetsBytes = 4 * 1024
+/** As may what did not go up to the parent: the log has all of it. */
+const largestTroublesBytes = 3 * 1024
 const longestProblemPart = 150
 const mostProblems = 10
 
@@ -40,11 +42,19 @@ export interface Told {
   readonly images: readonly ImageNews[]
   /** When what is not ready is looked at again. */
   readonly nextAttemptAt: string | undefined
+  /** What is for the parent, its troubles in so many bytes. */
+  readonly upward?: ((troublesBytes: number) => ReportedInput['upward']) | undefined
 }
 
-/** A whole report within the limits: sets and images as many as fit, and the numbers of those that do not. */
-export function fit({ report, sets, images, nextAttemptAt }: Told): ReportedInput {
-  const fixed = withSets(clipFixed(report), sets)
+/** A whole report within the limits: sets, troubles and images as many as fit, and the numbers of those that do not. */
+export function fit({ report, sets, images, nextAttemptAt, upward }: Told): ReportedInput {
+  const clipped = clipFixed(report)
+  const told = upward === undefined ? clipped : { ...clipped, upward: upward(0) }
+  const spare = Math.max(0, largestReportBytes - jsonBytes(told) - 128) / 2
+  const fixed = {
+    ...withSets(told, sets, Math.min(largestSetsBytes, spare)),
+    ...(upward === undefined ? {} : { upward: upward(Math.min(largestTroublesBytes, spare)) })
+  }
   const included: NonNullable<ReportedInput['images']> = []
   // Room for the two keys themselves and a number of any length.
   let room = largestReportBytes - jsonBytes(fixed) - 64
@@ -65,9 +75,9 @@ export function fit({ report, sets, images, nextAttemptAt }: Told): ReportedInpu
   return { ...fixed, images: included, imagesOmitted: images.length - included.length }
 }
 
-function withSets(report: ReportedInput, sets: Told['sets']): ReportedInput {
+function withSets(report: ReportedInput, sets: Told['sets'], bytes: number): ReportedInput {
   const imageSets: NonNullable<ReportedInput['imageSets']> = {}
-  let room = largestSetsBytes
+  let room = bytes
   let included = 0
   for (const [name, { ready, total, failed }] of sets) {
     const counts = { ready, total, ...(failed === 0 ? {} : { failed }) }

@@ -166,6 +166,7 @@ export class Ledger implements Status {
   snapshot(): ReportedInput {
     const sync = this.#sync()
     const nextSyncAt = this.#nextSyncAt
+    const upward = this.#upward
     const windowEndsAt = this.#windowEndsAt
     const bytes = { bytesDone: 0, bytesTotal: 0, ...this.#bytes }
     const estimate = this.#transferring()
@@ -196,12 +197,12 @@ export class Ledger implements Status {
         ...(this.#paused === undefined ? {} : { paused: this.#paused }),
         ...(this.#disk === undefined ? {} : { disk: this.#disk }),
         ...(this.#credential === undefined ? {} : { credential: this.#credential }),
-        ...reportedDamage(this.#damaged),
-        ...(this.#upward === undefined ? {} : { upward: reportedUpward(this.#upward) })
+        ...reportedDamage(this.#damaged)
       },
       sets: this.#setsByReadiness(),
       images: this.#images.worstFirst(),
-      nextAttemptAt: nextSyncAt
+      nextAttemptAt: nextSyncAt,
+      upward: upward && ((bytes) => reportedUpward(upward, bytes))
     })
   }
 
