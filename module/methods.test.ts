@@ -36,6 +36,19 @@ describe('direct methods', () => {
     cleaner: { collectGarbage: () => !cleaning, scrub: () => !cleaning },
     examine: () => Promise.resolve([{ check: 'disk', outcome: 'ok', message: 'free' }]),
     recent: log.recent,
+    upward: () => [
+      ...Array.from({ length: 5000 }, (_, at) => ({
+        what: `push plant/app:${at}`,
+        state: 'waiting' as const,
+        bytes: at
+      })),
+      {
+        what: 'push plant/app:old',
+        state: 'expired',
+        reason: 'the parent was not reached',
+        at: '2026-11-21T10:00:00.000Z'
+      }
+    ],
     syncNow: () => {
       syncs += hasSettings ? 1 : 0
       return hasSettings
@@ -53,6 +66,18 @@ describe('direct methods', () => {
   /** As edgeHub calls it: bytes in, and an answer whatever happens. */
   const call = (name: string, payload: unknown = null): ReturnType<typeof answerMethod> =>
     answerMethod(name, methods.get(name), Buffer.from(JSON.stringify(payload)), { timeoutMs: 5000, log })
+
+  it('tell what waits for the parent, page by page, and what became of the rest', async () => {
+    const names = async (query: object) => {
+      const { payload } = await call('upward', query)
+      const { entries, total } = payload as { entries: { what: string }[]; total: number }
+      return [total, entries.length, entries[0]?.what]
+    }
+    assert.deepEqual(await names({}), [5001, 200, 'push plant/app:0'])
+    assert.deepEqual(await names({ state: 'waiting', skip: 4999, limit: 10 }), [5000, 1, 'push plant/app:4999'])
+    assert.deepEqual(await names({ state: 'expired' }), [1, 1, 'push plant/app:old'])
+    assert.equal((await call('upward', { state: 'delivered' })).status, 400)
+  })
 
   it('tell what the doctor finds', async () => {
     assert.deepEqual(await call('doctor'), {

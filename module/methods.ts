@@ -4,7 +4,7 @@ import { redact } from './log/redact.ts'
 import type { LogRing } from './log/ring.ts'
 import type { PauseKeeper } from './pause-keeper.ts'
 import { imageStates } from './settings/reported.ts'
-import type { ImageNews } from './status/events.ts'
+import { upwardStates, type ImageNews, type UpwardEntry } from './status/events.ts'
 import type { Status } from './status/status.ts'
 import { MethodRefusal, type MethodAnswer, type MethodHandler } from './twin/method.ts'
 
@@ -23,6 +23,8 @@ export interface MethodParts {
   /** Looks at what this module needs of its device and its network. */
   readonly examine: () => Promise<readonly object[]>
   readonly recent: Pick<LogRing, 'tail'>
+  /** What waits for the parent, in order, and then what did not go up as it was meant to, the newest first. */
+  readonly upward: () => readonly UpwardEntry[]
   /** Begins a pass. @returns false where there are no settings to sync by */
   readonly syncNow: () => boolean
   /** What this module must not give out, wherever it stands. */
@@ -41,6 +43,11 @@ const imagesQuery = z.strictObject({
   imageSet: z.string().min(1).max(50).optional(),
   limit: z.int().min(1).max(mostImages).default(200),
   after: z.string().max(1000).optional()
+})
+const upwardQuery = z.strictObject({
+  state: z.enum(upwardStates).optional(),
+  limit: z.int().min(1).max(mostImages).default(200),
+  skip: z.int().min(0).default(0)
 })
 const pauseRequest = z.strictObject({ reason: z.string().min(1).max(300).optional() })
 const logsQuery = z.strictObject({
@@ -64,6 +71,14 @@ export function createMethods(parts: MethodParts): ReadonlyMap<string, MethodHan
       })
     ],
     ['images', method(imagesQuery, (query) => ({ status: 200, payload: pageOf(status.images(query), query) }))],
+    [
+      'upward',
+      method(upwardQuery, ({ state, limit, skip }) => {
+        const entries = parts.upward().filter((entry) => state === undefined || entry.state === state)
+        const page = fitting(entries.slice(skip, skip + limit))
+        return { status: 200, payload: { entries: page, total: entries.length } }
+      })
+    ],
     [
       'pause',
       method(pauseRequest, async ({ reason }) => ({ status: 200, payload: { paused: await pause.pause(reason) } }))
@@ -117,16 +132,17 @@ interface ImagesPage {
 /** A page by name, and so one that stays right while images come and go between two calls. */
 function pageOf(images: readonly ImageNews[], { after, limit }: z.output<typeof imagesQuery>): ImagesPage {
   const from = after === undefined ? 0 : images.findIndex(({ image }) => image > after)
-  const page: ImageNews[] = []
-  let room = mostListBytes
-  for (const image of from < 0 ? [] : images.slice(from, from + limit)) {
-    room -= Buffer.byteLength(JSON.stringify(image)) + 1
-    if (room < 0) break
-    page.push(image)
-  }
+  const page = fitting(from < 0 ? [] : images.slice(from, from + limit))
   const last = page.at(-1)
   const hasMore = last !== undefined && images.at(-1)?.image !== last.image
   return { images: page, total: images.length, ...(hasMore ? { next: last.image } : {}) }
+}
+
+/** The first ones, as many as an answer has room for. */
+function fitting<Entry>(entries: readonly Entry[]): Entry[] {
+  let room = mostListBytes
+  const first = entries.findIndex((entry) => (room -= Buffer.byteLength(JSON.stringify(entry)) + 1) < 0)
+  return first < 0 ? [...entries] : entries.slice(0, first)
 }
 
 /** The newest lines that fit, oldest first. */

@@ -217,6 +217,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
             cleaner: maintenance,
             examine: () => examineModule({ environment, variables, settings, log }, stopping.signal),
             recent: log.recent,
+            upward: () => upward.entries(),
             syncNow: () => {
               if (settings !== undefined) void sync.syncNow()
               upward.sendNow()

@@ -4,7 +4,7 @@ import type { Repository, Tag } from './oci/name.ts'
 import type { RegistryOptions } from './registry/registry.ts'
 import type { Settings } from './settings/document.ts'
 import { parseDuration } from './settings/duration.ts'
-import type { UpwardNews, UpwardTrouble } from './status/events.ts'
+import type { UpwardEntry, UpwardNews, UpwardTrouble } from './status/events.ts'
 import type { Status } from './status/status.ts'
 import type { IndexChange, Storage } from './storage/storage.ts'
 import { Allowance } from './sync/allowance.ts'
@@ -112,16 +112,27 @@ export class UpwardKeeper {
     this.#upward.parentAnswers()
   }
 
+  /** Everything by name: what waits in order, and then the newest of what did not go up as it was meant to. */
+  entries(): UpwardEntry[] {
+    const waiting = this.#queue.items().map((item): UpwardEntry => {
+      const setback = this.#queue.setback(item)
+      return {
+        what: describeDeed(item),
+        state: setback?.parked === true ? 'parked' : 'waiting',
+        ...('digest' in item ? { digest: item.digest } : {}),
+        bytes: item.bytes,
+        at: iso(item.at),
+        ...(setback === undefined ? {} : { reason: setback.reason, nextAttemptAt: iso(setback.nextAt) })
+      }
+    })
+    return [...waiting, ...this.#troubles()]
+  }
+
   /** For metrics. */
   figures(): UpwardNews & { readonly bytesSent: number } {
     const { history } = this.#queue
     const { bytesSent, nextAt, ...state } = this.#upward.state
     const items = this.#queue.items()
-    const troubles: UpwardTrouble[] = history.troubles.map(({ kind, at, ...trouble }) => ({
-      ...trouble,
-      state: kind,
-      at: iso(at)
-    }))
     const parked = items.flatMap((item): UpwardTrouble[] => {
       const setback = this.#queue.setback(item)
       if (setback?.parked !== true) return []
@@ -136,7 +147,7 @@ export class UpwardKeeper {
       ...history.counts,
       ...state,
       ...(nextAt === undefined ? {} : { nextAt: iso(nextAt) }),
-      troubles: [...parked, ...troubles],
+      troubles: [...parked, ...this.#troubles()],
       bytesSent
     }
   }
@@ -144,6 +155,10 @@ export class UpwardKeeper {
   async stop(): Promise<void> {
     await this.#upward.stop()
     clearTimeout(this.#telling)
+  }
+
+  #troubles(): UpwardTrouble[] {
+    return this.#queue.history.troubles.map(({ kind, at, ...trouble }) => ({ ...trouble, state: kind, at: iso(at) }))
   }
 
   #isRecording(): boolean {

@@ -56,10 +56,21 @@ export interface Pause {
   readonly reason?: string
 }
 
+/** Where a push or a delete for the parent stands; what is delivered is only counted. */
+export const upwardStates = ['waiting', 'parked', 'conflict', 'expired'] as const
+
+/** A push or a delete for the parent. */
+export interface UpwardEntry extends Partial<Omit<UpwardTrouble, 'state'>> {
+  readonly what: string
+  readonly state: (typeof upwardStates)[number]
+  readonly bytes?: number
+}
+
 /** A push or a delete that did not go up to the parent as it was meant to. */
 export interface UpwardTrouble {
+  /** `push samples/app:1.0` */
   readonly what: string
-  readonly state: 'parked' | 'conflict' | 'expired'
+  readonly state: Exclude<(typeof upwardStates)[number], 'waiting'>
   readonly reason: string
   readonly digest?: string
   /** ISO 8601: when it was made, or ended so. */
