@@ -297,6 +297,23 @@ describe('the way up', () => {
     })
   })
 
+  it('keeps a repository that no image set names any more until what was pushed to it is above', async () => {
+    parent.put('plant/app:1', [1000])
+    const sync = createSync({ content, parent: () => parent, pushes: queue, observer: () => undefined, log, clock })
+    const configure = (imageSets: Parameters<typeof sync.configure>[0]['imageSets']): void =>
+      sync.configure({ imageSets, intervalMinutes: 15, cleanUp: true })
+    configure({ all: { repositories: ['plant/app'], priority: 1 } })
+    sync.start()
+    await clock.advance(minute)
+    const mine = await push('plant/app:2')
+    configure({})
+    await clock.advance(hour)
+    assert.equal(await content.index.tag(app, parseTag('2')), mine)
+    await goUp(hour)
+    assert.deepEqual([there(app, '2'), await content.index.tags(app)], [mine, undefined])
+    await sync.stop()
+  })
+
   it('reports what expires, once, and forgets it', async () => {
     parent.trouble = () => fault('PARENT_UNREACHABLE')
     const digest = await push('plant/app:1')
