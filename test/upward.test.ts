@@ -78,6 +78,7 @@ function told(what: string, ratio: number, link: BadLink): number {
   return ratio
 }
 
+/** Slow, since each of them starts several devices, and the same ones again after each kill. */
 describe('pushes on the device, and a link that drops', function () {
   this.timeout(120_000)
   let folder: string

@@ -334,6 +334,22 @@ describe('the way up', () => {
     assert.notEqual(there(app, '1'), again, 'an expired push taught nobody what the parent has')
   })
 
+  it('waits for a disk that takes nothing, and goes on when it does', async () => {
+    await push('plant/app:1')
+    const { apply } = content.index
+    let refused = 0
+    content.index.apply = () => {
+      refused += 1
+      return Promise.reject(Object.assign(new Error('no space left'), { name: 'StorageError', code: 'DISK_FULL' }))
+    }
+    parent.trouble = () => fault('PARENT_UNREACHABLE')
+    await goUp(3 * day)
+    assert.ok(refused > 0 && refused < 300, `${refused} tries to write that it has expired`)
+    content.index.apply = apply
+    await clock.advance(hour)
+    assert.deepEqual([queue.size, troubles()], [0, ['expired push plant/app:1']])
+  })
+
   it('forgets an upload that was begun for what has expired', async () => {
     parent.onReceive = () => {
       throw fault('PARENT_UNREACHABLE')

@@ -151,6 +151,7 @@ export class Upward {
         // The disk's troubles are told by whoever else writes to it; the queue is as it was.
         this.#options.log.warn('the queue upwards cannot be worked on', { reason: reasonOf(error) })
         this.#hold(reasonOf(error))
+        await this.#wait(this.#heldUntil - this.#options.clock.now(), stopping)
       }
     }
   }
