@@ -4,8 +4,7 @@ import { OciError } from '../../oci/errors.ts'
 import { readManifest, type Descriptor } from '../../oci/manifest.ts'
 import { parseTag, type Repository, type Tag } from '../../oci/name.ts'
 import { asParentFault } from '../ports.ts'
-import { nameOf, type Item } from './item.ts'
-import type { Outcome } from './queue.ts'
+import { nameOf, type Item, type Outcome } from './item.ts'
 import { sendBlob, type SendOptions } from './send-blob.ts'
 
 /** Blobs of one manifest that are sent at once: a link with a long way has room for more than one. */

@@ -38,6 +38,23 @@ export type Item = Deed & {
   readonly bytes: number
 }
 
+/** Why an item did not go up, and when it is tried again. */
+export interface Setback {
+  readonly reason: string
+  readonly tries: number
+  /** Milliseconds since 1970. */
+  readonly nextAt: number
+  /** Somebody has to mend something for it. */
+  readonly parked: boolean
+}
+
+/** What became of an item. */
+export type Outcome =
+  | { readonly kind: 'delivered' }
+  /** The parent's tag stays. */
+  | { readonly kind: 'conflict'; readonly there: Digest | null; readonly reason: string }
+  | { readonly kind: 'expired'; readonly reason: string }
+
 /** How a person reads it. */
 export function describeDeed(deed: Deed): string {
   switch (deed.kind) {

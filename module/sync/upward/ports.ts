@@ -68,10 +68,9 @@ export interface UpwardContent {
     bytes(digest: Digest): Promise<Uint8Array>
     read(digest: Digest, range: { readonly start: number; readonly end: number }): Promise<AsyncIterable<Uint8Array>>
   }
-  readonly index: {
+  readonly index: StateStore & {
     holders(digest: Digest): Promise<readonly Repository[]>
     state(key: string): Promise<unknown>
-    apply(changes: readonly StateChange[]): Promise<void>
   }
 }
 

@@ -12,14 +12,14 @@ import {
   resultOf,
   tagsOf,
   type Deed,
-  type Item
+  type Item,
+  type Outcome,
+  type Setback
 } from './item.ts'
 import type { LocalPushes, StateChange, StateStore } from './ports.ts'
 
 const queuePrefix = 'upward/queue/'
 const knownPrefix = 'upward/known/'
-/** Begun uploads are remembered over restarts, so that their bytes need not go twice. */
-export const uploadPrefix = 'upward/upload/'
 /** What garbage collection spares the bytes for; see `keepPrefix` of the storage. */
 const keepPrefix = 'keep/upward/'
 
@@ -32,16 +32,6 @@ interface Known {
   readonly there: Digest | null
 }
 
-/** Why an item did not go up, and when it is tried again. */
-export interface Setback {
-  readonly reason: string
-  readonly tries: number
-  /** Milliseconds since 1970. */
-  readonly nextAt: number
-  /** Somebody has to mend something for it. */
-  readonly parked: boolean
-}
-
 /** Items that are being written down together with what they tell of. */
 export interface Recording {
   /** To be applied in the same transaction. */
@@ -51,12 +41,6 @@ export interface Recording {
   /** They were refused, with what they tell of. */
   revoke(): void
 }
-
-export type Outcome =
-  | { readonly kind: 'delivered' }
-  /** The parent's tag stays. */
-  | { readonly kind: 'conflict'; readonly there: Digest | null; readonly reason: string }
-  | { readonly kind: 'expired'; readonly reason: string }
 
 /**
  * What was pushed and deleted here and is for the parent, in order. Durable: an item is written in the transaction that makes
@@ -238,12 +222,6 @@ export class UpwardQueue implements LocalPushes {
 
   get size(): number {
     return this.#items.size
-  }
-
-  /** Uploads that were begun for what has expired: nobody goes on with them. */
-  async forgetUploads(): Promise<void> {
-    const begun = await this.#store.states(uploadPrefix)
-    if (begun.length > 0) await this.#store.apply(begun.map(([key]) => set(key, undefined)))
   }
 
   async #beginLife(item: Item, now: number): Promise<void> {

@@ -4,8 +4,7 @@ import type { Allowance } from '../allowance.ts'
 import type { Patience } from '../patience.ts'
 import { asParentFault, type Clock, type ParentFault } from '../ports.ts'
 import type { ChunkSize } from './chunks.ts'
-import type { Chunk, ParentTarget, UploadPlace, UpwardContent } from './ports.ts'
-import { uploadPrefix } from './queue.ts'
+import type { Chunk, ParentTarget, StateStore, UploadPlace, UpwardContent } from './ports.ts'
 
 export interface SendOptions {
   readonly content: UpwardContent
@@ -25,6 +24,8 @@ export interface OutgoingBlob {
   readonly size: number
 }
 
+/** Begun uploads are remembered over restarts, so that their bytes need not go twice. */
+const uploadPrefix = 'upward/upload/'
 /** Bytes between two looks at the ceiling. */
 const pieceBytes = 64 * 1024
 /** A parent that loses what it was sent gets it again, but not for ever in one go. */
@@ -38,6 +39,12 @@ const mostRestarts = 3
  */
 export async function sendBlob(blob: OutgoingBlob, options: SendOptions): Promise<void> {
   await new Sending(blob, options).run()
+}
+
+/** Forgets uploads that nobody goes on with: what they were begun for has expired. */
+export async function forgetUploads(store: StateStore): Promise<void> {
+  const begun = await store.states(uploadPrefix)
+  if (begun.length > 0) await store.apply(begun.map(([key]) => ({ kind: 'setState', key, value: undefined })))
 }
 
 class Sending {

@@ -11,6 +11,7 @@ import { deliver } from './deliver.ts'
 import { describeDeed, type Item } from './item.ts'
 import type { ParentTarget, UpwardContent } from './ports.ts'
 import type { UpwardQueue } from './queue.ts'
+import { forgetUploads } from './send-blob.ts'
 
 export interface UpwardConfiguration {
   /** As for the way down. */
@@ -168,7 +169,7 @@ export class Upward {
     if (this.#paused || target === undefined || queue.size === 0) {
       if (queue.size === 0) {
         this.#asked = false
-        await queue.forgetUploads()
+        await forgetUploads(this.#options.content.index)
       }
       return wait(Infinity)
     }
