@@ -111,6 +111,7 @@ describe('metrics', () => {
       ['causeway_images{state="ready"}', 1],
       ['causeway_images{state="pending"}', 1],
       ['causeway_images{state="failed"}', 0],
+      ['causeway_images_quarantined', 0],
       ['causeway_content_present_bytes', 70],
       ['causeway_content_wanted_bytes', 100],
       ['causeway_sync_passes_total{trigger="InitialSync",state="Succeeded"}', 2],

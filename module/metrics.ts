@@ -135,6 +135,9 @@ async function definePage(parts: MetricsParts, tally: Tally): Promise<Registry> 
     },
     ['state']
   )
+  gauge('images_quarantined', 'Wanted images that are not signed as their image sets demand, and not served.', (set) =>
+    set(parts.figures().images.quarantined)
+  )
   gauge('content_present_bytes', 'Bytes of wanted images that are here.', (set) => set(parts.figures().bytesDone))
   gauge('content_wanted_bytes', 'Bytes of wanted images, as far as known.', (set) => set(parts.figures().bytesTotal))
   gauge('sync_paused', 'Whether sync is paused by hand.', (set) => set(Number(parts.figures().paused)))

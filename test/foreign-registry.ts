@@ -83,6 +83,17 @@ export class ForeignRegistry {
     return { digest: digestOf(manifest), manifest, blobs: [config, ...layers] }
   }
 
+  /** Pushes a manifest as it is, with its blobs. */
+  async pushAsIs(repository: string, reference: string, manifest: string, blobs: readonly string[]): Promise<void> {
+    for (const blob of blobs) await this.#pushBlob(repository, Buffer.from(blob))
+    const { mediaType } = JSON.parse(manifest) as { mediaType: string }
+    await this.#expect(201, `/v2/${repository}/manifests/${reference}`, {
+      method: 'PUT',
+      headers: { 'content-type': mediaType },
+      body: manifest
+    })
+  }
+
   async stop(): Promise<void> {
     await this.#program.end('SIGKILL')
   }

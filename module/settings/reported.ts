@@ -16,6 +16,10 @@ const image = z.object({
   digest: z.string().optional(),
   bytesDone: z.number().optional(),
   bytesTotal: z.number().optional(),
+  code: z
+    .string()
+    .optional()
+    .describe('SIGNATURE_MISSING or SIGNATURE_INVALID: it is in quarantine, unserved until it is signed'),
   reason: z.string().optional(),
   nextAttemptAt: z.string().optional().describe('when the next pass looks at it again')
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import type { SettingsInput } from './document.ts'
 import { hasSettings, readSettings } from './validate.ts'
 
@@ -9,6 +10,13 @@ const good: SettingsInput = {
   scopeMaps: { readers: { actions: ['repositories/hello-world/content/read'] } },
   tokens: { reader: { scopeMap: 'readers', passwords: { password1: { hash } } } }
 }
+
+const pem = {
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' }
+} as const
+const keys = generateKeyPairSync('ec', { namedCurve: 'P-256', ...pem })
+const exchangeKey = generateKeyPairSync('x25519', pem).publicKey
 
 describe('readSettings', () => {
   it('fills in defaults', () => {
@@ -131,6 +139,34 @@ describe('readSettings', () => {
       { imageSets: { a: { repositories: ['app'], deletions: 'sometimes' } } },
       'imageSets.a.deletions'
     ],
+    [
+      'a public key that is none',
+      { imageSets: { a: { repositories: ['app'], signature: { cosign: { publicKeys: ['hunter2'] } } } } },
+      'imageSets.a.signature.cosign.publicKeys.0'
+    ],
+    [
+      'a private key',
+      {
+        imageSets: {
+          a: { repositories: ['app'], signature: { cosign: { publicKeys: [keys.publicKey, keys.privateKey] } } }
+        }
+      },
+      'imageSets.a.signature.cosign.publicKeys.1'
+    ],
+    [
+      'a key that signs nothing',
+      { imageSets: { a: { repositories: ['app'], signature: { cosign: { publicKeys: [exchangeKey] } } } } },
+      'imageSets.a.signature.cosign.publicKeys.0'
+    ],
+    [
+      'a demand for signatures that are not to come',
+      {
+        imageSets: {
+          a: { repositories: ['app'], referrers: false, signature: { cosign: { publicKeys: [keys.publicKey] } } }
+        }
+      },
+      'imageSets.a.referrers'
+    ],
     ['a notification of no kind', { notifications: ['hello-world:*:pull'] }, 'notifications.0'],
     ['a webhook in the clear', { notificationsWebhook: 'http://hunter2.example/' }, 'notificationsWebhook'],
     ['a webhook that is no address', { notificationsWebhook: 'hunter2' }, 'notificationsWebhook'],
@@ -147,6 +183,13 @@ describe('readSettings', () => {
       )
       assert.ok(reading.errors.every((error) => error.reason !== '' && !error.reason.includes('hunter2')))
     })
+
+  it('takes keys by which images must be signed', () => {
+    const signature = { cosign: { publicKeys: [keys.publicKey] } }
+    const reading = readSettings({ ...good, imageSets: { a: { repositories: ['app'], signature } } })
+    assert.ok(reading.ok)
+    assert.deepEqual(reading.settings.imageSets['a']?.signature, signature)
+  })
 
   it('knows how often to report and whom to notify', () => {
     const reading = readSettings({

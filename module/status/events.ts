@@ -12,6 +12,8 @@ export interface ImageNews {
   readonly bytesDone?: number
   readonly bytesTotal?: number
   readonly reason?: string
+  /** Why it is in quarantine: SIGNATURE_MISSING or SIGNATURE_INVALID. */
+  readonly code?: string
 }
 
 /** How a sync pass ended. */

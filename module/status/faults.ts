@@ -18,6 +18,7 @@ const table = {
   CertificateUnusable: ['Registry', false],
   InsecureCredentials: ['Registry', false],
   ContentDamaged: ['Content', false],
+  ImageQuarantined: ['Signature', false],
   DiskFull: ['Disk', true],
   DiskError: ['Disk', true]
 } as const satisfies Record<string, readonly [type: string, critical: boolean]>

@@ -58,13 +58,14 @@ export function fit({ report, sets, images, nextAttemptAt, upward }: Told): Repo
   const included: NonNullable<ReportedInput['images']> = []
   // Room for the two keys themselves and a number of any length.
   let room = largestReportBytes - jsonBytes(fixed) - 64
-  for (const { image, state, digest, bytesDone, bytesTotal, reason } of images) {
+  for (const { image, state, digest, bytesDone, bytesTotal, reason, code } of images) {
     const entry = {
       image: clip(image, longestReason),
       state,
       ...(digest === undefined ? {} : { digest }),
       ...(bytesDone === undefined ? {} : { bytesDone }),
       ...(bytesTotal === undefined ? {} : { bytesTotal }),
+      ...(code === undefined ? {} : { code }),
       ...(reason === undefined ? {} : { reason: clip(reason, longestReason) }),
       ...(state !== 'failed' || nextAttemptAt === undefined ? {} : { nextAttemptAt })
     }

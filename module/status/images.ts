@@ -2,9 +2,13 @@ import { imageStates, type ImageState } from '../settings/reported.ts'
 import type { ImageNews } from './events.ts'
 
 /** How many of a group's images stand where. */
-export type ImageCounts = Readonly<Record<ImageState, number>> & { readonly total: number }
+export type ImageCounts = Readonly<Record<ImageState, number>> & {
+  readonly total: number
+  /** Of those that failed, the ones whose signature does not hold. */
+  readonly quarantined: number
+}
 
-type MutableCounts = Record<ImageState, number> & { total: number }
+type MutableCounts = Record<ImageState, number> & { total: number; quarantined: number }
 
 /**
  * The wanted images and where they stand, counted as they change: a device may hold ten thousand, and each of them becoming
@@ -93,6 +97,7 @@ export class ImageBook {
     for (const counts of [this.#all, ...(image.imageSets ?? []).map((name) => this.#ofSet(name))]) {
       counts[image.state] += by
       counts.total += by
+      if (image.code !== undefined) counts.quarantined += by
     }
   }
 
@@ -106,9 +111,9 @@ export class ImageBook {
 }
 
 function isSame(one: ImageNews, other: ImageNews): boolean {
-  return one.state === other.state && one.digest === other.digest
+  return one.state === other.state && one.digest === other.digest && one.code === other.code
 }
 
 function noCounts(): MutableCounts {
-  return { failed: 0, pending: 0, syncing: 0, ready: 0, total: 0 }
+  return { failed: 0, pending: 0, syncing: 0, ready: 0, total: 0, quarantined: 0 }
 }

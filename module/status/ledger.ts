@@ -287,13 +287,25 @@ export class Ledger implements Status {
   }
 
   #setsByReadiness(): [string, ImageCounts][] {
-    const none: ImageCounts = { failed: 0, pending: 0, syncing: 0, ready: 0, total: 0 }
+    const none: ImageCounts = { failed: 0, pending: 0, syncing: 0, ready: 0, total: 0, quarantined: 0 }
     return this.#imageSets
       .map((name): [string, ImageCounts] => [name, this.#images.sets.get(name) ?? none])
       .sort(([, one], [, other]) => missing(other) - missing(one))
   }
 
+  /** One fault for all of them: which, and why, stands with each image. */
+  #judgeQuarantine(): void {
+    const { quarantined } = this.#images.counts
+    if (quarantined === 0) this.#faults.clear('ImageQuarantined')
+    else
+      this.#faults.set(
+        'ImageQuarantined',
+        `${quarantined} wanted ${quarantined === 1 ? 'image is' : 'images are'} not signed as the image sets demand, and not served: images says which and why; sign them in the parent, or correct signature.cosign.publicKeys`
+      )
+  }
+
   #tell(): void {
+    this.#judgeQuarantine()
     const essence = this.#essence()
     const { revision } = this.#images
     const kind = essence !== this.#told ? 'state' : revision !== this.#revisionTold ? 'image' : 'progress'

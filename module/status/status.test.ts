@@ -52,6 +52,19 @@ describe('status', () => {
     assert.equal(status.snapshot().connectionState, 'Online')
   })
 
+  it('tells of images in quarantine: each with its code, and all of them as one fault', () => {
+    tell({ kind: 'parent', answers: true }, image('failed', { code: 'SIGNATURE_MISSING', reason: 'not signed' }))
+    const report = status.snapshot()
+    assert.equal(report.images?.[0]?.code, 'SIGNATURE_MISSING')
+    const [fault, ...more] = report.statusDetails ?? []
+    assert.deepEqual([fault?.type, fault?.code, more], ['Signature', 'ImageQuarantined', []])
+    assert.match(fault?.description ?? '', /^1 wanted image is not signed/)
+    assert.equal(report.connectionState, 'Online')
+    assert.equal(status.figures().images.quarantined, 1)
+    assert.deepEqual(tell(image('ready')), ['state'])
+    assert.deepEqual([status.snapshot().statusDetails, status.figures().images.quarantined], [[], 0])
+  })
+
   it('is offline until the parent answers, syncing while something comes, online after', () => {
     const seen = (): string => status.snapshot().connectionState
     assert.equal(seen(), 'Offline')
@@ -387,7 +400,7 @@ describe('status', () => {
     assert.deepEqual(names({}), ['a:1', 'b/app2:1', 'b/app:1'])
     assert.deepEqual(names({ repository: 'b/app' }), ['b/app:1'])
     assert.deepEqual(names({ imageSet: 'y', state: 'ready' }), ['b/app2:1'])
-    assert.deepEqual(status.figures().images, { ready: 2, failed: 1, pending: 0, syncing: 0, total: 3 })
+    assert.deepEqual(status.figures().images, { ready: 2, failed: 1, pending: 0, syncing: 0, total: 3, quarantined: 0 })
   })
 
   it('lets listeners go', () => {

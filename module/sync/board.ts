@@ -4,6 +4,7 @@ import { heldImage, type AbsentChildren } from './held.ts'
 import type { PlannedImage } from './plan.ts'
 import type { Content } from './ports.ts'
 import { Progress } from './progress.ts'
+import { isVerified } from './signatures.ts'
 
 /** Progress is told in steps of so many bytes. */
 const progressStep = 1024 * 1024
@@ -17,6 +18,8 @@ export class Board {
   readonly #imageSets = new Map<string, readonly string[]>()
   /** What was all here before this pass changed anything. */
   readonly #held = new Map<string, ReadonlyMap<Digest, number>>()
+  /** What the tags of images that were all here named. */
+  readonly #served = new Map<string, Digest>()
   #bytesFetched = 0
   #told = 0
 
@@ -33,6 +36,11 @@ export class Board {
     return this.#states.get(name)
   }
 
+  /** What an image's tag has named since before this pass, where that is all here. */
+  served(name: string): Digest | undefined {
+    return this.#served.get(name)
+  }
+
   /** Finds out where images stand by what is on disk; whatever was known of others is forgotten. */
   async plan(
     images: readonly PlannedImage[],
@@ -44,13 +52,19 @@ export class Board {
     for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name)
     this.#progress.keepOnly(names)
     for (const { name, imageSets } of images) this.#imageSets.set(name, imageSets)
-    for (const { name, repository, tag, platforms } of images) {
+    for (const image of images) {
+      const { name, repository, tag, platforms } = image
       if (this.#states.has(name)) continue
       signal.throwIfAborted()
       const digest = await content.index.tag(repository, tag)
       const blobs = digest === undefined ? undefined : await heldImage(content, repository, digest, absent, platforms)
       if (digest === undefined || blobs === undefined) {
         this.#states.set(name, { image: name, state: 'pending' })
+        continue
+      }
+      this.#served.set(name, digest)
+      if (!(await isVerified(content.index, image, digest))) {
+        this.#states.set(name, { image: name, state: 'pending', reason: 'its signature is yet to be verified' })
         continue
       }
       this.#held.set(name, blobs)

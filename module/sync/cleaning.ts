@@ -4,6 +4,7 @@ import type { SyncObserver } from './events.ts'
 import { tagsToRemove, type PlannedImage, type Want } from './plan.ts'
 import type { Content, ContentChange } from './ports.ts'
 import { referrerTags } from './referrers.ts'
+import { forgetVerified } from './signatures.ts'
 import type { LocalPushes } from './upward/ports.ts'
 
 export interface CleaningOptions {
@@ -66,7 +67,10 @@ export async function removeImage(
   const named = await Promise.all(others.map((other) => index.tag(repository, other)))
   const gone = [tag, ...(named.includes(digest) ? [] : others.filter((other) => beside.has(other)))].filter(mayGo)
   if (gone[0] !== tag) return
-  await index.apply(gone.map((each): ContentChange => ({ kind: 'removeTag', repository, tag: each })))
+  await index.apply([
+    ...gone.map((each): ContentChange => ({ kind: 'removeTag', repository, tag: each })),
+    forgetVerified(`${repository}:${tag}`)
+  ])
   log.info('image removed: the parent no longer has it, or the settings no longer want it', { repository, tag, digest })
   observer({ kind: 'removed', image: `${repository}:${tag}`, digest })
 }
@@ -86,7 +90,11 @@ export async function cleanUp({
     if (tags.some((tag) => pushes?.isWaiting(repository, tag))) continue
     const digests = await Promise.all(tags.map((tag) => index.tag(repository, tag)))
     brought.delete(repository)
-    await index.apply([{ kind: 'removeRepository', repository }, rememberBrought(brought)])
+    await index.apply([
+      { kind: 'removeRepository', repository },
+      ...tags.map((tag) => forgetVerified(`${repository}:${tag}`)),
+      rememberBrought(brought)
+    ])
     log.info('repository removed: no image set names it any more', { repository })
     tags.forEach((tag, position) => {
       const digest = digests[position]

@@ -1,4 +1,5 @@
 import type { Digest } from '../oci/digest.ts'
+import type { QuarantineCode } from './signatures.ts'
 
 /** Why a pass began; Microsoft's names where it has one. */
 export type SyncTrigger = 'InitialSync' | 'Schedule' | 'ManualResync' | 'SettingsChange' | 'Recovery'
@@ -14,6 +15,8 @@ export interface ImageStatus {
   readonly bytesDone?: number
   readonly bytesTotal?: number
   readonly reason?: string
+  /** Why it is in quarantine. */
+  readonly code?: QuarantineCode
 }
 
 /** A pass that has come to its end. */

@@ -2,6 +2,7 @@ import { OciError } from '../oci/errors.ts'
 import { BudgetSpent } from './budget.ts'
 import { stopsPass } from './patience.ts'
 import { asParentFault } from './ports.ts'
+import { Quarantined } from './signatures.ts'
 
 /** When to try again. */
 export interface Retry {
@@ -13,7 +14,7 @@ export interface Retry {
 
 /** Whether an error says something about the parent or the disk as such, rather than about one image. */
 export function isFatal(error: unknown): boolean {
-  if (error instanceof BudgetSpent) return false
+  if (error instanceof BudgetSpent || error instanceof Quarantined) return false
   const fault = asParentFault(error)
   return fault === undefined ? !(error instanceof OciError) : stopsPass(fault.code)
 }

@@ -10,6 +10,7 @@ import {
   type ImageFilterInput
 } from '../settings/image-filter.ts'
 import { unionOfPlatforms } from './platforms.ts'
+import { unionOfPolicies, type SignaturePolicy } from './signature-policy.ts'
 
 /** An image set of the settings. */
 export interface ImageSet {
@@ -22,6 +23,8 @@ export interface ImageSet {
   readonly referrers?: boolean | undefined
   /** `keep` where it is not given. */
   readonly deletions?: 'keep' | 'mirror' | undefined
+  /** What its images must be signed with. */
+  readonly signature?: { readonly cosign: { readonly publicKeys: readonly string[] } } | undefined
 }
 
 export type ImageSets = Readonly<Record<string, ImageSet>>
@@ -35,6 +38,7 @@ export interface Want {
   readonly platforms: readonly string[] | undefined
   readonly referrers: boolean
   readonly mirror: boolean
+  readonly publicKeys: readonly string[] | undefined
 }
 
 /** A wanted image. */
@@ -49,12 +53,14 @@ export interface PlannedImage {
   readonly referrers: boolean
   /** Whether it goes where the parent no longer has it. */
   readonly mirror: boolean
+  /** For each set that demands it, the keys of which one must have signed the image. */
+  readonly signatures: SignaturePolicy
 }
 
 /** The entries of all image sets, the most urgent first; within a priority as they are written. */
 export function readWants(imageSets: ImageSets): Want[] {
   return Object.entries(imageSets)
-    .flatMap(([imageSet, { repositories, priority, platforms, referrers = true, deletions = 'keep' }]) =>
+    .flatMap(([imageSet, { repositories, priority, platforms, referrers = true, deletions = 'keep', signature }]) =>
       repositories.flatMap((entry) => {
         const filter = parseImageFilter(entry)
         if (filter === undefined) return []
@@ -66,7 +72,8 @@ export function readWants(imageSets: ImageSets): Want[] {
             priority,
             platforms,
             referrers,
-            mirror: deletions === 'mirror'
+            mirror: deletions === 'mirror',
+            publicKeys: signature?.cosign.publicKeys
           }
         ]
       })
@@ -90,8 +97,9 @@ export function planImages(
   tagsOf: (repository: Repository) => readonly Tag[] | undefined
 ): PlannedImage[] {
   const images = new Map<string, PlannedImage>()
-  for (const { imageSet, filter, priority, platforms, referrers, mirror } of wants) {
+  for (const { imageSet, filter, priority, platforms, referrers, mirror, publicKeys } of wants) {
     const { repository } = filter
+    const signatures = publicKeys === undefined ? [] : [publicKeys]
     const tags = isExact(filter) ? (filter.tags as readonly Tag[]) : wantedTags(filter, tagsOf(repository) ?? [])
     for (const tag of tags) {
       const name = `${repository}:${tag}`
@@ -99,13 +107,14 @@ export function planImages(
       images.set(
         name,
         before === undefined
-          ? { imageSets: [imageSet], repository, tag, name, priority, platforms, referrers, mirror }
+          ? { imageSets: [imageSet], repository, tag, name, priority, platforms, referrers, mirror, signatures }
           : {
               ...before,
               imageSets: [...new Set([...before.imageSets, imageSet])],
               platforms: unionOfPlatforms(before.platforms, platforms),
               referrers: before.referrers || referrers,
-              mirror: before.mirror && mirror
+              mirror: before.mirror && mirror,
+              signatures: unionOfPolicies(before.signatures, signatures)
             }
       )
     }

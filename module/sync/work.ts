@@ -13,6 +13,7 @@ import type { Patience } from './patience.ts'
 import type { PlannedImage } from './plan.ts'
 import { asParentFault, type Content, type ContentChange, type ParentSource } from './ports.ts'
 import { growReferrers } from './referrers.ts'
+import { Quarantined, rememberVerified, verifySignatures } from './signatures.ts'
 import { Transfers } from './transfers.ts'
 import type { LocalPushes } from './upward/ports.ts'
 import type { Missed } from './waited-for.ts'
@@ -205,6 +206,10 @@ export class ImageWork {
     if (prepared === undefined) return
     const { digest, tree, moves, before, generation } = prepared
     try {
+      if (moves)
+        await verifySignatures(this.#options.content, image, digest, tree, (blob, size) =>
+          this.#transfers.fetch(repository, blob, size)
+        )
       const outcomes = await Promise.allSettled(
         [...tree.blobs].map(([blob, size]) => this.#transfers.fetch(repository, blob, size))
       )
@@ -238,7 +243,9 @@ export class ImageWork {
       ...tree.tags
         .filter((beside) => pushes?.isWaiting(repository, beside.tag) !== true)
         .map((beside): ContentChange => ({ kind: 'setTag', repository, ...beside })),
-      ...(moves ? [{ kind: 'setTag', repository, tag, digest } as const, releaseImage(name)] : []),
+      ...(moves
+        ? [{ kind: 'setTag', repository, tag, digest } as const, releaseImage(name), ...rememberVerified(image, digest)]
+        : []),
       ...(isKnown ? [] : [rememberBrought(brought)])
     ])
     return true
@@ -271,10 +278,12 @@ export class ImageWork {
       board.putBack(name, before, reason)
       return
     }
-    const stays = before?.state === 'ready' ? `; ${before.digest ?? ''} is still served` : ''
+    const served = board.served(name)
+    const stays = served === undefined ? '' : `; ${served} is still served`
     const which = digest === undefined ? {} : { digest }
-    board.tell({ image: name, state: 'failed', reason: `${reason}${stays}`, ...which })
-    log.warn('image failed', { image: name, reason })
+    const code = error instanceof Quarantined ? { code: error.code } : {}
+    board.tell({ image: name, state: 'failed', reason: `${reason}${stays}`, ...which, ...code })
+    log.warn('image failed', { image: name, reason, ...code })
   }
 }
 
