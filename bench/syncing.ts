@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { bundle } from '../packaging/bundle.ts'
 import { end, freePort, listening, residentMebibytes, start } from './processes.ts'
 
 /** A registry that writes down every request. */
@@ -71,6 +72,7 @@ export async function startParent(content: string): Promise<LoggingParent> {
 /** The module as a process of its own, and when its passes end. */
 export class SyncingModule {
   readonly #folder: string
+  readonly #program: string
   readonly #settings: string
   #child!: ChildProcess
   #port = 0
@@ -79,11 +81,14 @@ export class SyncingModule {
 
   private constructor(folder: string, settings: string) {
     this.#folder = folder
+    this.#program = join(folder, 'program')
     this.#settings = settings
   }
 
   static async start(folder: string, settings: string): Promise<SyncingModule> {
     const module = new SyncingModule(folder, settings)
+    // As on a device: from the bundle.
+    await bundle('module', module.#program)
     await module.#start()
     return module
   }
@@ -122,7 +127,7 @@ export class SyncingModule {
 
   async #start(): Promise<void> {
     this.#port = await freePort()
-    this.#child = start(process.execPath, [join(import.meta.dirname, '../module/main.ts')], undefined, {
+    this.#child = start(process.execPath, [join(this.#program, 'main.js')], undefined, {
       CAUSEWAY_SETTINGS: this.#settings,
       CAUSEWAY_DATA: join(this.#folder, 'data'),
       CAUSEWAY_LISTEN: `127.0.0.1:${this.#port}`

@@ -31,8 +31,9 @@ describe('many images that share layers, from the pretend ACR', function () {
   let parent: Parent
   let storage: Storage
   let sync: Sync
-  let endOfPause = (): void => undefined
-  const passes: { bytesFetched: number; state: string }[] = []
+  /** Comes when the sync pauses between two passes, with what ends the pause. */
+  let paused = Promise.withResolvers<() => void>()
+  let ended = Promise.withResolvers<{ bytesFetched: number; state: string }>()
   let requests = 0
   /** Through the outbound proxy. */
   let connections = 0
@@ -71,7 +72,7 @@ describe('many images that share layers, from the pretend ACR', function () {
         milliseconds < 60_000
           ? delay(milliseconds, undefined, { signal })
           : new Promise((resolve, reject) => {
-              endOfPause = resolve
+              paused.resolve(resolve)
               signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
             })
     }
@@ -79,7 +80,7 @@ describe('many images that share layers, from the pretend ACR', function () {
       content: storage,
       parent: () => parent,
       observer: (event) => {
-        if (event.kind === 'passEnded') passes.push({ bytesFetched: event.bytesFetched, state: event.result.state })
+        if (event.kind === 'passEnded') ended.resolve({ bytesFetched: event.bytesFetched, state: event.result.state })
       },
       log,
       clock,
@@ -100,12 +101,12 @@ describe('many images that share layers, from the pretend ACR', function () {
 
   async function pass(begin: () => void): Promise<{ bytesFetched: number; requests: number; bytes: number }> {
     requests = connections = bytes = 0
-    const before = passes.length
+    paused = Promise.withResolvers()
+    ended = Promise.withResolvers()
     begin()
-    while (passes.length === before) await new Promise((resolve) => setImmediate(resolve))
-    const ended = passes.at(-1) ?? assert.fail()
-    assert.equal(ended.state, 'Succeeded')
-    return { bytesFetched: ended.bytesFetched, requests, bytes }
+    const { bytesFetched, state } = await ended.promise
+    assert.equal(state, 'Succeeded')
+    return { bytesFetched, requests, bytes }
   }
 
   it('come with each blob once, and nothing else to speak of', async () => {
@@ -135,7 +136,7 @@ describe('many images that share layers, from the pretend ACR', function () {
   })
 
   it('cost little more than one request each where nothing is new', async () => {
-    const { bytesFetched, requests: asked } = await pass(() => endOfPause())
+    const { bytesFetched, requests: asked } = await pass(await paused.promise)
     assert.equal(bytesFetched, 0)
     console.log(
       `      ${asked} requests for ${repositories.length * tags.length} tags, over ${connections} new connections`
