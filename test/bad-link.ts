@@ -30,6 +30,8 @@ export class BadLink {
   /** Nothing gets through. */
   down = false
   cuts = 0
+  /** When clients connected, in milliseconds of the monotonic clock. */
+  connectedAt: number[] = []
   readonly #server: Server
   readonly #target: LinkTarget
   readonly #pairs = new Set<readonly [client: Socket, upstream: Socket]>()
@@ -82,6 +84,7 @@ export class BadLink {
     this.upstream = 0
     this.down = false
     this.cuts = 0
+    this.connectedAt = []
     this.#sinceCut = 0
   }
 
@@ -97,6 +100,7 @@ export class BadLink {
       client.destroy()
       return
     }
+    this.connectedAt.push(performance.now())
     if (this.answer !== undefined && this.answer.next > 0) {
       this.answer.next -= 1
       const { text } = this.answer
