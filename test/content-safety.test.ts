@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once, EventEmitter } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -87,7 +89,8 @@ describe('content over the years', () => {
     await sync.stop()
     return result
   }
-  const get = (path: string): Promise<Response> => fetch(`${origin}/v2/${path}`)
+  const get = (path: string, milliseconds = 20_000): Promise<Response> =>
+    fetch(`${origin}/v2/${path}`, { signal: AbortSignal.timeout(milliseconds) })
   async function upload(repository: string, bytes: Buffer): Promise<Response> {
     const begun = await fetch(`${origin}/v2/${repository}/blobs/uploads/`, { method: 'POST' })
     await begun.arrayBuffer()
@@ -211,6 +214,53 @@ describe('content over the years', () => {
     assert.ok(parent.totalServed() < 1000, 'but for the config')
     free = 10 ** 9
     assert.equal((await pass(parent, 'samples/app:1.0')).state, 'Succeeded')
+  })
+
+  it('pulls are answered while a sync and pushes wait for a disk that hangs', async function () {
+    // Opening a pipe that nobody writes to takes one of the threads that Node has for files, as an fsync on a slow card does.
+    const pipe = join(folder, 'pipe')
+    if (spawnSync('mkfifo', [pipe]).status !== 0) this.skip()
+    let hangs = false
+    let hanging = 0
+    const news = new EventEmitter()
+    const beforeSync = async (): Promise<void> => {
+      if (!hangs) return
+      hanging += 1
+      news.emit('hanging')
+      await (await open(pipe, 'r')).close()
+    }
+    await restart({ durability: { beforeSync } })
+    const { record, layers } = await pushImage(storage, app, { tag: '1' })
+    const parent = new FakeParent()
+    const wanted = parent.put('samples/other:1.0', [200_000, 300_000, 400_000])
+    // Once the manifest is here, so that all of its blobs are on their way.
+    parent.trouble = (request) => {
+      hangs ||= request.startsWith('BLOB')
+      return undefined
+    }
+    const hung = once(news, 'hanging')
+    const syncing = pass(parent, 'samples/other:1.0')
+    await hung
+    const pushing = [1, 2, 3].map((size) => upload('samples/app', randomBytes(1000 * size)))
+    let release: number | undefined
+    try {
+      for (let round = 0; round < 50; round += 1) {
+        const manifest = await get('samples/app/manifests/1', 5000)
+        assert.equal(manifest.headers.get('docker-content-digest'), record.digest)
+        const blob = await get(`samples/app/blobs/${layers[0]!}`, 5000)
+        assert.equal(digestOf(Buffer.from(await blob.arrayBuffer())), layers[0])
+      }
+      assert.ok(hanging >= 2, String(hanging))
+      assert.equal(await storage.index.tag(parseRepository('samples/other'), parseTag('1.0')), undefined)
+    } finally {
+      // Without waiting, and by a call that needs no thread.
+      hangs = false
+      release = openSync(pipe, 'r+')
+    }
+    assert.deepEqual(await Promise.all(pushing.map(async (each) => (await each).status)), [201, 201, 201])
+    assert.equal((await syncing).state, 'Succeeded')
+    closeSync(release)
+    assert.equal(await storage.index.tag(parseRepository('samples/other'), parseTag('1.0')), wanted)
   })
 
   it('pulls are answered while a push waits for a disk that takes its time', async () => {

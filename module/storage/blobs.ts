@@ -13,7 +13,7 @@ import type { BlobFile, BlobStore, Ingest } from './storage.ts'
 const readBytes = 512 * 1024
 
 /** What blobs and those who clean up behind them work with. */
-export type BlobParts = Pick<IngestParts, 'paths' | 'hasher' | 'disk' | 'leases' | 'beforeSync'>
+export type BlobParts = Pick<IngestParts, 'paths' | 'hasher' | 'disk' | 'leases' | 'beforeSync' | 'turns'>
 
 /** Blobs as files named by their digest. */
 export class FileBlobs implements BlobStore {

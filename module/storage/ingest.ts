@@ -8,6 +8,7 @@ import type { FileHash, Hasher } from './hasher.ts'
 import type { Leases } from './leases.ts'
 import type { StoragePaths } from './paths.ts'
 import type { Ingest } from './storage.ts'
+import type { Turns } from './turns.ts'
 
 /** What an ingest is made of. */
 export interface IngestParts {
@@ -21,6 +22,8 @@ export interface IngestParts {
   readonly leases: Leases
   /** Waited for before each fsync: how tests and measurements make a disk slow. */
   readonly beforeSync: () => Promise<void>
+  /** What waits for the disk's cache to be written takes turns. */
+  readonly turns: Turns
   /** What the digest will most likely be. */
   readonly algorithm: DigestAlgorithm
   readonly makeFolder: (folder: string) => Promise<void>
@@ -75,8 +78,11 @@ export class FileIngest implements Ingest {
   flush(): Promise<void> {
     return this.#next(async () => {
       await this.#attempt('flushing a partial file', async () => {
-        await this.#parts.beforeSync()
-        await this.#parts.handle.datasync()
+        const { beforeSync, handle, turns } = this.#parts
+        await turns.run(async () => {
+          await beforeSync()
+          await handle.datasync()
+        })
       })
     })
   }
@@ -92,23 +98,25 @@ export class FileIngest implements Ingest {
 
   commit(digest: Digest): Promise<{ readonly size: number }> {
     return this.#next(async () => {
-      const { beforeSync, handle, leases, makeFolder, paths } = this.#parts
+      const { beforeSync, handle, leases, makeFolder, paths, turns } = this.#parts
       const size = this.#offset
       let wrong = false
       try {
         const hex = await this.#attempt('verifying a partial file', () => this.#hash.hex(size, algorithmOf(digest)))
         wrong = hex !== hexOf(digest)
         if (wrong) throw new OciError('DIGEST_INVALID', `the ${size} bytes received are not ${digest}`)
-        await this.#attempt('making a blob durable', async () => {
-          await beforeSync()
-          await handle.sync()
-          await makeFolder(paths.blobFolder(digest))
-        })
+        await this.#attempt('making a blob durable', () =>
+          turns.run(async () => {
+            await beforeSync()
+            await handle.sync()
+            await makeFolder(paths.blobFolder(digest))
+          })
+        )
         // From here on the bytes stand among those that garbage collection looks at.
         const letGo = await leases.hold(digest)
         try {
           await this.#attempt('making a blob durable', () =>
-            moveInto(this.#path, paths.blob(digest), paths.blobFolder(digest))
+            turns.run(() => moveInto(this.#path, paths.blob(digest), paths.blobFolder(digest)))
           )
         } finally {
           letGo()

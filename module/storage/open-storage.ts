@@ -14,6 +14,7 @@ import { storagePaths } from './paths.ts'
 import { mendRestored } from './restored.ts'
 import { scrub } from './scrub.ts'
 import type { Storage } from './storage.ts'
+import { Turns } from './turns.ts'
 
 export interface StorageOptions {
   /** Made where it is absent; one process at a time. */
@@ -29,6 +30,12 @@ export interface StorageOptions {
     readonly commitGate?: SharedArrayBuffer
   }
 }
+
+/**
+ * fsyncs of blobs at once. Node has four threads for files: were all of them to wait for an SD card, which takes seconds at
+ * times, nobody could open the blob that he wants to pull.
+ */
+const syncsAtOnce = 2
 
 /**
  * Opens content on disk: files for bytes, SQLite for what names them.
@@ -47,7 +54,7 @@ export async function openStorage({ folder, log, disk: diskOptions, durability }
   const disk = new Disk({ ...diskOptions, folder })
   const hasher = new Hasher()
   const beforeSync = durability?.beforeSync ?? (() => Promise.resolve())
-  const blobs = new FileBlobs({ paths, hasher, disk, leases, beforeSync })
+  const blobs = new FileBlobs({ paths, hasher, disk, leases, beforeSync, turns: new Turns(syncsAtOnce) })
   const { index, rescue } = WorkerIndex.open({
     folder,
     leases,
