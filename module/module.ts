@@ -17,6 +17,7 @@ import { Notifying } from './notifying.ts'
 import { PageKeeper } from './page-keeper.ts'
 import { ParentKeeper } from './parent-keeper.ts'
 import { PauseKeeper } from './pause-keeper.ts'
+import { artifactSource } from './artifact-source.ts'
 import type { ServerKeyPair } from './registry/tls.ts'
 import { ReportBudget } from './report-budget.ts'
 import { RequestCounter } from './request-count.ts'
@@ -181,6 +182,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   const keeper = new SettingsKeeper({
     status,
     lastGood: new LastGoodFile(environment.dataFolder),
+    artifacts: artifactSource(environment, parents, log),
     log,
     howToMend: howToMend(environment),
     apply
@@ -252,6 +254,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     address: origin,
     async close() {
       stopping.abort()
+      keeper.close()
       serving.stopListening()
       page.close()
       await Promise.all([sync.stop(), upward.stop()])

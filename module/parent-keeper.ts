@@ -42,6 +42,23 @@ export class ParentKeeper {
   /** The parent in force, or undefined where none is set or its address is none. */
   readonly current = (): Parent | undefined => this.#made?.parent
 
+  /** Lends a client of a parent that is not in force yet, for as long as the work takes. */
+  async borrow<Result>(settings: ParentSettings, work: (parent: Parent) => Promise<Result>): Promise<Result> {
+    const { variables, log } = this.#options
+    const parent = createParent({
+      ...settings,
+      extraCertificates: this.#trustBundle,
+      environment: variables,
+      userAgent: `causeway/${version}`,
+      log
+    })
+    try {
+      return await work(parent)
+    } finally {
+      await parent.close()
+    }
+  }
+
   async close(): Promise<void> {
     await this.#made?.parent?.close()
     this.#made = undefined

@@ -26,6 +26,11 @@ describe('settings keeper', () => {
     return new SettingsKeeper({
       status,
       lastGood: { load: () => Promise.resolve(kept), save: (each) => Promise.resolve(void (kept = each)) },
+      artifacts: {
+        kept: () => Promise.resolve(undefined),
+        fetch: () => Promise.reject(new Error('these tests have no artifacts')),
+        forgetOthers: () => Promise.resolve()
+      },
       log: new LineLog((line) => lines.push(line)),
       howToMend: 'run causeway configure',
       apply: (settings) => applied.push(settings)

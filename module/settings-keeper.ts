@@ -1,8 +1,25 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from './log/log.ts'
+import type { Digest } from './oci/digest.ts'
+import { readWithArtifact, referenceOf, SettingsArtifactError, type ArtifactReference } from './settings/artifact.ts'
 import type { Settings } from './settings/document.ts'
 import type { LastGoodFile } from './settings/last-good.ts'
 import { hasSettings, readSettings, type SettingsProblem, type SettingsReading } from './settings/validate.ts'
 import type { Status } from './status/status.ts'
+
+/** Milliseconds between two tries to fetch a settings artifact: the first, and the longest. */
+const firstRetry = 5_000
+const longestRetry = 900_000
+
+/** Settings that do not fit into the twin. */
+export interface ArtifactSource {
+  /** What came before, undefined where there is none. */
+  kept(digest: Digest): Promise<Uint8Array | undefined>
+  /** @throws {SettingsArtifactError} where it is none; a parent's error where it does not come */
+  fetch(document: Document, reference: ArtifactReference, signal: AbortSignal): Promise<Uint8Array>
+  /** Takes away those that no settings in force name. */
+  forgetOthers(digest: Digest | undefined): Promise<void>
+}
 
 /** Problems that are told of one document; a twin holds 32 KB in all, and one repeated mistake can make hundreds. */
 const mostProblems = 20
@@ -10,6 +27,7 @@ const mostProblems = 20
 export interface SettingsKeeperOptions {
   readonly status: Pick<Status, 'setDesired' | 'setFault' | 'clearFault'>
   readonly lastGood: Pick<LastGoodFile, 'load' | 'save'>
+  readonly artifacts: ArtifactSource
   readonly log: Log
   /** What mends missing settings, as a sentence for whoever reads the twin. */
   readonly howToMend: string
@@ -24,6 +42,8 @@ export class SettingsKeeper {
   /** How the last document was judged, without its version. */
   #verdict: Verdict | undefined
   #turn: Promise<void> = Promise.resolve()
+  /** A document whose artifact is on its way. */
+  #awaited: { version: number; readonly stop: AbortController } | undefined
 
   constructor(options: SettingsKeeperOptions) {
     this.#options = options
@@ -33,7 +53,7 @@ export class SettingsKeeper {
   async restore(): Promise<void> {
     const { lastGood, log, status, apply } = this.#options
     const kept = await lastGood.load()
-    const reading = kept === undefined ? undefined : readSettings(kept.document)
+    const reading = kept === undefined ? undefined : await this.#readKept(kept.document)
     if (kept !== undefined && reading?.ok === true) {
       this.#applied = { document: canonical(kept.document), version: kept.version }
       log.info('settings of an earlier start are in force', { version: kept.version })
@@ -52,11 +72,90 @@ export class SettingsKeeper {
     return this.#turn
   }
 
+  /** Gives up what is waited for. */
+  close(): void {
+    this.#awaited?.stop.abort(new Error('the module stops'))
+  }
+
   async #take(document: Document, version: number): Promise<void> {
-    const reading = hasSettings(document) ? readSettings(document) : undefined
-    if (reading === undefined) this.#missing(version)
-    else if (reading.ok) await this.#accept(document, version, reading)
+    this.#awaited?.stop.abort(new Error('there are newer settings'))
+    this.#awaited = undefined
+    if (!hasSettings(document)) {
+      this.#missing(version)
+      return
+    }
+    const reference = referenceOf(document)
+    if (reference === undefined) await this.#decide(document, version, readSettings(document))
+    else if (!('digest' in reference)) this.#refuse(version, reference)
+    else {
+      const content = await this.#options.artifacts.kept(reference.digest)
+      if (content === undefined) this.#await(document, version, reference)
+      else await this.#decide(document, version, readWithArtifact(document, content))
+    }
+  }
+
+  async #decide(document: Document, version: number, reading: SettingsReading): Promise<void> {
+    if (reading.ok) await this.#accept(document, version, reading)
     else this.#refuse(version, reading.errors)
+  }
+
+  async #readKept(document: Document): Promise<SettingsReading | undefined> {
+    const reference = referenceOf(document)
+    if (reference === undefined) return readSettings(document)
+    const content = 'digest' in reference ? await this.#options.artifacts.kept(reference.digest) : undefined
+    return content && readWithArtifact(document, content)
+  }
+
+  /** The settings in force stay until all of the new ones is here; the link may be down for days. */
+  #await(document: Document, version: number, reference: ArtifactReference): void {
+    const awaited = { version, stop: new AbortController() }
+    this.#awaited = awaited
+    this.#judge(version, {
+      code: 202,
+      description: `waits for settings artifact ${reference.digest}; the settings in force stay`
+    })
+    void this.#fetch(document, awaited, reference)
+  }
+
+  async #fetch(
+    document: Document,
+    awaited: { readonly version: number; readonly stop: AbortController },
+    reference: ArtifactReference
+  ): Promise<void> {
+    const { signal } = awaited.stop
+    for (let wait = firstRetry; ; wait = Math.min(2 * wait, longestRetry)) {
+      try {
+        const content = await this.#options.artifacts.fetch(document, reference, signal)
+        this.#turn = this.#turn.then(async () => {
+          if (signal.aborted) return
+          this.#awaited = undefined
+          await this.#decide(document, awaited.version, readWithArtifact(document, content))
+        })
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        this.#notHere(awaited.version, reference, error)
+      }
+      try {
+        await delay(wait * (0.9 + 0.2 * Math.random()), undefined, { signal, ref: false })
+      } catch {
+        return
+      }
+    }
+  }
+
+  #notHere(version: number, { repository, digest }: ArtifactReference, error: unknown): void {
+    const said = error instanceof Error ? error.message : String(error)
+    const reason = `${repository}@${digest}: ${said}`.slice(0, 500)
+    if (error instanceof SettingsArtifactError) {
+      this.#refuse(version, [{ path: 'settingsArtifact', reason }])
+      return
+    }
+    this.#options.log.warn('the settings artifact does not come, and is asked for again', { version, reason })
+    this.#judge(version, {
+      code: 202,
+      description: `waits for its settings artifact; the settings in force stay: ${reason}`.slice(0, 600)
+    })
   }
 
   async #accept(document: Document, version: number, reading: Accepted): Promise<void> {
@@ -72,15 +171,24 @@ export class SettingsKeeper {
     status.clearFault('SettingsInvalid')
     await lastGood
       .save({ version, document })
+      .then(() => this.#forgetArtifacts(document))
       .catch((error: unknown) =>
         log.error('the settings are in force and cannot be kept for the next start', { reason: String(error) })
       )
     this.#judge(version, { code: 200, description: 'applied', warnings: reading.warnings })
   }
 
+  async #forgetArtifacts(document: Document): Promise<void> {
+    const reference = referenceOf(document)
+    await this.#options.artifacts.forgetOthers(
+      reference !== undefined && 'digest' in reference ? reference.digest : undefined
+    )
+  }
+
   /** The desired properties have a new version, and the same content. */
   acknowledge(version: number): void {
     if (this.#verdict === undefined) return
+    if (this.#awaited !== undefined) this.#awaited.version = version
     if (this.#verdict.code === 200 && this.#applied !== undefined) this.#applied = { ...this.#applied, version }
     this.#judge(version, this.#verdict)
   }

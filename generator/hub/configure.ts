@@ -68,6 +68,10 @@ export async function waitForSettings(
       const status = reported.lastDesiredStatus
       if (looked < version || status === undefined) return undefined
       if (status.code === 200) return reported
+      if (status.code === 202) {
+        seen = status.description
+        return undefined
+      }
       throw new GeneratorError(
         'SETTINGS_REFUSED',
         `${deviceId} refuses its settings (${status.code}): ${status.description}`,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { logLevels } from '../log/log.ts'
 import { isAddressRange } from './address-range.ts'
+import { artifactReference } from './artifact-reference.ts'
 import { cron } from './cron.ts'
 import { imageSet } from './image-set.ts'
 import { parseNotificationPattern } from './notification-pattern.ts'
@@ -161,6 +162,11 @@ export const settingsSchema = z
     mode: z.enum(['ReadOnly', 'ReadWrite']).default('ReadOnly'),
     logLevel: z.enum(logLevels).default('Information'),
     parent: parent.optional().describe('Overrides ACR_REGISTRY_CONNECTION_STRING'),
+    settingsArtifact: artifactReference
+      .optional()
+      .describe(
+        'Further imageSets and scopeMaps, where they do not fit into the twin: an OCI artifact in the parent, by the digest of its manifest'
+      ),
     imageSets: z.record(settingsName, imageSet).default({}),
     scopeMaps: z.record(settingsName, scopeMap).default({}),
     tokens: z.record(settingsName, clientToken).default({}),

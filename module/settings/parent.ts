@@ -20,7 +20,7 @@ export interface ParentSettings {
  */
 export function resolveParent(
   connection: ConnectionString | undefined,
-  settings: Settings | undefined,
+  settings: Pick<Settings, 'parent'> | undefined,
   parentHostName: string | undefined
 ): ParentSettings | undefined {
   const connected = connection && fromConnection(connection, parentHostName)

@@ -36,7 +36,7 @@ export const reportedSchema = z.object({
   lastDesiredVersion: z.number().optional().describe('$version of the desired properties that were looked at last'),
   lastDesiredStatus: z
     .object({
-      code: z.number().describe('200 applied, 400 refused, 417 no settings'),
+      code: z.number().describe('200 applied, 202 waits for its settings artifact, 400 refused, 417 no settings'),
       description: z.string(),
       errors: z.array(problem).default([]),
       warnings: z.array(problem).default([])
