@@ -27,6 +27,7 @@ const table = {
   VALIDATION_FAILED: 'invalid',
   SETTINGS_INVALID: 'invalid',
   SETTINGS_TOO_LARGE: 'invalid',
+  SETTINGS_NOT_PUSHED: 'unauthorized',
   OUTPUT_IN_GIT: 'error',
   OUTPUT_UNWRITABLE: 'error',
   SECRETS_INVALID: 'error',

@@ -225,6 +225,14 @@ export class FakeContent implements RegistryContent {
     this.asked.push(`${username} ${repository}:${reference}`)
     return Promise.resolve(this.states.get(`${repository}:${reference}`) ?? 'present')
   }
+  push(
+    { username }: { readonly username: string },
+    repository: string,
+    tag: string
+  ): Promise<'pushed' | 'already there'> {
+    this.asked.push(`${username} pushes ${repository}:${tag}`)
+    return Promise.resolve('pushed')
+  }
   close(): Promise<void> {
     return Promise.resolve()
   }

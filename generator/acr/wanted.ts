@@ -1,6 +1,14 @@
 import { gatewayActions, mostActionsPerScopeMap } from '../../module/settings/scope-map.ts'
 import { GeneratorError } from '../errors.ts'
-import { descendants, repositoryOf, runtimeImages, type Device, type Site } from '../site-file/site.ts'
+import { artifactOf } from '../deployment/settings-artifact.ts'
+import {
+  descendants,
+  repositoryOf,
+  runtimeImages,
+  settingsPushToken,
+  type Device,
+  type Site
+} from '../site-file/site.ts'
 import { syncRights } from './sync-rights.ts'
 
 /** What a site needs in the cloud registry, in the order in which it can be made. */
@@ -37,6 +45,7 @@ const reading = ['content/read', 'metadata/read'] as const
  */
 export function wantedOf(site: Site): Wanted {
   const devices = Object.values(site.devices)
+  const hasArtifacts = devices.some((device) => artifactOf(site, device) !== undefined)
   const scopeMaps: WantedScopeMap[] = [
     {
       name: site.pullToken.scopeMap,
@@ -48,6 +57,15 @@ export function wantedOf(site: Site): Wanted {
       description: 'Clients of connected registries',
       actions: unique(actions)
     })),
+    ...(hasArtifacts
+      ? [
+          {
+            name: settingsPushToken,
+            description: 'Settings of devices that are too large for a twin',
+            actions: allow(['causeway/settings/*'], ['content/read', 'content/write', 'metadata/read'])
+          }
+        ]
+      : []),
     ...devices.map((device) => ({
       name: device.syncScopeMap,
       description: `Created by connected registry sync token: ${device.syncToken}`,
@@ -64,6 +82,7 @@ export function wantedOf(site: Site): Wanted {
     scopeMaps,
     tokens: [
       { ...site.pullToken, status: 'enabled' },
+      ...(hasArtifacts ? [{ name: settingsPushToken, scopeMap: settingsPushToken, status: 'enabled' as const }] : []),
       ...Object.entries(site.tokens).map(([name, token]) => ({ name, ...token })),
       ...devices.map((device) => ({
         name: device.syncToken,
@@ -93,8 +112,9 @@ function syncActions(site: Site, device: Device): string[] {
     ...syncRights(site, each),
     ...gatewayActions.map((action) => `gateway/${each.registryName}/${action}`)
   ])
+  const settings = [device, ...below].flatMap((each) => artifactOf(site, each)?.repository ?? [])
   const runtime = below.length === 0 ? [] : allow(runtimeImages(site).map(repositoryOf), reading)
-  return unique([...perDevice, ...runtime])
+  return unique([...perDevice, ...runtime, ...allow(settings, reading)])
 }
 
 function allow(repositories: readonly string[], actions: readonly string[]): string[] {

@@ -1,3 +1,4 @@
+import { pushSettings } from '../acr/push-settings.ts'
 import { devicesOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
 import { GeneratorError, throwAll } from '../errors.ts'
 import { generateSettings } from '../deployment/generate.ts'
@@ -21,6 +22,7 @@ export async function configureCommand(context: Context, options: ConfigureOptio
     id: device.id,
     settings: generateSettings(site, device, { secrets, now })
   }))
+  await pushSettings(context, site, secrets, devices)
   const hub = await context.hub(site)
   const progress = await context.progress()
   const task = progress.begin('configuring', devices.length * (options.wait ? 2 : 1))

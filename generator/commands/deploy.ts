@@ -1,8 +1,10 @@
+import { pushSettings } from '../acr/push-settings.ts'
 import { devicesOf, deviceOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
 import { formatManifest, type DeploymentManifest } from '../deployment/generate.ts'
 import { parseManifest, readManifestText } from '../deployment/read-manifest.ts'
 import { mapStrings } from '../deployment/references.ts'
-import { readTemplate } from '../deployment/template.ts'
+import { artifactOf } from '../deployment/settings-artifact.ts'
+import { isRecord, readTemplate } from '../deployment/template.ts'
 import { GeneratorError, throwAll } from '../errors.ts'
 import { atOnce } from '../hub/at-once.ts'
 import { deploy, modulesToRun, waitForDeployment } from '../hub/deploy.ts'
@@ -38,6 +40,12 @@ export async function deployCommand(context: Context, options: DeployOptions): P
   const site = await context.site()
   const planned = await plannedDevices(context, options, site)
   assertNothingRemoved(planned, options.allowRemove === true)
+  await pushSettings(
+    context,
+    site,
+    await context.secrets(site, 'read'),
+    planned.map(({ device }) => device)
+  )
   const hub = await context.hub(site)
   const progress = await context.progress()
   const failures: GeneratorError[] = []
@@ -148,6 +156,7 @@ async function fromFile(context: Context, options: DeployOptions, file: string, 
     return value
   })
   for (const warning of assertValid(text, file, site)) context.stderr.write(`${warning}\n`)
+  assertArtifact(site, device, manifest, file)
   const secrets = await context.secrets(site, 'read')
   if (options.imageCheck)
     assertImages(site, await lookForImages(await context.content(site), site, secrets, [manifest]))
@@ -155,6 +164,18 @@ async function fromFile(context: Context, options: DeployOptions, file: string, 
   const fingerprints = new Fingerprints(secrets.values())
   const planned = planDevice(device.id, current, manifest, site.moduleName, fingerprints, formatManifest(manifest))
   return { device, manifest, current, planned }
+}
+
+/** @throws {GeneratorError} `MANIFEST_INVALID` where settings go on in an artifact that is another than the one to push */
+function assertArtifact(site: Site, device: Device, manifest: DeploymentManifest, file: string): void {
+  const settings = manifest.modulesContent[site.moduleName]?.['properties.desired']
+  const named =
+    isRecord(settings) && isRecord(settings['settingsArtifact']) ? settings['settingsArtifact']['digest'] : undefined
+  if (named !== undefined && named !== artifactOf(site, device)?.digest)
+    throw new GeneratorError(
+      'MANIFEST_INVALID',
+      `${file} was made from another site file: its settings go on in an artifact that this one does not give; generate it again`
+    )
 }
 
 /** @throws {GeneratorError} `MODULES_WOULD_GO`, before anything is given to any device */

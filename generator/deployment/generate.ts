@@ -4,7 +4,8 @@ import type { Device, Site } from '../site-file/site.ts'
 import { chunkCreateOptions } from './create-options.ts'
 import { pullOwnWorkloads } from './own-workloads.ts'
 import { findPlaceholder, resolveReferences } from './references.ts'
-import { assertSettings, settingsFor } from './settings-for.ts'
+import { artifactOf, twinSettingsFor } from './settings-artifact.ts'
+import { assertSettings } from './settings-for.ts'
 import { isRecord, templateError, type Template } from './template.ts'
 import { expandVariables, registryAddress, variablesFor } from './variables.ts'
 import type { SettingsInput } from '../../module/settings/document.ts'
@@ -32,7 +33,7 @@ export function generateManifest(
   options: GenerateOptions
 ): DeploymentManifest {
   const { slotOf, slotsOf } = choices(options)
-  const variables = variablesFor(site, device, settingsFor(site, device, slotsOf), slotOf)
+  const variables = variablesFor(site, device, twinSettingsFor(site, device, slotsOf), slotOf)
   const expanded = expandVariables(template, variables, slotOf)
   assertModule(expanded, template, site.moduleName)
   const local = pullOwnWorkloads(expanded, template, { site, device, address: registryAddress(site, device), slotOf })
@@ -40,7 +41,8 @@ export function generateManifest(
   const modulesContent = (
     options.secrets === undefined ? chunked : resolveReferences(chunked, options.secrets)
   ) as DeploymentManifest['modulesContent']
-  if (options.secrets !== undefined) assertSettings(modulesContent[site.moduleName]?.['properties.desired'], device.id)
+  if (options.secrets !== undefined)
+    assertSettings(modulesContent[site.moduleName]?.['properties.desired'], device.id, artifactOf(site, device))
   return { modulesContent }
 }
 
@@ -50,10 +52,10 @@ export function generateManifest(
  * @throws {GeneratorError} as {@link generateManifest}
  */
 export function generateSettings(site: Site, device: Device, options: GenerateOptions): SettingsInput {
-  const settings = settingsFor(site, device, choices(options).slotsOf)
+  const settings = twinSettingsFor(site, device, choices(options).slotsOf)
   if (options.secrets === undefined) return settings
   const complete = resolveReferences(settings, options.secrets) as SettingsInput
-  assertSettings(complete, device.id)
+  assertSettings(complete, device.id, artifactOf(site, device))
   return complete
 }
 

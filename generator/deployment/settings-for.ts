@@ -1,3 +1,4 @@
+import { readWithArtifact, type PackedArtifact } from '../../module/settings/artifact.ts'
 import { readSettings } from '../../module/settings/validate.ts'
 import { settingsSchemaVersion, type SettingsInput } from '../../module/settings/document.ts'
 import { GeneratorError } from '../errors.ts'
@@ -6,9 +7,13 @@ import type { Slot } from '../secrets/store.ts'
 import { actionOn, syncRights } from '../acr/sync-rights.ts'
 import { hashReference } from './references.ts'
 import { assertFitsTwin } from './limits.ts'
+import { isRecord } from './template.ts'
 
 /** Which slots of a token a device is told the hashes of, with their expiry. */
 export type SlotsOf = (token: string) => readonly { readonly slot: Slot; readonly expiry?: string }[]
+
+/** Where a device's settings go on, if they do. */
+export type ArtifactOf = (device: Device) => { readonly repository: string; readonly tag: string } | undefined
 
 type Sections = Required<Pick<SettingsInput, 'imageSets' | 'scopeMaps' | 'tokens'>>
 
@@ -18,8 +23,15 @@ type Sections = Required<Pick<SettingsInput, 'imageSets' | 'scopeMaps' | 'tokens
  *
  * A device with others below it also holds what they hold, and the runtime that they pull from it, and knows their sync
  * tokens as client tokens that may read it, and write where that device is ReadWrite.
+ *
+ * @param artifactOf of devices below, who fetch theirs from here; none have any where it is not given
  */
-export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): SettingsInput {
+export function settingsFor(
+  site: Site,
+  device: Device,
+  slotsOf: SlotsOf,
+  artifactOf: ArtifactOf = () => undefined
+): SettingsInput {
   const below = descendants(site, device.id)
   const children = below.filter((other) => other.parent === device.id)
   const sets = [...new Set([device, ...below].flatMap((each) => each.imageSets))].sort()
@@ -31,13 +43,20 @@ export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): Setti
       ...Object.fromEntries(sets.map((name) => [name, pick(site.imageSets, name)])),
       ...(below.length === 0
         ? {}
-        : { [runtimeImageSet]: { repositories: [...runtimeImages(site)].sort(), priority: 0 } })
+        : {
+            [runtimeImageSet]: {
+              repositories: [...runtimeImages(site), ...settingsOf(below, artifactOf)].sort(),
+              priority: 0
+            }
+          })
     }),
     scopeMaps: sorted({
       ...Object.fromEntries(
         scopeMapNames.map((name) => [name, { actions: [...pick(site.scopeMaps, name).actions].sort() }])
       ),
-      ...Object.fromEntries(children.map((child) => [child.syncScopeMap, { actions: childActions(site, child) }]))
+      ...Object.fromEntries(
+        children.map((child) => [child.syncScopeMap, { actions: childActions(site, child, artifactOf) }])
+      )
     }),
     tokens: sorted(
       Object.fromEntries(
@@ -62,10 +81,13 @@ export function settingsFor(site: Site, device: Device, slotsOf: SlotsOf): Setti
 /**
  * Checks settings as the module will: nothing that it would refuse leaves this machine.
  *
+ * @param artifact in which they go on, if they do
  * @throws {GeneratorError} `SETTINGS_INVALID` or `SETTINGS_TOO_LARGE`
  */
-export function assertSettings(settings: unknown, device: string): void {
-  const reading = readSettings(settings)
+export function assertSettings(settings: unknown, device: string, artifact?: PackedArtifact): void {
+  const content = artifact?.blobs.at(-1)
+  const reading =
+    content === undefined || !isRecord(settings) ? readSettings(settings) : readWithArtifact(settings, content)
   if (!reading.ok)
     throw new GeneratorError('SETTINGS_INVALID', `the module would refuse the settings of ${device}`, {
       details: reading.errors.map(({ path, reason }) => `SETTINGS_INVALID ${device} ${path}: ${reason}`)
@@ -77,15 +99,24 @@ function childToken(child: Device): { name: string; scopeMap: string; status: 'e
   return { name: child.syncToken, scopeMap: child.syncScopeMap, status: 'enabled' }
 }
 
+/** The artifacts that devices below fetch from here. */
+function settingsOf(below: readonly Device[], artifactOf: ArtifactOf): string[] {
+  return below.flatMap((device) => {
+    const artifact = artifactOf(device)
+    return artifact === undefined ? [] : [`${artifact.repository}:${artifact.tag}`]
+  })
+}
+
 /**
- * A device below pulls its runtime with its sync token, syncs its images with it, and sends with it what was pushed there and
- * below: nothing else. Only ACR knows what it means to write metadata.
+ * A device below pulls its runtime with its sync token, syncs its images with it, fetches its settings artifact, and sends with it
+ * what was pushed there and below: nothing else. Only ACR knows what it means to write metadata.
  */
-function childActions(site: Site, child: Device): string[] {
-  const runtime = runtimeImages(site).map(repositoryOf)
+function childActions(site: Site, child: Device, artifactOf: ArtifactOf): string[] {
+  const below = [child, ...descendants(site, child.id)]
+  const readOnly = [...runtimeImages(site), ...settingsOf(below, artifactOf)].map(repositoryOf)
   const actions = [
-    ...runtime.flatMap((name) => [actionOn(name, 'content/read'), actionOn(name, 'metadata/read')]),
-    ...[child, ...descendants(site, child.id)].flatMap((each) => syncRights(site, each))
+    ...readOnly.flatMap((name) => [actionOn(name, 'content/read'), actionOn(name, 'metadata/read')]),
+    ...below.flatMap((each) => syncRights(site, each))
   ]
   return [...new Set(actions)].filter((action) => !action.endsWith('/metadata/write')).sort()
 }

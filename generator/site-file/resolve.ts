@@ -1,7 +1,7 @@
 import { clouds } from '../azure/clouds.ts'
 import { isOneOf, suggest } from './suggest.ts'
 import type { SiteDocument } from './schema.ts'
-import { runtimeImageSet, type Device, type Site } from './site.ts'
+import { runtimeImageSet, settingsPushToken, type Device, type Site } from './site.ts'
 
 /** Something wrong that only shows when the parts are seen together. */
 export interface SiteProblem {
@@ -135,8 +135,14 @@ function isAbove(document: SiteDocument, wanted: string, from: string): boolean 
 /** ACR keeps tokens and scope maps by name without regard to case, and so must the settings, whose keys are lower-case. */
 function doubleNames(document: SiteDocument): SiteProblem[] {
   const problems: SiteProblem[] = []
-  const tokens = new Map<string, string>([[document.pullToken.name.toLowerCase(), 'the pull token']])
-  const scopeMaps = new Map<string, string>([[document.pullToken.scopeMap.toLowerCase(), "the pull token's"]])
+  const tokens = new Map<string, string>([
+    [settingsPushToken, 'what pushes settings'],
+    [document.pullToken.name.toLowerCase(), 'the pull token']
+  ])
+  const scopeMaps = new Map<string, string>([
+    [settingsPushToken, 'what pushes settings'],
+    [document.pullToken.scopeMap.toLowerCase(), "the pull token's"]
+  ])
   const registries = new Map<string, string>()
   const claim = (taken: Map<string, string>, name: string, owner: string, path: readonly PropertyKey[]): void => {
     const other = taken.get(name.toLowerCase())

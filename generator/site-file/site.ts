@@ -63,6 +63,9 @@ export function runtimeImages(site: Pick<Site, 'images'>): readonly string[] {
 /** The image set under which a device holds the runtime of those below it; a site file may not give it to its own. */
 export const runtimeImageSet = 'iotedge-runtime'
 
+/** The token, and its scope map, with which settings that are too large for a twin are pushed to the cloud registry. */
+export const settingsPushToken = 'causeway-settings-push'
+
 /** All devices below one, at any depth. */
 export function descendants(site: Pick<Site, 'devices'>, id: string): readonly Device[] {
   return (site.devices[id]?.children ?? []).flatMap((child) => {
