@@ -92,7 +92,9 @@ function createProgram(io: Io, act: Runner): Command {
     })
 
   common(program.command('generate'))
-    .description("write a device's deployment manifest; needs no network")
+    .description(
+      "write a device's deployment manifest, and for one below another its part of config.toml; needs no network"
+    )
     .option('--device <id>', 'the device; not needed where the site has one')
     .addOption(templateOption())
     .option('--output <file>', 'where to write it, - for stdout (default: config/deployment.<device>.json)')

@@ -71,6 +71,7 @@ describe('layers, each in a network namespace of its own', function () {
   middle:
     connectedRegistry: { name: plantmiddle }
     parent: gateway
+    hostName: middle.plant.example
   lower:
     connectedRegistry: { name: plantlower }
     parent: middle
@@ -212,6 +213,15 @@ describe('layers, each in a network namespace of its own', function () {
     const direct = await pull('relay', `${hostNameOf('lower')}:8000/hello-world:latest`, 'plant-client', password)
     assert.equal(direct.digest, digest, 'one hop is no relay')
     await switchTo('Basic')
+  })
+
+  it('gives edgeAgent to a device below that has no deployment yet, as its config.toml says', async () => {
+    const toml = await readFile(join(world.folder, 'config.lower.toml'), 'utf8')
+    const value = (key: string): string => new RegExp(`^${key} = "(.*)"$`, 'm').exec(toml)?.[1] ?? assert.fail(key)
+    assert.equal(value('parent_hostname'), hostNameOf('middle'))
+    const image = value('image').replace('$upstream', value('parent_hostname'))
+    const pulled = await pull('lower', image, value('username'), value('password'))
+    assert.equal(pulled.code, 0, pulled.stderr)
   })
 
   it('gives the runtime to the device below, by the images and credentials of its manifest', async () => {

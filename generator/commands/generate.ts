@@ -1,5 +1,6 @@
-import { resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { deviceOf, type CommonOptions, type Context } from '../context.ts'
+import { bootstrapToml } from '../deployment/bootstrap.ts'
 import { formatManifest, generateManifest } from '../deployment/generate.ts'
 import { readTemplate } from '../deployment/template.ts'
 import { writeOpenFile, writeSecretFile } from '../deployment/write.ts'
@@ -15,7 +16,7 @@ export interface GenerateCommandOptions extends CommonOptions {
 }
 
 /**
- * Makes one device's deployment manifest. Needs no network.
+ * Makes one device's deployment manifest, and for a device below another what its config.toml needs. Needs no network.
  *
  * @throws {GeneratorError} `VALIDATION_FAILED` where the device would refuse it
  */
@@ -24,8 +25,9 @@ export async function generate(context: Context, options: GenerateCommandOptions
   const device = deviceOf(site, options.device)
   const template = await readTemplate(options.template, context.io.workingFolder)
   const secret = options.withoutSecrets !== true
+  const now = new Date()
   const secrets = secret ? { secrets: await context.secrets(site, 'read') } : {}
-  const text = formatManifest(generateManifest(site, device, template, { ...secrets, now: new Date() }))
+  const text = formatManifest(generateManifest(site, device, template, { ...secrets, now }))
   const output = options.output ?? `config/deployment.${device.id}.json`
   // Before anything is written: a file that is there was fit to deploy when it was made.
   for (const warning of assertValid(text, output, site)) context.stderr.write(`${warning}\n`)
@@ -37,4 +39,11 @@ export async function generate(context: Context, options: GenerateCommandOptions
   if (secret) await writeSecretFile(path, text, options.allowInGit === true)
   else await writeOpenFile(path, text)
   context.stderr.write(`wrote ${output}${secret ? ', which holds passwords' : ''}\n`)
+  if (device.parent === undefined) return
+  const toml = bootstrapToml(site, device, { ...secrets, now })
+  const bootstrap = join(dirname(output), `config.${device.id}.toml`)
+  const target = resolve(context.io.workingFolder, bootstrap)
+  if (secret) await writeSecretFile(target, toml, options.allowInGit === true)
+  else await writeOpenFile(target, toml)
+  context.stderr.write(`wrote ${bootstrap}, for /etc/aziot/config.toml of ${device.id}\n`)
 }

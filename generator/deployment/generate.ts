@@ -2,6 +2,7 @@ import type { GeneratorError } from '../errors.ts'
 import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
 import { chunkCreateOptions } from './create-options.ts'
+import { assertProxyPort, withNetwork } from './network.ts'
 import { pullOwnWorkloads } from './own-workloads.ts'
 import { findPlaceholder, resolveReferences } from './references.ts'
 import { artifactOf, twinSettingsFor } from './settings-artifact.ts'
@@ -37,7 +38,8 @@ export function generateManifest(
   const expanded = expandVariables(template, variables, slotOf)
   assertModule(expanded, template, site.moduleName)
   const local = pullOwnWorkloads(expanded, template, { site, device, address: registryAddress(site, device), slotOf })
-  const chunked = withCreateOptions(local, template)
+  assertProxyPort(local, template, site, device)
+  const chunked = withCreateOptions(withNetwork(local, site, device), template)
   const modulesContent = (
     options.secrets === undefined ? chunked : resolveReferences(chunked, options.secrets)
   ) as DeploymentManifest['modulesContent']

@@ -4,7 +4,7 @@ import type { GeneratorError } from '../errors.ts'
 import type { Slot } from '../secrets/store.ts'
 import { repositoryOf, runtimeImages, type Device, type Site } from '../site-file/site.ts'
 import { secretReference } from './references.ts'
-import { isRecord, templateError, type Template } from './template.ts'
+import { agentDesired, isRecord, templateError, withAgentDesired, type Template } from './template.ts'
 
 /** The key of the credential in `registryCredentials`. */
 const credentialKey = 'own-registry'
@@ -35,7 +35,7 @@ export function pullOwnWorkloads(
     readonly slotOf: (token: string) => Slot
   }
 ): unknown {
-  const desired = desiredOf(content)
+  const desired = agentDesired(content)
   if (!device.workloads.fromOwnRegistry || desired === undefined || !isRecord(desired['modules'])) return content
   const modules: Modules = desired['modules']
   const runtime = new Set(runtimeImages(site).map(repositoryOf))
@@ -69,7 +69,7 @@ export function pullOwnWorkloads(
       `${device.id} pulls its workloads from its own registry, and ${device.workloads.token ?? 'none of its client tokens'} may${device.workloads.token === undefined ? '' : ' not'} read ${repositories.join(', ')}: extend a scope map`
     )
   const own = `127.0.0.1:${device.port}`
-  return withDesired(content, {
+  return withAgentDesired(content, {
     ...desired,
     ...(token === undefined ? {} : { runtime: withCredential(desired['runtime'], own, token, slotOf) }),
     modules: Object.fromEntries(
@@ -163,15 +163,4 @@ function withCredential(runtime: unknown, address: string, token: string, slotOf
 function withImage(module: unknown, image: string): unknown {
   if (!isRecord(module) || !isRecord(module['settings'])) return module
   return { ...module, settings: { ...module['settings'], image } }
-}
-
-function desiredOf(content: unknown): Modules | undefined {
-  const agent = isRecord(content) ? content['$edgeAgent'] : undefined
-  const desired = isRecord(agent) ? agent['properties.desired'] : undefined
-  return isRecord(desired) ? desired : undefined
-}
-
-function withDesired(content: unknown, desired: Modules): unknown {
-  const agent = isRecord(content) && isRecord(content['$edgeAgent']) ? content['$edgeAgent'] : {}
-  return { ...(content as object), $edgeAgent: { ...agent, 'properties.desired': desired } }
 }

@@ -83,3 +83,16 @@ function placeOf(text: string, error: unknown): { line: number; column: number }
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** What `$edgeAgent` is to do, of a deployment's modules content. */
+export function agentDesired(content: unknown): Readonly<Record<string, unknown>> | undefined {
+  const agent = isRecord(content) ? content['$edgeAgent'] : undefined
+  const desired = isRecord(agent) ? agent['properties.desired'] : undefined
+  return isRecord(desired) ? desired : undefined
+}
+
+/** The same content with another {@link agentDesired}. */
+export function withAgentDesired(content: unknown, desired: Readonly<Record<string, unknown>>): unknown {
+  const agent = isRecord(content) && isRecord(content['$edgeAgent']) ? content['$edgeAgent'] : {}
+  return { ...(content as object), $edgeAgent: { ...agent, 'properties.desired': desired } }
+}

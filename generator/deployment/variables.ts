@@ -10,13 +10,13 @@ import { templateError, type Template } from './template.ts'
 export type Variables = Readonly<Record<string, string | number | SettingsInput>>
 
 /** Where a lower layer reaches the registry of the device above, through its API proxy. edgeAgent insists on the port. */
-const upstreamRegistry = '$upstream:8000'
-/** The same for a module's environment, in which IoT Edge expands nothing: the connected registry does it itself. */
-const upstreamGateway = '$IOTEDGE_PARENTHOSTNAME:8000'
+export function upstreamRegistry(site: Pick<Site, 'apiProxyPort'>): string {
+  return `$upstream:${site.apiProxyPort}`
+}
 
 /** Where a device pulls its runtime: from the cloud registry, or from the registry of the device above. */
 export function registryAddress(site: Site, device: Device): string {
-  return device.parent === undefined ? site.loginServer : upstreamRegistry
+  return device.parent === undefined ? site.loginServer : upstreamRegistry(site)
 }
 
 /**
@@ -50,7 +50,8 @@ export function variablesFor(
       connectedRegistryName: device.registryName,
       syncTokenName: device.syncToken,
       syncTokenPassword: secretReference(device.syncToken, slotOf(device.syncToken)),
-      parentGatewayEndpoint: top ? gatewayEndpoint(site) : upstreamGateway,
+      // IoT Edge expands nothing in a module's environment: the connected registry does it itself.
+      parentGatewayEndpoint: top ? gatewayEndpoint(site) : `$IOTEDGE_PARENTHOSTNAME:${site.apiProxyPort}`,
       parentEndpointProtocol: 'https'
     }),
     settings

@@ -30,6 +30,7 @@ export function resolveSite(
       tokens: document.tokens,
       imageSets: document.imageSets,
       moduleName: document.moduleName,
+      apiProxyPort: document.apiProxyPort,
       devices: Object.fromEntries(ids.map((id) => [id, resolveDevice(document, id, ids)]))
     }
   }
@@ -61,6 +62,8 @@ function resolveDevice(document: SiteDocument, id: string, ids: readonly string[
     dataFolder: device.dataFolder,
     imageSets: [...(device.imageSets ?? Object.keys(document.imageSets))].sort(),
     tokens: [...(device.tokens ?? Object.keys(document.tokens))].sort(),
+    ...(device.hostName === undefined ? {} : { hostName: device.hostName }),
+    network: { ...(device.network ?? document.network), own: device.network !== undefined },
     workloads: device.workloads ?? document.workloads,
     sync: device.sync ?? document.sync,
     status: device.status ?? document.status,

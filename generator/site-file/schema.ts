@@ -81,6 +81,23 @@ const workloads = z.strictObject({
     .describe('The client token for it; where it is not given, the first of the device that may read them all')
 })
 
+const network = z.strictObject({
+  httpsProxy: z
+    .url({ protocol: /^https?$/, error: 'must be an address such as http://proxy.plant.example:3128' })
+    .refine((address) => URL.parse(address)?.username === '', {
+      error: 'must hold no user and password: this file is no place for secrets; set https_proxy in the template'
+    })
+    .optional()
+    .describe(
+      'https_proxy of edgeAgent, edgeHub and the connected registry: of devices at the top where it stands for the site, else of the device it stands at'
+    ),
+  noProxy: z.string().min(1).optional().describe('no_proxy, where httpsProxy is set'),
+  upstreamProtocol: z
+    .enum(['Amqp', 'AmqpWs', 'Mqtt', 'MqttWs'])
+    .optional()
+    .describe('UpstreamProtocol of edgeAgent and edgeHub; the Ws ones go through proxies and over port 443')
+})
+
 const device = z.strictObject({
   connectedRegistry: z.strictObject({
     name: connectedRegistryName,
@@ -104,6 +121,12 @@ const device = z.strictObject({
     .default('/home/azureuser/connected-registry'),
   imageSets: z.array(z.string()).optional().describe('Which image sets this device holds; all where it is not given'),
   tokens: z.array(z.string()).optional().describe('Which client tokens this device knows; all where it is not given'),
+  hostName: z
+    .string()
+    .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?$/, { error: 'must be a host name or an address' })
+    .optional()
+    .describe("The device's name on the network (hostname of its config.toml), which devices below reach it by"),
+  network: network.optional().describe("In place of the site's"),
   workloads: workloads.optional().describe("In place of the site's"),
   sync: settingsSchema.shape.sync.unwrap().optional(),
   status: settingsSchema.shape.status.unwrap().optional(),
@@ -131,6 +154,13 @@ export const siteSchema = z.strictObject({
     .record(token, z.strictObject({ scopeMap: z.string(), status: z.enum(['enabled', 'disabled']).default('enabled') }))
     .default({}),
   imageSets: settingsSchema.shape.imageSets,
+  network: network.prefault({}),
+  apiProxyPort: z
+    .int()
+    .min(1)
+    .max(65535)
+    .default(8000)
+    .describe('Where API proxies listen, the same at every hop: NGINX_DEFAULT_PORT in the template'),
   workloads: workloads.prefault({}),
   sync: settingsSchema.shape.sync,
   status: settingsSchema.shape.status,

@@ -16,6 +16,7 @@ export interface Site {
   readonly tokens: Readonly<Record<string, ClientToken>>
   readonly imageSets: SiteDocument['imageSets']
   readonly moduleName: string
+  readonly apiProxyPort: number
   readonly devices: Readonly<Record<string, Device>>
 }
 
@@ -40,6 +41,10 @@ export interface Device {
   readonly dataFolder: string
   readonly imageSets: readonly string[]
   readonly tokens: readonly string[]
+  /** The device's name on the network, where the site file tells. */
+  readonly hostName?: string
+  /** `own`: of the device itself, and not of the whole site. */
+  readonly network: SiteDocument['network'] & { readonly own: boolean }
   /** Where the device's engine pulls the workloads of its deployment from, and as whom. */
   readonly workloads: SiteDocument['workloads']
   readonly sync: SiteDocument['sync']
