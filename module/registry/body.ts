@@ -43,6 +43,14 @@ function gather(batch: readonly Buffer[], size: number): { readonly bytes: Buffe
   }
 }
 
+export function brokenOff(): OciError {
+  return new OciError('BLOB_UPLOAD_INVALID', 'the connection ended before the body did')
+}
+
+export function tooSlow(): OciError {
+  return new OciError('BLOB_UPLOAD_INVALID', 'the body comes too slowly: send it again when the link is better')
+}
+
 /** The length a request says its body has; undefined where it comes in chunks and says none. */
 export function declaredLength({ headers }: IncomingMessage): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined
@@ -115,14 +123,13 @@ export function pour(
   }
   const cut = (): void => {
     if (ended) return
-    broken = new OciError('BLOB_UPLOAD_INVALID', 'the connection ended before the body did')
+    broken = brokenOff()
     if (!writing) void drain()
   }
   const abort = (): void => settle(signal?.reason as Error)
   const watch = setInterval(() => {
     // While the disk is what is slow, nobody reads.
-    if (!writing && received < slowest.bytes)
-      settle(new OciError('BLOB_UPLOAD_INVALID', 'the body comes too slowly: send it again when the link is better'))
+    if (!writing && received < slowest.bytes) settle(tooSlow())
     received = 0
   }, slowest.milliseconds)
   watch.unref()

@@ -32,6 +32,13 @@ export interface ContentIngest {
   /** Makes sure of room for so many more bytes, where that many are known to come. */
   expect(bytes: number): Promise<void>
   append(chunk: Uint8Array): Promise<void>
+  /** Where blobs are files: the bytes come straight from a socket. {@link offset} says how many came of `length`. */
+  receive?(source: {
+    /** A descriptor that nobody else reads, open until the promise settles. */
+    readonly socket: number
+    readonly length: number
+    readonly signal?: AbortSignal
+  }): Promise<void>
   /** Lets go of the bytes in any case. @throws {OciError} `DIGEST_INVALID` */
   commit(digest: Digest): Promise<{ readonly size: number }>
   /** Lets go of the bytes and keeps them for later. */

@@ -1,10 +1,11 @@
 import { parseDigest, type Digest, type DigestAlgorithm } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Repository } from '../oci/name.ts'
-import { declaredLength, pour } from './body.ts'
+import { declaredLength } from './body.ts'
 import { readContentRange } from './content-range.ts'
 import type { Content, ContentIngest } from './content.ts'
 import { contentHeaders, type Exchange, type Pushing } from './handlers.ts'
+import { receiveBody } from './receive-body.ts'
 import { empty, errorReply, type Reply } from './reply.ts'
 
 /**
@@ -108,7 +109,7 @@ async function takeWhole(
   return uploads.use(repository, id, async (ingest, signal) => {
     try {
       await admit(request, ingest)
-      await pour(request, response, (bytes) => ingest.append(bytes), { signal })
+      await receiveBody(request, response, ingest, { signal })
       await commit(content, ingest, repository, digest)
       return created(repository, digest)
     } finally {
@@ -133,7 +134,7 @@ async function addChunk(
     return errorReply(new OciError('RANGE_INVALID', message), progressHeaders(repository, id, ingest.offset))
   }
   await admit(request, ingest)
-  await pour(request, response, (bytes) => ingest.append(bytes), { signal })
+  await receiveBody(request, response, ingest, { signal })
   if (range !== undefined && ingest.offset !== range.last + 1)
     throw new OciError('SIZE_INVALID', `Content-Range ends at byte ${range.last}, and the body at ${ingest.offset - 1}`)
   return undefined

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
 import type { FilePart } from './send-file-part.ts'
+import { isReadElsewhere } from './receive-body.ts'
 import { sendFile } from './send-file.ts'
 
 /** What a handler answers; {@link writeReply} alone turns it into HTTP. */
@@ -125,12 +126,14 @@ async function finishing(
  * cannot be told apart, so it ends. So it does where reading on would cost more than a new connection.
  */
 function closing(request: IncomingMessage): OutgoingHttpHeaders {
+  if (isReadElsewhere(request)) return { Connection: 'close' }
   const unread = !request.complete && Number(request.headers['content-length'] ?? 0) > mostDiscarded
   return unread || (request.headers.expect !== undefined && !request.complete) ? { Connection: 'close' } : {}
 }
 
-function isReadToItsEnd({ complete, headers }: IncomingMessage): boolean {
-  if (complete || headers.expect !== undefined) return true
+function isReadToItsEnd(request: IncomingMessage): boolean {
+  const { complete, headers } = request
+  if (complete || headers.expect !== undefined || isReadElsewhere(request)) return true
   return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
 }
 

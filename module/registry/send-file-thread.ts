@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { loadLibc, type Libc } from './send-file-libc.ts'
+import { loadLibc, type Libc } from '../libc/libc.ts'
 import type { SendReply, SendRequest, SendWorkerData } from './send-file-protocol.ts'
 
 /** Bytes of a file, and the socket that they are for. */

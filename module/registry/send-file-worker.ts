@@ -1,5 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { loadLibc, PollList, type Libc } from './send-file-libc.ts'
+import { loadLibc, PollList, type Libc } from '../libc/libc.ts'
 import type { SendReply, SendRequest, SendWorkerData } from './send-file-protocol.ts'
 
 /*

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { clientGone, type FilePart } from './send-file-part.ts'
 import { sendByReads } from './send-file-reads.ts'
+import { descriptorOf } from './socket-descriptor.ts'
 import { SendThread, type Sent } from './send-file-thread.ts'
 
 /** Below this, handing a transfer to the thread costs more than copying its bytes. */
@@ -87,10 +88,4 @@ function begin(sender: SendThread, socket: Socket, { file, start, length }: File
   } catch {
     return undefined
   }
-}
-
-/** Node has no public name for it. */
-function descriptorOf(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null }
-  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined
 }

@@ -3,10 +3,12 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import { systemCode } from './errors.ts'
 import type { HashReply, HashRequest } from './hash-protocol.ts'
+import { Receivers, type Receiver } from './receivers.ts'
 
 /*
- * Follows partial files as they are written and hashes what comes, from the page cache: of the ways measured, the fastest
- * on two cores, and it keeps a slow core's event loop free for those who pull meanwhile.
+ * Follows partial files as they are written and hashes what comes, from the page cache; it keeps a slow core's event loop
+ * free for those who pull meanwhile. Where the system calls can be had, it takes the bytes from the socket itself: they are
+ * then hashed while they are in the processor's cache, and neither Node's streams nor its garbage collector ever see them.
  */
 
 interface Job {
@@ -21,8 +23,9 @@ interface Job {
 }
 
 /** One slice of one job at a time, so that a large file taken up again does not hold up the small ones. */
-const slice = Buffer.allocUnsafeSlow(1 << 20)
+const slice = Buffer.allocUnsafeSlow(512 * 1024)
 const jobs = new Map<number, Job>()
+const receivers = new Receivers(slice)
 let running = false
 
 const port = parentPort
@@ -30,6 +33,8 @@ if (port === null) throw new Error('hash-worker.ts runs as a worker thread only'
 
 port.on('message', (request: HashRequest) => {
   if (request.kind === 'forget') forget(request.id)
+  else if (request.kind === 'stop') receivers.stop(request.id)
+  else if (request.kind === 'receive') receive(request)
   else advance(request)
   if (!running) {
     running = true
@@ -37,10 +42,10 @@ port.on('message', (request: HashRequest) => {
   }
 })
 
-function advance(request: Exclude<HashRequest, { kind: 'forget' }>): void {
+function advance(request: Extract<HashRequest, { to: number }>): void {
   const finishing = request.kind === 'finish'
   try {
-    const job = jobs.get(request.id) ?? begin(request.id, request.path, request.algorithm)
+    const job = jobs.get(request.id) ?? begin(request)
     job.to = request.to
     job.finishing = finishing
   } catch (error) {
@@ -48,7 +53,32 @@ function advance(request: Exclude<HashRequest, { kind: 'forget' }>): void {
   }
 }
 
-function begin(id: number, path: string, algorithm: string): Job {
+function receive(request: Extract<HashRequest, { kind: 'receive' }>): void {
+  const { id, order } = request
+  try {
+    const job = jobs.get(id) ?? begin(request)
+    job.to = order.from
+    const receiver: Receiver = {
+      id,
+      order,
+      mayBegin: () => job.at >= order.from,
+      took(bytes) {
+        job.hash.update(bytes)
+        job.at += bytes.length
+        job.to = job.at
+      },
+      ended(error) {
+        if (error === undefined) port?.postMessage({ id } satisfies HashReply)
+        else reply(id, error)
+      }
+    }
+    receivers.add(receiver)
+  } catch (error) {
+    fail(id, error as Error)
+  }
+}
+
+function begin({ id, path, algorithm }: Extract<HashRequest, { path: string }>): Job {
   const job = { id, hash: createHash(algorithm), file: openSync(path, 'r'), at: 0, to: 0, finishing: false }
   jobs.set(id, job)
   return job
@@ -61,12 +91,14 @@ function turn(): void {
       if (!step(job)) more = true
     } catch (error) {
       // Without `finish` nobody waits for an answer; the job then starts anew when somebody does.
-      if (job.finishing) fail(job.id, error as Error)
+      if (job.finishing || receivers.remove(job.id)) fail(job.id, error as Error)
       else forget(job.id)
     }
   }
-  running = more
-  if (more) setImmediate(turn)
+  // While there is something to hash, sockets are looked at and not waited for.
+  receivers.turn(!more)
+  running = more || receivers.areWaiting
+  if (running) setImmediate(turn)
 }
 
 /** Hashes a slice of a job's file. @returns whether it has caught up with what is written */
@@ -85,9 +117,13 @@ function step(job: Job): boolean {
 }
 
 function fail(id: number, error: Error): void {
+  reply(id, error)
+  forget(id)
+}
+
+function reply(id: number, error: Error): void {
   const code = systemCode(error)
   port?.postMessage({ id, error: error.message, ...(code === undefined ? {} : { code }) } satisfies HashReply)
-  forget(id)
 }
 
 function forget(id: number): void {

@@ -1,18 +1,19 @@
 import { createHash, type Hash } from 'node:crypto'
-import { Worker } from 'node:worker_threads'
+import { availableParallelism } from 'node:os'
+import { loadLibc } from '../libc/libc.ts'
 import type { DigestAlgorithm } from '../oci/digest.ts'
-import { StorageError } from './errors.ts'
-import type { HashJob, HashReply, HashRequest } from './hash-protocol.ts'
+import { HashLane } from './hash-lane.ts'
+import type { HashJob, ReceiveOrder } from './hash-protocol.ts'
 
 /** Files that stay below this are hashed as they pass: a worker's round trip costs more than they do. */
 const smallBytes = 256 * 1024
+/** Two fill the disks of gateways; more would take the cores from those who pull. */
+const mostLanes = 2
 
 /** Hashes partial files while they are written, so that nothing is read a second time after the last byte. */
 export class Hasher {
-  #worker: Worker | undefined
+  readonly #lanes = Array.from({ length: Math.min(mostLanes, availableParallelism()) }, () => new HashLane())
   #nextId = 1
-  #closed = false
-  readonly #waiting = new Map<number, { resolve: (hex: string) => void; reject: (error: Error) => void }>()
 
   /** @param offset bytes that already stand in the file, from before a restart: they are hashed again */
   follow(path: string, algorithm: DigestAlgorithm, offset: number): FileHash {
@@ -20,51 +21,12 @@ export class Hasher {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    this.#failAll(new StorageError('CLOSED', 'the storage was closed while bytes were being verified'))
-    await this.#worker?.terminate()
+    await Promise.all(this.#lanes.map((lane) => lane.close()))
   }
 
-  /** For {@link FileHash} only. */
-  send(request: HashRequest): void {
-    if (!this.#closed) this.#running().postMessage(request)
-  }
-
-  /** For {@link FileHash} only. */
-  finish(job: HashJob, to: number): Promise<string> {
-    if (this.#closed) return Promise.reject(new StorageError('CLOSED', 'the storage is closed'))
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(job.id, { resolve, reject })
-      this.#running().ref()
-      this.send({ kind: 'finish', to, ...job })
-    })
-  }
-
-  #running(): Worker {
-    if (this.#worker !== undefined) return this.#worker
-    const worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { name: 'causeway-hash' })
-    worker.unref()
-    worker.on('message', (message: HashReply) => this.#settle(message))
-    worker.on('error', (cause) => {
-      // The next request starts another one, which reads from the first byte what this one had read.
-      if (this.#worker === worker) this.#worker = undefined
-      this.#failAll(new StorageError('DISK_FAILED', 'the hashing worker stopped', { cause }))
-    })
-    this.#worker = worker
-    return worker
-  }
-
-  #settle(message: HashReply): void {
-    const waiting = this.#waiting.get(message.id)
-    this.#waiting.delete(message.id)
-    if (this.#waiting.size === 0) this.#worker?.unref()
-    if ('hex' in message) waiting?.resolve(message.hex)
-    else waiting?.reject(Object.assign(new Error(message.error), { code: message.code }))
-  }
-
-  #failAll(error: Error): void {
-    for (const waiting of this.#waiting.values()) waiting.reject(error)
-    this.#waiting.clear()
+  /** For {@link FileHash} only: the thread with the least to do, the first where they are alike. */
+  lane(): HashLane {
+    return this.#lanes.reduce((least, lane) => (lane.jobs < least.jobs ? lane : least))
   }
 }
 
@@ -72,8 +34,9 @@ export class Hasher {
 export class FileHash {
   readonly #hasher: Hasher
   readonly #job: HashJob
-  /** Present while the file is small; the worker has it from then on. */
+  /** Present while the file is small; a lane has it from then on. */
   #inline: Hash | undefined
+  #lane: HashLane | undefined
 
   constructor(hasher: Hasher, job: HashJob, offset: number) {
     this.#hasher = hasher
@@ -88,22 +51,59 @@ export class FileHash {
     else this.#advance(end)
   }
 
+  /**
+   * Takes bytes from a socket into the file, and hashes them.
+   *
+   * @throws {Error} of the system, where the socket or the file fails; `order.stored` says how far it was
+   */
+  async receive(order: Omit<ReceiveOrder, 'wake'>, signal: AbortSignal | undefined): Promise<void> {
+    const libc = await loadLibc()
+    if (libc === undefined) throw new Error('bytes are received from sockets only where the system calls are there')
+    if (signal?.aborted === true) return
+    const lane = this.#follow()
+    const stop = (): void => lane.send({ kind: 'stop', id: this.#job.id })
+    signal?.addEventListener('abort', stop)
+    try {
+      await lane.receive(this.#job, order, libc)
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
   /** The hash of the first `end` bytes in hex; afterwards this object is of no more use. */
-  hex(end: number, algorithm: DigestAlgorithm): Promise<string> {
+  async hex(end: number, algorithm: DigestAlgorithm): Promise<string> {
     const guessed = algorithm === this.#job.algorithm
-    if (guessed && this.#inline !== undefined) return Promise.resolve(this.#inline.digest('hex'))
-    if (guessed) return this.#hasher.finish(this.#job, end)
+    if (guessed && this.#inline !== undefined) return this.#inline.digest('hex')
     // An upload says its algorithm last: a wrong guess costs a second reading.
-    this.forget()
-    return this.#hasher.finish({ ...this.#job, algorithm }, end)
+    if (!guessed) this.forget()
+    const lane = this.#follow()
+    try {
+      return await lane.finish({ ...this.#job, algorithm }, end)
+    } finally {
+      this.#left()
+    }
   }
 
   forget(): void {
-    if (this.#inline === undefined) this.#hasher.send({ kind: 'forget', id: this.#job.id })
+    this.#lane?.send({ kind: 'forget', id: this.#job.id })
+    this.#left()
   }
 
   #advance(end: number): void {
+    this.#follow().send({ kind: 'advance', to: end, ...this.#job })
+  }
+
+  #follow(): HashLane {
     this.#inline = undefined
-    this.#hasher.send({ kind: 'advance', to: end, ...this.#job })
+    if (this.#lane === undefined) {
+      this.#lane = this.#hasher.lane()
+      this.#lane.jobs += 1
+    }
+    return this.#lane
+  }
+
+  #left(): void {
+    if (this.#lane !== undefined) this.#lane.jobs -= 1
+    this.#lane = undefined
   }
 }

@@ -3,12 +3,15 @@ import { algorithmOf, hexOf, type Digest, type DigestAlgorithm } from '../oci/di
 import { OciError } from '../oci/errors.ts'
 import type { Admission, Disk } from './disk.ts'
 import { moveInto } from './durable.ts'
-import { diskError, StorageError } from './errors.ts'
+import { diskError, StorageError, systemCode } from './errors.ts'
 import type { FileHash, Hasher } from './hasher.ts'
 import type { Leases } from './leases.ts'
 import type { StoragePaths } from './paths.ts'
-import type { Ingest } from './storage.ts'
+import type { Ingest, SocketSource } from './storage.ts'
 import type { Turns } from './turns.ts'
+
+/** Bytes that are counted against the disk's room at once, before they come from a socket. */
+const pieceBytes = 16 * 1024 * 1024
 
 /** What an ingest is made of. */
 export interface IngestParts {
@@ -40,6 +43,10 @@ export class FileIngest implements Ingest {
   #open = true
   #admission: Admission | undefined
   #last: Promise<unknown> = Promise.resolve()
+  /** Counts what a thread is writing just now. */
+  #coming: Int32Array | undefined
+  /** Whoever lets go does not wait for a sender. */
+  readonly #leaving = new AbortController()
 
   constructor(parts: IngestParts) {
     this.#parts = parts
@@ -49,7 +56,7 @@ export class FileIngest implements Ingest {
   }
 
   get offset(): number {
-    return this.#offset
+    return this.#offset + (this.#coming === undefined ? 0 : Atomics.load(this.#coming, 0))
   }
 
   expect(bytes: number): Promise<void> {
@@ -73,6 +80,40 @@ export class FileIngest implements Ingest {
       this.#offset += chunk.byteLength
       this.#hash.wrote(chunk, this.#offset)
     })
+  }
+
+  receive(source: SocketSource): Promise<void> {
+    return this.#next(async () => {
+      const signal = AbortSignal.any([this.#leaving.signal, ...(source.signal === undefined ? [] : [source.signal])])
+      for (let left = source.length; left > 0 && !signal.aborted;) {
+        const piece = Math.min(left, pieceBytes)
+        await this.#parts.disk.take(piece, this.#admission?.left ?? 0)
+        const stored = await this.#receive(piece, { ...source, signal })
+        if (stored < piece) return
+        left -= stored
+      }
+    })
+  }
+
+  /** @returns bytes that came, fewer than `length` where no more do */
+  async #receive(length: number, { socket, signal }: SocketSource): Promise<number> {
+    const { handle } = this.#parts
+    const coming = new Int32Array(new SharedArrayBuffer(4))
+    this.#coming = coming
+    let failure: { readonly cause: unknown } | undefined
+    try {
+      await this.#hash.receive({ socket, file: handle.fd, from: this.#offset, length, stored: coming }, signal)
+    } catch (cause) {
+      failure = { cause }
+    }
+    const stored = Atomics.load(coming, 0)
+    this.#coming = undefined
+    this.#offset += stored
+    this.#admission?.used(stored)
+    // A sender that went away is no failure of the disk: what it brought stays.
+    if (failure === undefined || systemCode(failure.cause) === 'ECONNRESET') return stored
+    await handle.truncate(this.#offset).catch(() => undefined)
+    throw this.#failed('writing a partial file', failure.cause)
   }
 
   flush(): Promise<void> {
@@ -138,6 +179,7 @@ export class FileIngest implements Ingest {
   }
 
   async #end(remove: boolean): Promise<void> {
+    this.#leaving.abort()
     // Letting go twice, or after commit, is what a `finally` does.
     await this.#last
     if (!this.#open) return

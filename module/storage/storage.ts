@@ -147,6 +147,12 @@ export interface Ingest {
   expect(bytes: number): Promise<void>
   /** Adds bytes; resolves when they may be followed by more (written, not yet on the platter). */
   append(chunk: Uint8Array): Promise<void>
+  /**
+   * Adds bytes straight from a socket, past the caller: half of the work of {@link append}, where `module/libc` can be loaded.
+   * Resolves when all of them came, or no more do (the sender ended, the signal says so): {@link offset} has how many did,
+   * also meanwhile. What was in the socket when it failed may be lost.
+   */
+  receive(source: SocketSource): Promise<void>
   /** Makes what was appended survive a power cut. */
   flush(): Promise<void>
   /**
@@ -161,6 +167,15 @@ export interface Ingest {
   close(): Promise<void>
   /** Lets go of the partial file and deletes it. */
   discard(): Promise<void>
+}
+
+/** Bytes that come from a socket. */
+export interface SocketSource {
+  /** A descriptor: non-blocking, plain, read by nobody else, and open until the promise settles. */
+  readonly socket: number
+  /** How many to take; what follows them stays in the socket. */
+  readonly length: number
+  readonly signal?: AbortSignal
 }
 
 /** A manifest as a repository holds it. */

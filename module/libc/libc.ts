@@ -25,6 +25,15 @@ export interface Libc {
    * @throws {Error} with the system's `code`
    */
   sendFile(socket: number, file: number, offset: BigInt64Array, count: number): number | 'later'
+  /**
+   * Takes what a socket has, without waiting.
+   *
+   * @returns bytes taken, 0 where the sender has ended, or `'later'` where there is nothing yet
+   * @throws {Error} with the system's `code`
+   */
+  receive(socket: number, into: Uint8Array, count: number): number | 'later'
+  /** Has the kernel begin to bring a part of a file to the disk, so that the fsync at the end finds little left to do. */
+  startWriteBack(file: number, offset: number, count: number): void
 }
 
 const pollEvents = { readable: 1, writable: 4 } as const
@@ -51,14 +60,24 @@ export class PollList {
 }
 
 const nonBlockingCloseOnExec = 0o4000 | 0o2000000
+const doNotWait = 0x40
+/** `SYNC_FILE_RANGE_WRITE`: begins, and does not wait for the end. */
+const beginToWrite = 2
 const { EAGAIN, EINTR } = constants.errno
 
+let loading: Promise<Libc | undefined> | undefined
+
 /**
- * Loads libc through koffi, whose prebuilt binary an installation may lack: it is an optional package.
+ * Loads libc, once for each thread, through koffi, whose prebuilt binary an installation may lack: it is an optional package.
  *
  * @returns undefined where there is no sendfile to be had; serving works all the same, with reads and writes
  */
-export async function loadLibc(): Promise<Libc | undefined> {
+export function loadLibc(): Promise<Libc | undefined> {
+  loading ??= load()
+  return loading
+}
+
+async function load(): Promise<Libc | undefined> {
   // Elsewhere sendfile has other parameters, or is not there.
   if (process.platform !== 'linux') return undefined
   try {
@@ -84,6 +103,12 @@ export async function loadLibc(): Promise<Libc | undefined> {
     const poll: (records: Int16Array, count: number, milliseconds: number) => number = library.func(
       'int poll(void *records, unsigned long count, int milliseconds)'
     )
+    const recv: (socket: number, into: Uint8Array, count: number, flags: number) => number = library.func(
+      'intptr_t recv(int socket, void *into, size_t count, int flags)'
+    )
+    const syncFileRange: (file: number, offset: number, count: number, flags: number) => number = library.func(
+      'int sync_file_range(int file, int64_t offset, int64_t count, unsigned int flags)'
+    )
     const discarded = new BigInt64Array(1)
     const checked = (result: number, call: string): number => {
       if (result < 0) throw systemError(call, koffi.errno())
@@ -102,7 +127,16 @@ export async function loadLibc(): Promise<Libc | undefined> {
         const number = koffi.errno()
         if (number === EAGAIN || number === EINTR) return 'later'
         throw systemError('sendfile', number)
-      }
+      },
+      receive: (socket, into, count) => {
+        const taken = recv(socket, into, count, doNotWait)
+        if (taken >= 0) return taken
+        const number = koffi.errno()
+        if (number === EAGAIN || number === EINTR) return 'later'
+        throw systemError('recv', number)
+      },
+      // What a file system does not know of, it does at the fsync.
+      startWriteBack: (file, offset, count) => void syncFileRange(file, offset, count, beginToWrite)
     }
   } catch {
     return undefined
