@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { blobSizes, sha256, type BlobSize, type Content } from './content.ts'
 import type { LoadOrder, LoadResult } from './load.ts'
 import { cpuSeconds, isInstalled, output } from './processes.ts'
-import { inTurn, newBlob, pushBlob, pushChunked, pushReferrers, pushRepositories, pushTags } from './push.ts'
+import { newBlob, pushBlob, pushChunked, pushReferrers, pushRepositories, pushTags } from './push.ts'
 import { basic, causewayName, type Running } from './servers.ts'
 import { stalledReaders, whileStalled } from './stalling.ts'
 import { syncRows } from './sync-rows.ts'
@@ -147,7 +147,7 @@ function pushRows(): Row[] {
     server: Running,
     { repository }: Content,
     { digest, blocks }: ReturnType<typeof newBlob>
-  ): Promise<void> => pushBlob(server, repository, { digest, size: pushBytes }, inTurn(blocks))
+  ): Promise<void> => pushBlob(server, repository, { digest, size: pushBytes }, blocks)
   // Made before the clock starts.
   const ready = [fresh(), fresh()]
   const next = (): ReturnType<typeof newBlob> => {
@@ -183,7 +183,7 @@ function stallRows(seconds: number): Row[] {
       for (const until = performance.now() + seconds * 1000; performance.now() < until;) {
         const { digest, blocks } = newBlob(64 * 1024, 64 * 1024)
         const began = performance.now()
-        await pushBlob(server, repository, { digest, size: 64 * 1024 }, Buffer.concat(blocks))
+        await pushBlob(server, repository, { digest, size: 64 * 1024 }, blocks)
         times.push(performance.now() - began)
       }
       times.sort((a, b) => a - b)
