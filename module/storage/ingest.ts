@@ -10,8 +10,8 @@ import type { StoragePaths } from './paths.ts'
 import type { Ingest, SocketSource } from './storage.ts'
 import type { Turns } from './turns.ts'
 
-/** Bytes that are counted against the disk's room at once, before they come from a socket. */
-const pieceBytes = 16 * 1024 * 1024
+/** Bytes that are counted against the disk's room at once, before they come from a socket: threads take turns for each. */
+const pieceBytes = 64 * 1024 * 1024
 
 /** What an ingest is made of. */
 export interface IngestParts {

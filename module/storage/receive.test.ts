@@ -75,7 +75,7 @@ describe('storage: bytes straight from a socket', () => {
       const ingest = await storage.blobs.ingest('upload', algorithm)
       await ingest.append(bytes.subarray(0, 70_000))
       from.sender.write(bytes.subarray(70_000))
-      // More than one piece, and another one after it.
+      // In two goes, with bytes of the second waiting already.
       await ingest.receive({ socket: from.socket, length: 18_000_000 })
       assert.equal(ingest.offset, 18_070_000)
       await ingest.receive({ socket: from.socket, length: bytes.length - 18_070_000 })
