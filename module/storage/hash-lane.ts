@@ -3,6 +3,9 @@ import type { Libc } from '../libc/libc.ts'
 import { StorageError } from './errors.ts'
 import type { HashJob, HashReply, HashRequest, ReceiveOrder } from './hash-protocol.ts'
 
+/** Milliseconds without a file to hash after which the thread ends: it holds some ten mebibytes, and devices are small. */
+const idleTime = 10_000
+
 interface Waiting {
   readonly resolve: (hex: string) => void
   readonly reject: (error: Error) => void
@@ -10,16 +13,41 @@ interface Waiting {
 
 /** One hashing thread, which starts with its first request, and the requests that wait for its answer. */
 export class HashLane {
-  /** Files that it hashes now. */
-  jobs = 0
+  readonly #idleMs: number
+  #jobs = 0
+  #idle: NodeJS.Timeout | undefined
   #worker: Worker | undefined
   #closed = false
   #wake: { readonly counter: number; readonly libc: Libc } | undefined
   /** By job; a job waits for one answer at a time. */
   readonly #waiting = new Map<number, Waiting>()
 
+  constructor(idleMs = idleTime) {
+    this.#idleMs = idleMs
+  }
+
+  /** Files that it hashes now; what it knows of each is lost with the thread. */
+  get jobs(): number {
+    return this.#jobs
+  }
+
+  get isRunning(): boolean {
+    return this.#worker !== undefined
+  }
+
+  joined(): void {
+    this.#jobs += 1
+    clearTimeout(this.#idle)
+  }
+
+  left(): void {
+    this.#jobs -= 1
+    if (this.#jobs === 0) this.#idle = setTimeout(() => void this.#rest(), this.#idleMs).unref()
+  }
+
   async close(): Promise<void> {
     this.#closed = true
+    clearTimeout(this.#idle)
     this.#failAll(new StorageError('CLOSED', 'the storage was closed while bytes were being verified'))
     await this.#worker?.terminate()
     this.#wake?.libc.close(this.#wake.counter)
@@ -40,6 +68,12 @@ export class HashLane {
   async receive(job: HashJob, order: Omit<ReceiveOrder, 'wake'>, libc: Libc): Promise<void> {
     this.#wake ??= { counter: libc.eventCounter(), libc }
     await this.#ask({ kind: 'receive', order: { ...order, wake: this.#wake.counter }, ...job })
+  }
+
+  async #rest(): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.terminate()
   }
 
   #ask(request: HashRequest): Promise<string> {

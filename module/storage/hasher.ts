@@ -12,8 +12,18 @@ const mostLanes = 2
 
 /** Hashes partial files while they are written, so that nothing is read a second time after the last byte. */
 export class Hasher {
-  readonly #lanes = Array.from({ length: Math.min(mostLanes, availableParallelism()) }, () => new HashLane())
+  readonly #lanes: readonly HashLane[]
   #nextId = 1
+
+  /** @param idleMs for how long a thread stays without a file to hash, in milliseconds */
+  constructor(idleMs?: number) {
+    this.#lanes = Array.from({ length: Math.min(mostLanes, availableParallelism()) }, () => new HashLane(idleMs))
+  }
+
+  /** How many threads there are now. */
+  get threads(): number {
+    return this.#lanes.filter((lane) => lane.isRunning).length
+  }
 
   /** @param offset bytes that already stand in the file, from before a restart: they are hashed again */
   follow(path: string, algorithm: DigestAlgorithm, offset: number): FileHash {
@@ -97,13 +107,13 @@ export class FileHash {
     this.#inline = undefined
     if (this.#lane === undefined) {
       this.#lane = this.#hasher.lane()
-      this.#lane.jobs += 1
+      this.#lane.joined()
     }
     return this.#lane
   }
 
   #left(): void {
-    if (this.#lane !== undefined) this.#lane.jobs -= 1
+    this.#lane?.left()
     this.#lane = undefined
   }
 }
