@@ -8,6 +8,7 @@ import { cores, residentMebibytes } from './processes.ts'
 import { pushImage, verify } from './push.ts'
 import { rows, type Figure, type Row } from './rows.ts'
 import { candidates, causewayName, type Candidate, type Running } from './servers.ts'
+import { slowDisk } from './slow-disk.ts'
 import { startUps, type StartUp } from './start-up.ts'
 
 /*
@@ -65,7 +66,16 @@ const load = loadavg()
 try {
   const measured = await run()
   const memory = await startAndMemory()
-  const all = { at: new Date().toISOString(), cpu: cpus()[0]?.model, cores: cpus().length, load, measured, ...memory }
+  const slow = wanted.test('slow disk') ? await slowDisk(folder, values, plain) : []
+  const all = {
+    at: new Date().toISOString(),
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    load,
+    measured,
+    ...memory,
+    slow
+  }
   await writeFile(values.json, JSON.stringify(all, undefined, 2))
   console.log(`\nload before: ${load.map((each) => each.toFixed(1)).join(' ')}; written to ${values.json}`)
 } finally {

@@ -57,8 +57,12 @@ export function candidates(content: Content): Candidate[] {
   ]
 }
 
-/** The module as it is started on a device, with every request authorised by a bearer token. */
-function causeway(name: string, variables: Readonly<Record<string, string>>): Candidate {
+/**
+ * The module as it is started on a device, with every request authorised by a bearer token.
+ *
+ * @param variables of its environment, beside its own
+ */
+export function causeway(name: string, variables: Readonly<Record<string, string>>): Candidate {
   return {
     name,
     isRegistry: true,
@@ -78,7 +82,8 @@ function causeway(name: string, variables: Readonly<Record<string, string>>): Ca
       const child = start(process.execPath, [...preload, join(import.meta.dirname, '../module/main.ts')], core, {
         CAUSEWAY_SETTINGS: file,
         CAUSEWAY_DATA: join(folder, 'data'),
-        CAUSEWAY_LISTEN: `127.0.0.1:${port}`
+        CAUSEWAY_LISTEN: `127.0.0.1:${port}`,
+        ...variables
       })
       const encrypted = once(async () => {
         const pair = await makeCertificate(folder)
