@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { request as httpRequest, type ClientRequest, type IncomingMessage, type Server } from 'node:http'
+import { createServer, request as httpRequest, type ClientRequest, type IncomingMessage, type Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { loadLibc } from '../libc/libc.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
 import { StorageError } from '../storage/errors.ts'
 import type { SocketSource } from '../storage/storage.ts'
 import type { Content } from './content.ts'
+import { receiveBody } from './receive-body.ts'
 import { blobsOf, codeOf, portOf, useWorld, writer, type Answer } from './world.test.ts'
 
 const uploads = '/v2/samples/new/blobs/uploads/'
@@ -159,6 +161,26 @@ describe('registry: large bodies, straight from the socket', () => {
     server.closeAllConnections()
     await Promise.all(receiving)
     await until(location, 1000, server)
+  })
+
+  it('that come too slowly are given up, with what came', async () => {
+    const ingest = await world.storage.blobs.ingest('slow')
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    const server = createServer((request, response) => {
+      request.on('error', () => undefined)
+      receiveBody(request, response, ingest, { slowest: { bytes: 100, milliseconds: 20 } }).then(resolve, resolve)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const sent = send('PUT', '/', { 'content-length': size }, server)
+    sent.write('a'.repeat(50))
+    const error = await promise
+    assert.ok(error instanceof OciError)
+    assert.match(error.message, /too slowly/)
+    assert.equal(ingest.offset, 50)
+    sent.destroy()
+    await ingest.discard()
+    server.close()
+    server.closeAllConnections()
   })
 
   /** The world's content, with a look at what goes in, and in which way. */
