@@ -10,6 +10,7 @@ import { Redaction } from './output/redaction.ts'
 import type { Vault } from './secrets/key-vault.ts'
 import { openBackend } from './secrets/open.ts'
 import { SecretStore } from './secrets/store.ts'
+import { fits } from './site-file/pattern.ts'
 import { readSite } from './site-file/read.ts'
 import type { Device, Site } from './site-file/site.ts'
 
@@ -142,21 +143,6 @@ export function devicesOf(site: Site, names: readonly string[] | undefined): rea
     })
   )
   return all.filter((device) => wanted.has(device))
-}
-
-/** Whether a name is one that a pattern with `*` means. */
-export function fits(name: string, pattern: string): boolean {
-  const [first = '', ...rest] = pattern.split('*')
-  if (rest.length === 0) return name === pattern
-  const last = rest.pop() ?? ''
-  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false
-  let at = first.length
-  for (const piece of rest) {
-    const found = name.indexOf(piece, at)
-    if (found < 0 || found + piece.length > name.length - last.length) return false
-    at = found + piece.length
-  }
-  return true
 }
 
 /** The one device a command is for: the named one, or the only one there is. @throws {GeneratorError} `USAGE` */

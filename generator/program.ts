@@ -144,6 +144,12 @@ function createProgram(io: Io, act: Runner): Command {
   common(program.command('deploy'))
     .description('give devices their deployment manifests, and wait until they run')
     .addOption(devicesOption('not needed where the site has one'))
+    .option('--deployment <name>', 'roll out an automatic deployment; may be given several times', collect)
+    .addOption(
+      new Option('--may-fail <devices>', 'devices that may refuse an automatic deployment before it is rolled back')
+        .argParser(count)
+        .default(0)
+    )
     .option('--plan <file>', 'only if it still does what this plan said')
     .option('--manifest <file>', 'a manifest made by generate, instead of making one now')
     .addOption(templateOption())
@@ -256,6 +262,12 @@ function seconds(text: string): number {
   const value = Number(text)
   if (!Number.isFinite(value) || value <= 0 || value > 86_400)
     throw new InvalidArgumentError('a number of seconds, up to a day')
+  return value
+}
+
+function count(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number, 0 or more')
   return value
 }
 

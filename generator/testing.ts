@@ -130,6 +130,8 @@ export class FakeHub implements Hub {
     kind: 'offline'
   })
   readonly automatic = new Map<string, HubConfiguration>()
+  /** What the hub counts of every automatic deployment. */
+  automaticMetrics: Readonly<Record<string, number>> = {}
   /** What is written of automatic deployments, in order. */
   readonly writes: string[] = []
   closed = false
@@ -161,7 +163,8 @@ export class FakeHub implements Hub {
     return Promise.resolve([...this.automatic.values()])
   }
   configuration(id: string): Promise<HubConfiguration | undefined> {
-    return Promise.resolve(this.automatic.get(id))
+    const found = this.automatic.get(id)
+    return Promise.resolve(found === undefined ? undefined : { ...found, systemMetrics: this.automaticMetrics })
   }
   createConfiguration(configuration: NewConfiguration): Promise<'created' | 'exists'> {
     if (this.automatic.has(configuration.id)) return Promise.resolve('exists')
@@ -180,6 +183,14 @@ export class FakeHub implements Hub {
     this.writes.push(`update ${id} to ${after.priority}`)
     this.automatic.set(id, after)
     return Promise.resolve(after)
+  }
+  troubled(id: string): Promise<readonly HubTwin[]> {
+    return Promise.resolve(
+      [...this.twins.values()].filter(({ moduleId, configurations, reported }) => {
+        const status = reported['lastDesiredStatus'] as { code?: number } | undefined
+        return moduleId === '$edgeAgent' && configurations?.[id]?.status === 'Applied' && (status?.code ?? 0) >= 400
+      })
+    )
   }
   removeConfiguration(id: string): Promise<void> {
     this.writes.push(`remove ${id}`)

@@ -1,7 +1,8 @@
 import { pushSettings } from '../acr/push-settings.ts'
+import { settingsOf } from '../automatic/own-settings.ts'
 import { devicesOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
 import { GeneratorError, throwAll } from '../errors.ts'
-import { generateSettings } from '../deployment/generate.ts'
+import { atOnce } from '../hub/at-once.ts'
 import { configure, waitForSettings, type Configured } from '../hub/configure.ts'
 
 export interface ConfigureOptions extends CommonOptions {
@@ -11,6 +12,9 @@ export interface ConfigureOptions extends CommonOptions {
   readonly timeout: number
 }
 
+/** Twins changed at the same time; the hub's throttle sets the pace of a fleet. */
+const writesAtOnce = 8
+
 /** Brings the settings of the site file to the modules' twins, without a deployment: no container starts anew. */
 export async function configureCommand(context: Context, options: ConfigureOptions): Promise<void> {
   const site = await context.site()
@@ -18,10 +22,8 @@ export async function configureCommand(context: Context, options: ConfigureOptio
   const secrets = await context.secrets(site, 'read')
   // All are made before the first is sent: a mistake in the last leaves no half of a site configured.
   const now = new Date()
-  const wanted = devices.map((device) => ({
-    id: device.id,
-    settings: generateSettings(site, device, { secrets, now })
-  }))
+  const settingsFor = settingsOf(site, { secrets, now })
+  const wanted = devices.map((device) => ({ id: device.id, wanted: settingsFor(device) }))
   await pushSettings(context, site, secrets, devices)
   const hub = await context.hub(site)
   const progress = await context.progress()
@@ -48,10 +50,10 @@ export async function configureCommand(context: Context, options: ConfigureOptio
   try {
     // Everybody is told before anybody is waited for.
     const told: { readonly id: string; readonly result: Configured }[] = []
-    for (const { id, settings } of wanted) {
-      const result = await attempt(id, () => configure(hub, id, site.moduleName, settings))
+    await atOnce(wanted, writesAtOnce, async ({ id, wanted: { settings, own } }) => {
+      const result = await attempt(id, () => configure(hub, id, site.moduleName, settings, own))
       if (result !== undefined) told.push({ id, result })
-    }
+    })
     await Promise.all(
       told.map(async ({ id, result }) => {
         const applied = options.wait

@@ -1,6 +1,8 @@
 import { pushSettings } from '../acr/push-settings.ts'
+import type { AutomaticPlan } from '../automatic/plan.ts'
+import { rollOut } from '../automatic/rollout.ts'
 import { devicesOf, deviceOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
-import { formatManifest, type DeploymentManifest } from '../deployment/generate.ts'
+import { formatManifest } from '../deployment/generate.ts'
 import { parseManifest, readManifestText } from '../deployment/read-manifest.ts'
 import { mapStrings } from '../deployment/references.ts'
 import { artifactOf } from '../deployment/settings-artifact.ts'
@@ -11,16 +13,19 @@ import { deploy, modulesToRun, waitForDeployment } from '../hub/deploy.ts'
 import type { Hub } from '../hub/hub.ts'
 import { proxyOf, restartProxy } from '../hub/restart-proxy.ts'
 import type { Progress } from '../output/progress.ts'
-import { isRecreated, planDevice, readCurrent, removedModules } from '../plan/device.ts'
+import { isRecreated, planDevice, readCurrent, removedModules, type CurrentTwins } from '../plan/device.ts'
 import { Fingerprints } from '../plan/fingerprints.ts'
 import { assertImages } from '../plan/images.ts'
 import { lookForImages, makePlan, type DevicePlan } from '../plan/make.ts'
 import { assertCurrent, readPlan } from '../plan/saved.ts'
-import type { Device, Site } from '../site-file/site.ts'
+import { automaticDeploymentOf, type AutomaticDeployment, type Device, type Site } from '../site-file/site.ts'
 import { assertValid } from '../validate/assert.ts'
 
 export interface DeployOptions extends CommonOptions {
   readonly device?: readonly string[]
+  /** Automatic deployments, by name. */
+  readonly deployment?: readonly string[]
+  readonly mayFail: number
   readonly manifest?: string
   readonly plan?: string
   readonly template: string
@@ -38,26 +43,29 @@ const devicesAtOnce = 20
 /** Gives devices their deployment manifests, and waits until they run. */
 export async function deployCommand(context: Context, options: DeployOptions): Promise<void> {
   const site = await context.site()
-  const planned = await plannedDevices(context, options, site)
-  assertNothingRemoved(planned, options.allowRemove === true)
+  const { devices, deployments } = await planned(context, options, site)
+  for (const { device, current } of devices) assertAlone(device, current)
+  assertNothingRemoved(devices, deployments, options.allowRemove === true)
   await pushSettings(
     context,
     site,
     await context.secrets(site, 'read'),
-    planned.map(({ device }) => device)
+    devices.map(({ device }) => device)
   )
   const hub = await context.hub(site)
   const progress = await context.progress()
   const failures: GeneratorError[] = []
-  await atOnce(planned, devicesAtOnce, async (each) => {
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
     try {
-      await deployOne(context, options, site, hub, progress, each)
+      await work()
     } catch (error) {
       // A device that is away keeps the others from nothing.
       if (!(error instanceof GeneratorError) || error.code === 'CANCELLED') throw error
       failures.push(error)
     }
-  })
+  }
+  await atOnce(devices, devicesAtOnce, (each) => attempt(() => deployOne(context, options, site, hub, progress, each)))
+  for (const each of deployments) await attempt(() => deployAtScale(context, options, hub, progress, each))
   throwAll(failures)
 }
 
@@ -67,13 +75,13 @@ async function deployOne(
   site: Site,
   hub: Hub,
   progress: Progress,
-  { device, manifest, current, planned }: DevicePlan
+  { device, manifest, current, planned: { changes } }: DevicePlan
 ): Promise<void> {
   const total = modulesToRun(manifest).length
   const task = progress.begin(`deploying to ${device.id}`, total)
   try {
     // What is there already is not given again: edgeAgent would go through all of it.
-    const same = planned.changes.length === 0
+    const same = changes.length === 0
     const version = same
       ? (current.get('$edgeAgent')?.desiredVersion ?? 0)
       : await deploy(hub, device.id, manifest, options.allowRemove === true)
@@ -106,27 +114,64 @@ async function deployOne(
   }
 }
 
+/** Rolls out an automatic deployment, and waits until its devices have it. */
+async function deployAtScale(
+  context: Context,
+  options: DeployOptions,
+  hub: Hub,
+  progress: Progress,
+  { deployment, content }: AutomaticPlan
+): Promise<void> {
+  const task = progress.begin(`rolling out ${deployment.name}`, deployment.devices.length)
+  const patience = { signal: context.io.signal, timeout: options.wait ? options.timeout * 1000 : 0 }
+  try {
+    const done = await rollOut(hub, deployment, content, options.mayFail, patience, ({ targeted, successful }) => {
+      task.total(Math.max(1, targeted))
+      task.advance(successful)
+    })
+    task.end('done')
+    if (done.targeted !== deployment.devices.length)
+      context.stderr.write(
+        `${deployment.name}: the target condition holds on ${done.targeted} devices, and the site file has ${deployment.devices.length} for it\n`
+      )
+    const result = `${deployment.name}: ${done.outcome}; ${done.successful} of ${done.targeted} devices run ${done.id}. What is each device's own is for causeway configure`
+    progress.print(() => void context.stdout.write(`${result}\n`))
+  } catch (error) {
+    const away = error instanceof GeneratorError && error.code === 'TIMED_OUT' && !options.wait
+    task.end(away ? 'done' : 'failed')
+    if (!away) throw error
+    progress.print(
+      () => void context.stdout.write(`${deployment.name}: is given to its devices as ${content.base.id}\n`)
+    )
+  }
+}
+
+interface Planned {
+  readonly devices: readonly DevicePlan[]
+  readonly deployments: readonly AutomaticPlan[]
+}
+
 /** What each device is to get, compared with what it has; refused where it could not work out. */
-async function plannedDevices(context: Context, options: DeployOptions, site: Site): Promise<readonly DevicePlan[]> {
+async function planned(context: Context, options: DeployOptions, site: Site): Promise<Planned> {
   if (options.manifest !== undefined) {
-    if (options.plan !== undefined) throw new GeneratorError('USAGE', '--plan and --manifest do not go together')
-    return [await fromFile(context, options, options.manifest, site)]
+    if (options.plan !== undefined || options.deployment !== undefined)
+      throw new GeneratorError('USAGE', '--manifest goes with neither --plan nor --deployment')
+    return { devices: [await fromFile(context, options, options.manifest, site)], deployments: [] }
   }
   const saved = options.plan === undefined ? undefined : await readPlan(options.plan, context.io.workingFolder)
-  const inPlan = Object.keys(saved?.parts ?? {}).flatMap((part) =>
-    part.startsWith('device ') ? [part.slice('device '.length)] : []
-  )
-  const devices = saved === undefined || options.device !== undefined ? chosen(site, options) : devicesOf(site, inPlan)
+  const inPlan = (kind: string): string[] =>
+    Object.keys(saved?.parts ?? {}).flatMap((part) => (part.startsWith(kind) ? [part.slice(kind.length)] : []))
+  const all = saved !== undefined && options.device === undefined && options.deployment === undefined
+  const devices = all
+    ? known(site, inPlan('device ')).filter(({ id }) => automaticDeploymentOf(site, id) === undefined)
+    : chosen(site, options)
+  const named = all ? inPlan('deployment ') : (options.deployment ?? [])
   const template = await readTemplate(options.template, context.io.workingFolder)
-  const {
-    plan,
-    devices: planned,
-    missing,
-    warnings
-  } = await makePlan(context, site, {
+  const { plan, missing, warnings, ...made } = await makePlan(context, site, {
     registry: false,
     images: options.imageCheck,
     devices,
+    deployments: named.map((name) => deploymentNamed(site, name)),
     template,
     ...(saved === undefined ? {} : { unmade: saved.unmade }),
     complete: true
@@ -134,12 +179,46 @@ async function plannedDevices(context: Context, options: DeployOptions, site: Si
   for (const warning of warnings) context.stderr.write(`${warning}\n`)
   if (saved !== undefined) assertCurrent(saved, plan)
   assertImages(site, missing)
-  return planned
+  return made
+}
+
+/** The devices of a plan that the site still has; the others are told with what is stale. */
+function known(site: Site, ids: readonly string[]): readonly Device[] {
+  return ids.flatMap((id) => site.devices[id] ?? [])
+}
+
+function deploymentNamed(site: Site, name: string): AutomaticDeployment {
+  const found = Object.hasOwn(site.deployments, name) ? site.deployments[name] : undefined
+  if (found !== undefined) return found
+  const names = Object.keys(site.deployments).join(', ') || 'none'
+  throw new GeneratorError('USAGE', `the site file has no deployment ${name}; it has ${names}`)
 }
 
 /** The devices named, or the only one there is: nobody deploys to a whole site by leaving something out. */
 function chosen(site: Site, options: DeployOptions): readonly Device[] {
-  return options.device === undefined ? [deviceOf(site, undefined)] : devicesOf(site, options.device)
+  if (options.device === undefined && options.deployment !== undefined) return []
+  const devices = options.device === undefined ? [deviceOf(site, undefined)] : devicesOf(site, options.device)
+  for (const { id } of devices) {
+    const deployment = automaticDeploymentOf(site, id)
+    if (deployment !== undefined)
+      throw new GeneratorError(
+        'DEPLOYMENT_MIXED',
+        `${id} belongs to the automatic deployment ${deployment.name}; deploy with --deployment ${deployment.name}`
+      )
+  }
+  return devices
+}
+
+/** @throws {GeneratorError} `DEPLOYMENT_MIXED` where automatic deployments are on the device: they would come back over this one */
+function assertAlone({ id }: Device, current: CurrentTwins): void {
+  const applied = Object.entries(current.get('$edgeAgent')?.configurations ?? {})
+    .filter(([, { status }]) => status === 'Applied')
+    .map(([name]) => name)
+  if (applied.length > 0)
+    throw new GeneratorError(
+      'DEPLOYMENT_MIXED',
+      `${id} has the automatic deployment ${applied.join(', ')}, which would come back over this one: take the device out of its target condition first, or deploy with --deployment`
+    )
 }
 
 async function fromFile(context: Context, options: DeployOptions, file: string, site: Site): Promise<DevicePlan> {
@@ -162,8 +241,8 @@ async function fromFile(context: Context, options: DeployOptions, file: string, 
     assertImages(site, await lookForImages(await context.content(site), site, secrets, [manifest]))
   const current = await readCurrent(await context.hub(site), device.id, manifest)
   const fingerprints = new Fingerprints(secrets.values())
-  const planned = planDevice(device.id, current, manifest, site.moduleName, fingerprints, formatManifest(manifest))
-  return { device, manifest, current, planned }
+  const part = planDevice(device.id, current, manifest, site.moduleName, fingerprints, formatManifest(manifest))
+  return { device, manifest, current, planned: part }
 }
 
 /** @throws {GeneratorError} `MANIFEST_INVALID` where settings go on in an artifact that is another than the one to push */
@@ -179,12 +258,16 @@ function assertArtifact(site: Site, device: Device, manifest: DeploymentManifest
 }
 
 /** @throws {GeneratorError} `MODULES_WOULD_GO`, before anything is given to any device */
-function assertNothingRemoved(planned: readonly DevicePlan[], allowRemove: boolean): void {
+function assertNothingRemoved(
+  devices: readonly DevicePlan[],
+  deployments: readonly AutomaticPlan[],
+  allowRemove: boolean
+): void {
   if (allowRemove) return
-  const losses = planned.flatMap(({ device, current, manifest }: DevicePlan & { manifest: DeploymentManifest }) => {
-    const gone = removedModules(current, manifest)
-    return gone.length === 0 ? [] : [`${device.id} would lose ${gone.join(', ')}`]
-  })
+  const losses = [
+    ...devices.map(({ device, current, manifest }) => [device.id, removedModules(current, manifest)] as const),
+    ...deployments.map(({ deployment, lost }) => [`the devices of ${deployment.name}`, lost] as const)
+  ].flatMap(([who, gone]) => (gone.length === 0 ? [] : [`${who} would lose ${gone.join(', ')}`]))
   const [first, ...others] = losses
   if (first === undefined) return
   throw new GeneratorError(

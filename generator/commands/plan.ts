@@ -28,6 +28,7 @@ export async function planCommand(context: Context, options: PlanOptions): Promi
       registry: true,
       images: options.imageCheck,
       devices: devicesOf(site, options.device),
+      deployments: options.device === undefined ? Object.values(site.deployments) : [],
       template
     })
     for (const warning of warnings) context.stderr.write(`${warning}\n`)

@@ -156,6 +156,13 @@ export async function createHubClient(host: string, options: HubClientOptions): 
           throw error
         }
       }),
+    troubled: async (id) => {
+      const applied = `moduleId = '$edgeAgent' AND configurations.[[${id}]].status = 'Applied'`
+      const failed = 'properties.reported.lastDesiredStatus.code >= 400'
+      const query = registry.createQuery(`SELECT * FROM devices.modules WHERE ${applied} AND ${failed}`, pageSize)
+      const page = await call('query', `looking for devices that refuse ${id}`, () => query.next())
+      return (page.result as unknown[]).map(readTwin)
+    },
     removeConfiguration: (id) =>
       call('configuration', `taking away the automatic deployment ${id}`, async () => {
         try {

@@ -18,23 +18,21 @@ export interface Configured {
 }
 
 /**
- * Brings the module's desired properties to the wanted settings, by the smallest patch. Keys that are no settings of this
- * release belong to somebody else, and stay.
+ * Brings the module's desired properties to the wanted settings, by the smallest patch.
  *
+ * @param own takes the part of the twin that the settings answer for; all else belongs to somebody else, and stays
  * @throws {GeneratorError} `MODULE_UNKNOWN`, or `AZURE_CONFLICT` where others keep writing
  */
 export async function configure(
   hub: Hub,
   deviceId: string,
   moduleId: string,
-  wanted: Readonly<Record<string, unknown>>
+  wanted: Readonly<Record<string, unknown>>,
+  own: (desired: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>> = settingsOnly
 ): Promise<Configured> {
   for (let attempt = 1; attempt <= mostTries; attempt++) {
     const twin = await moduleTwin(hub, deviceId, moduleId)
-    const ours = Object.fromEntries(
-      Object.entries(twin.desired).filter(([key]) => Object.hasOwn(settingsSchema.shape, key))
-    )
-    const patch = mergePatch(ours, wanted)
+    const patch = mergePatch(own(twin.desired), wanted)
     const changed = Object.keys(patch).sort()
     if (changed.length === 0) return { outcome: 'unchanged', version: twin.desiredVersion, changed }
     const version = await hub.patchDesired(twin, patch)
@@ -44,6 +42,11 @@ export async function configure(
     'AZURE_CONFLICT',
     `others keep changing the settings of ${deviceId}; find out who, and run this again`
   )
+}
+
+/** The settings of a twin: keys that are none of this release belong to somebody else. */
+export function settingsOnly(desired: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(desired).filter(([key]) => Object.hasOwn(settingsSchema.shape, key)))
 }
 
 /**

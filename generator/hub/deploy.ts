@@ -57,30 +57,44 @@ export async function waitForDeployment(
       const twin = await agentTwin(hub, deviceId)
       const { reported } = twin
       const looked = Number(reported['lastDesiredVersion'] ?? 0)
-      const status = isRecord(reported['lastDesiredStatus']) ? reported['lastDesiredStatus'] : {}
-      const code = Number(status['code'] ?? 0)
-      const description = typeof status['description'] === 'string' ? status['description'] : ''
-      // 406 is "not known yet"; 500 is a pull or start that edgeAgent tries again (facts: deployment-manifests §1.2).
-      const refusal = code >= 400 && code < 500 && code !== 406
-      if (refusal && (looked >= version || statusIsAfter(twin)))
-        throw new GeneratorError(
-          'DEPLOYMENT_REFUSED',
-          `edgeAgent on ${deviceId} refuses the deployment (${code}): ${description.slice(0, 500)}`
-        )
+      const { code, description } = judgementOf(reported)
+      const refused = refusalOf(twin, version)
+      if (refused !== undefined)
+        throw new GeneratorError('DEPLOYMENT_REFUSED', `edgeAgent on ${deviceId} refuses the deployment ${refused}`)
       if (looked < version) {
-        if (refusal) seen = `edgeAgent still says ${code} ${description.slice(0, 500)}`
+        if (isRefusal(code)) seen = `edgeAgent still says ${code} ${description}`
         return undefined
       }
       const state = stateOf(wanted, reported)
       tell(state)
-      seen = [...(code === 200 ? [] : [`edgeAgent says ${code} ${description.slice(0, 500)}`]), ...state.waiting].join(
-        '; '
-      )
+      seen = [...(code === 200 ? [] : [`edgeAgent says ${code} ${description}`]), ...state.waiting].join('; ')
       return code === 200 && state.waiting.length === 0 ? true : undefined
     },
     () => `the deployment to ${deviceId} is not complete: ${seen}`,
     patience
   )
+}
+
+/**
+ * Why edgeAgent refuses what it was given, or undefined where it does not, or has not looked at it.
+ *
+ * @param version of the deployment that is asked about; the newest where it is not given
+ */
+export function refusalOf(twin: HubTwin, version = twin.desiredVersion): string | undefined {
+  const { code, description } = judgementOf(twin.reported)
+  const looked = Number(twin.reported['lastDesiredVersion'] ?? 0)
+  return isRefusal(code) && (looked >= version || statusIsAfter(twin)) ? `(${code}): ${description}` : undefined
+}
+
+/** 406 is "not known yet"; 500 is a pull or start that edgeAgent tries again (facts: deployment-manifests §1.2). */
+function isRefusal(code: number): boolean {
+  return code >= 400 && code < 500 && code !== 406
+}
+
+function judgementOf(reported: Readonly<Record<string, unknown>>): { code: number; description: string } {
+  const status = isRecord(reported['lastDesiredStatus']) ? reported['lastDesiredStatus'] : {}
+  const description = typeof status['description'] === 'string' ? status['description'] : ''
+  return { code: Number(status['code'] ?? 0), description: description.slice(0, 500) }
 }
 
 /** Names of the modules that the manifest wants running. */

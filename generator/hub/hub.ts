@@ -66,6 +66,8 @@ export interface Hub {
     configuration: HubConfiguration,
     change: Partial<Pick<HubConfiguration, 'targetCondition' | 'priority' | 'labels'>>
   ): Promise<HubConfiguration | 'changed'>
+  /** Agents that have this automatic deployment and report an error, a hundred at the most. */
+  troubled(configurationId: string): Promise<readonly HubTwin[]>
   /** One that is gone already is no error. */
   removeConfiguration(id: string): Promise<void>
   close(): void

@@ -64,6 +64,23 @@ export function planDevice(
   }
 }
 
+/** What `configure` would change in the module's twin, where its modules come from elsewhere. */
+export function planOwnSettings(
+  deviceId: string,
+  moduleName: string,
+  twin: HubTwin | undefined,
+  current: Document,
+  wanted: Document,
+  fingerprints: Fingerprints
+): PlannedPart {
+  const part = `device ${deviceId}`
+  return {
+    part,
+    changes: compared(part, 'P206', `settings of ${moduleName}`, current, wanted, fingerprints),
+    state: { world: fingerprintOf(twin?.etag ?? ''), wanted: fingerprintOf(fingerprints.shown(wanted)) }
+  }
+}
+
 /** Modules that the device has and the manifest has not: IoT Hub replaces everything. */
 export function removedModules(current: CurrentTwins, manifest: DeploymentManifest): string[] {
   const kept = sectionOf(desiredOf(manifest, '$edgeAgent'), 'modules')

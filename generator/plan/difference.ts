@@ -23,7 +23,7 @@ const longestShown = 200
 export function differences(
   before: unknown,
   after: unknown,
-  fingerprints: Fingerprints,
+  fingerprints: Pick<Fingerprints, 'shown'>,
   path: readonly string[] = []
 ): Difference[] {
   if (isDeepStrictEqual(before, after)) return []

@@ -1,4 +1,7 @@
 import type { RegistryContent } from '../acr/content.ts'
+import { automaticContent } from '../automatic/content.ts'
+import { settingsOf } from '../automatic/own-settings.ts'
+import { planAutomatic, type AutomaticPlan } from '../automatic/plan.ts'
 import type { Context } from '../context.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import { formatManifest, generateManifest, type DeploymentManifest } from '../deployment/generate.ts'
@@ -6,9 +9,9 @@ import type { Template } from '../deployment/template.ts'
 import { atOnce } from '../hub/at-once.ts'
 import type { Hub } from '../hub/hub.ts'
 import { currentSlot, type Secrets } from '../secrets/store.ts'
-import type { Device, Site } from '../site-file/site.ts'
+import { automaticDeploymentOf, type AutomaticDeployment, type Device, type Site } from '../site-file/site.ts'
 import { assertValid } from '../validate/assert.ts'
-import { planDevice, readCurrent, type CurrentTwins } from './device.ts'
+import { planDevice, planOwnSettings, readCurrent, type CurrentTwins } from './device.ts'
 import { Fingerprints } from './fingerprints.ts'
 import { imageChanges, missingImages, neededImages, type MissingImage } from './images.ts'
 import type { Plan, PlannedPart } from './plan.ts'
@@ -19,7 +22,9 @@ import { planRegistry, registryPart } from './registry.ts'
 export interface PlanScope {
   readonly registry: boolean
   readonly images: boolean
+  /** Those of automatic deployments among them are looked at for what `configure` would change. */
   readonly devices: readonly Device[]
+  readonly deployments: readonly AutomaticDeployment[]
   readonly template: Template
   /** Whether every password must be there: a deployment cannot go out with one that is yet to be made. */
   readonly complete?: boolean
@@ -38,6 +43,7 @@ export interface DevicePlan {
 export interface MadePlan {
   readonly plan: Plan
   readonly devices: readonly DevicePlan[]
+  readonly deployments: readonly AutomaticPlan[]
   readonly missing: readonly MissingImage[]
   /** What `validate` has to say of the manifests, a line each. */
   readonly warnings: readonly string[]
@@ -57,8 +63,14 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   const fingerprints = new Fingerprints(store.values())
   const parts: PlannedPart[] = []
   if (scope.registry) parts.push(await planRegistry(await context.acr(site), wantedOf(site), store))
-  const made = scope.devices.map((device) => manifestsOf(site, device, scope, store, secrets))
-  const warnings = made.flatMap(({ device, manifest }) =>
+  const alone = scope.devices.filter(({ id }) => automaticDeploymentOf(site, id) === undefined)
+  const made = alone.map((device) => manifestsOf(site, device, scope, store, secrets))
+  const complete = scope.complete === true ? store : new PlanningSecrets(store)
+  const contents = scope.deployments.map((deployment) => ({
+    deployment,
+    content: automaticContent(site, deployment, scope.template, { secrets: complete, now: new Date() })
+  }))
+  const warnings: string[] = made.flatMap(({ device, manifest }) =>
     assertValid(formatManifest(manifest), `the deployment manifest of ${device.id}`, site)
   )
   const missing = scope.images
@@ -71,6 +83,13 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
     : []
   const devices = made.length === 0 ? [] : await planDevices(await context.hub(site), site, made, fingerprints)
   parts.push(...devices.map(({ planned }) => planned))
+  const deployments: AutomaticPlan[] = []
+  for (const { deployment, content } of contents)
+    deployments.push(await planAutomatic(await context.hub(site), deployment, content, site.moduleName, fingerprints))
+  parts.push(...deployments.map(({ planned }) => planned))
+  const shared = scope.devices.filter((device) => !alone.includes(device))
+  if (shared.length > 0)
+    parts.push(...(await planSettings(await context.hub(site), site, shared, complete, fingerprints)))
   const plan: Plan = {
     schemaVersion: '1.0',
     registry: site.loginServer,
@@ -79,7 +98,7 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
     parts: Object.fromEntries(parts.map(({ part, state }) => [part, state])),
     unmade: secrets.unmade
   }
-  return { plan, devices, missing, warnings }
+  return { plan, devices, deployments, missing, warnings }
 }
 
 interface Made {
@@ -117,6 +136,22 @@ async function planDevices(
     const current = await readCurrent(hub, device.id, manifest)
     const planned = planDevice(device.id, current, manifest, site.moduleName, fingerprints, identity)
     return { device, manifest, current, planned }
+  })
+}
+
+/** What `configure` would change in the twins of devices whose modules an automatic deployment brings. */
+async function planSettings(
+  hub: Hub,
+  site: Site,
+  devices: readonly Device[],
+  secrets: Secrets,
+  fingerprints: Fingerprints
+): Promise<PlannedPart[]> {
+  const wanted = settingsOf(site, { secrets, now: new Date() })
+  return atOnce(devices, readsAtOnce, async (device) => {
+    const twin = await hub.twin(device.id, site.moduleName)
+    const { settings, own } = wanted(device)
+    return planOwnSettings(device.id, site.moduleName, twin, own(twin?.desired ?? {}), settings, fingerprints)
   })
 }
 

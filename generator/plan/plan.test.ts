@@ -260,6 +260,69 @@ describe('causeway plan', () => {
     })
   })
 
+  describe('of automatic deployments', () => {
+    beforeEach(async () => {
+      const rest =
+        'deployments:\n  plants: { targetCondition: "tags.plant=\'one\'", priority: 1, devices: [gateway] }\n'
+      await writeFile(join(folder, 'site.yaml'), siteText(undefined, rest))
+      await causeway('provision')
+      hub.automaticMetrics = { targetedCount: 1, appliedCount: 1, reportedSuccessfulCount: 1 }
+    })
+
+    it('is shown, rolled out, and then has nothing to say but what configure does', async () => {
+      const before = await plan()
+      assert.deepEqual(
+        before.changes.filter(({ part }) => part === 'deployment plants').map(({ code }) => code),
+        ['P301', 'P301', 'P201', 'P201', 'P204', 'P205', 'P206']
+      )
+      const { code, stdout, stderr } = await causeway('deploy --deployment plants')
+      assert.equal(code, 0, stderr)
+      assert.match(stdout, /^plants: created; 1 of 1 devices run plants-[0-9a-f]{12}\. /m)
+      const { changes } = await plan()
+      assert.deepEqual(
+        changes.map(({ part, code }) => [part, code]),
+        [['device gateway', 'P206']]
+      )
+      hub.put('gateway', 'connected-registry')
+      let patch: Record<string, unknown> = {}
+      hub.onPatch = (_twin, sent) => {
+        patch = sent
+        return 3
+      }
+      assert.equal((await causeway('configure --no-wait')).code, 0)
+      assert.deepEqual(Object.keys(patch).sort(), ['parent', 'tokens'])
+    })
+
+    it('is not mixed with deployments of single devices', async () => {
+      const inSite = await causeway('deploy --device gateway')
+      assert.deepEqual([inSite.code, hub.applied.length], [5, 0])
+      assert.match(
+        inSite.stderr,
+        /DEPLOYMENT_MIXED: gateway belongs to the automatic deployment plants; deploy with --deployment/
+      )
+      await writeFile(join(folder, 'site.yaml'), siteText())
+      hub.put('gateway', '$edgeAgent', { configurations: { other: { status: 'Applied' } } })
+      const inHub = await causeway('deploy --device gateway')
+      assert.deepEqual([inHub.code, hub.applied.length], [5, 0])
+      assert.match(inHub.stderr, /DEPLOYMENT_MIXED: gateway has the automatic deployment other/)
+    })
+
+    it('is not rolled out over modules that would vanish, unasked', async () => {
+      hub.put('gateway', '$edgeAgent', { desired: { modules: { camera: {} } } })
+      const { code, stderr } = await causeway('deploy --deployment plants')
+      assert.equal(code, 5)
+      assert.match(stderr, /MODULES_WOULD_GO: the devices of plants would lose camera/)
+      assert.equal(hub.automatic.size, 0)
+    })
+
+    it('is told to be none where the site has none of the name', async () => {
+      assert.match(
+        (await causeway('deploy --deployment ships')).stderr,
+        /USAGE: the site file has no deployment ships; it has plants/
+      )
+    })
+  })
+
   it('is the same twice, in every form', async () => {
     await causeway('provision')
     for (const style of ['text', 'json', 'markdown', 'github', 'azdo', 'sarif']) {

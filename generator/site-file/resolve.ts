@@ -1,4 +1,5 @@
 import { clouds } from '../azure/clouds.ts'
+import { fits } from './pattern.ts'
 import { isOneOf, suggest } from './suggest.ts'
 import type { SiteDocument } from './schema.ts'
 import { runtimeImageSet, settingsPushToken, type Device, type Site } from './site.ts'
@@ -13,7 +14,12 @@ export interface SiteProblem {
 export function resolveSite(
   document: SiteDocument
 ): { readonly ok: true; readonly site: Site } | { readonly ok: false; readonly problems: readonly SiteProblem[] } {
-  const problems = [...unknownNames(document), ...parentProblems(document), ...doubleNames(document)]
+  const problems = [
+    ...unknownNames(document),
+    ...parentProblems(document),
+    ...doubleNames(document),
+    ...deploymentProblems(document)
+  ]
   if (problems.length > 0) return { ok: false, problems }
   const { registry, hub } = clouds[document.azure.cloud]
   const ids = Object.keys(document.devices).sort()
@@ -31,6 +37,12 @@ export function resolveSite(
       imageSets: document.imageSets,
       moduleName: document.moduleName,
       apiProxyPort: document.apiProxyPort,
+      deployments: Object.fromEntries(
+        Object.entries(document.deployments).map(([name, deployment]) => [
+          name,
+          { name, ...deployment, devices: ids.filter((id) => deployment.devices.some((pattern) => fits(id, pattern))) }
+        ])
+      ),
       devices: Object.fromEntries(ids.map((id) => [id, resolveDevice(document, id, ids)]))
     }
   }
@@ -96,6 +108,36 @@ function unknownNames(document: SiteDocument): SiteProblem[] {
         message: `${id} has no client token ${token}${suggest(token, device.tokens ?? Object.keys(document.tokens))}`
       })
     if (device.parent !== undefined) check([...at, 'parent'], 'device', device.parent, document.devices)
+  }
+  return problems
+}
+
+/** A device has one source of its modules, and of two deployments it must be clear which goes first. */
+function deploymentProblems(document: SiteDocument): SiteProblem[] {
+  const ids = Object.keys(document.devices)
+  const owners = new Map<string, string>()
+  const priorities = new Map<number, string>()
+  const problems: SiteProblem[] = []
+  for (const [name, { devices, priority }] of Object.entries(document.deployments)) {
+    const at = ['deployments', name]
+    const same = priorities.get(priority)
+    if (same === undefined) priorities.set(priority, name)
+    else problems.push({ path: [...at, 'priority'], message: `${same} has the same priority` })
+    devices.forEach((pattern, index) => {
+      const meant = ids.filter((id) => fits(id, pattern))
+      if (meant.length === 0)
+        problems.push({
+          path: [...at, 'devices', index],
+          message: `there is no device ${pattern} here${suggest(pattern, ids)}`
+        })
+      const taken = meant.find((id) => (owners.get(id) ?? name) !== name)
+      if (taken !== undefined)
+        problems.push({
+          path: [...at, 'devices', index],
+          message: `${owners.get(taken) ?? ''} has the device ${taken} already`
+        })
+      for (const id of meant) if (!owners.has(id)) owners.set(id, name)
+    })
   }
   return problems
 }

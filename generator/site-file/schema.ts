@@ -136,6 +136,23 @@ const device = z.strictObject({
     .describe("Further settings of this device's module, each in place of the site's")
 })
 
+const automaticDeployment = z.strictObject({
+  targetCondition: z
+    .string()
+    .min(1)
+    .refine((text) => !text.includes('"'), { error: 'takes single quotes only' })
+    .describe("Which devices IoT Hub puts it on, such as tags.plant='north'; * for all"),
+  priority: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .describe('The higher goes first where several target a device; no two of a site may have the same'),
+  devices: z
+    .array(z.string())
+    .min(1)
+    .describe('The devices below that it is for, by key; * stands for anything. The condition must mean the same ones')
+})
+
 /** The site file: one site with its devices. `resolveSite` adds what one schema cannot see, such as names that must exist. */
 export const siteSchema = z.strictObject({
   schemaVersion: z.literal('1.0', { error: 'must be "1.0", in quotes' }),
@@ -173,6 +190,15 @@ export const siteSchema = z.strictObject({
     .regex(/^[a-zA-Z0-9_-]{1,128}$/)
     .default('connected-registry')
     .describe('What the deployment template calls the module'),
+  deployments: z
+    .record(
+      z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, { error: 'must be lower-case letters, digits and hyphens, 40 at most' }),
+      automaticDeployment
+    )
+    .default({})
+    .describe("Devices that IoT Hub's automatic deployments bring their modules to, instead of one by one"),
   devices: z
     .record(
       z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, { error: "must be the device's id in IoT Hub" }),

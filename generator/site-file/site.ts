@@ -17,7 +17,25 @@ export interface Site {
   readonly imageSets: SiteDocument['imageSets']
   readonly moduleName: string
   readonly apiProxyPort: number
+  readonly deployments: Readonly<Record<string, AutomaticDeployment>>
   readonly devices: Readonly<Record<string, Device>>
+}
+
+/** Devices that IoT Hub brings their modules to by a condition. */
+export interface AutomaticDeployment {
+  readonly name: string
+  readonly targetCondition: string
+  readonly priority: number
+  /** Ids, sorted. */
+  readonly devices: readonly string[]
+}
+
+/** The automatic deployment that a device belongs to, or undefined for one that is deployed to by itself. */
+export function automaticDeploymentOf(
+  { deployments }: Pick<Site, 'deployments'>,
+  device: string
+): AutomaticDeployment | undefined {
+  return Object.values(deployments).find(({ devices }) => devices.includes(device))
 }
 
 export interface ClientToken {

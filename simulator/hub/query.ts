@@ -32,8 +32,9 @@ export function runQuery(
   const size = readPageSize(request.maxItemCount)
   const after = readContinuation(text, request.continuation)
   const found: { readonly key: string; readonly twin: Properties }[] = []
+  const maybe = prefilter(text, query)
   for (const { key, identity, device } of candidates(query, registry)) {
-    if (after !== undefined && key <= after) continue
+    if ((after !== undefined && key <= after) || !maybe(identity)) continue
     const twin = view.twin(identity, device)
     if (query.condition(twin) === true) found.push({ key, twin })
     // One more than the page shows whether there is another.
@@ -57,9 +58,16 @@ export function countMatches(text: string, registry: IdentityRegistry, view: Twi
     if (error instanceof QuerySyntaxError) return undefined
     throw error
   }
+  const maybe = prefilter(text, query)
   return candidates(query, registry).filter(
-    ({ identity, device }) => query.condition(view.twin(identity, device)) === true
+    ({ identity, device }) => maybe(identity) && query.condition(view.twin(identity, device)) === true
   ).length
+}
+
+/** What the ids alone rule out needs no twin: of a comparison that is false by them, the rest of a twin changes nothing. */
+function prefilter(text: string, { condition }: TwinQuery): (identity: Identity) => boolean {
+  if (/is_defined/i.test(text)) return () => true
+  return ({ deviceId, moduleId }) => condition({ deviceId, ...(moduleId === undefined ? {} : { moduleId }) }) !== false
 }
 
 function candidates(
