@@ -1,9 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
+import type { CheckOptions } from './commands/check.ts'
 import type { ConfigureOptions } from './commands/configure.ts'
 import type { DeployOptions } from './commands/deploy.ts'
 import type { GenerateCommandOptions } from './commands/generate.ts'
 import type { ImagesImportOptions } from './commands/images.ts'
+import type { ImagesListOptions, MethodOptions, PauseOptions } from './commands/methods.ts'
 import type { PlanOptions } from './commands/plan.ts'
 import type { ProvisionOptions } from './commands/provision.ts'
 import type { SecretsShowOptions } from './commands/secrets.ts'
@@ -70,7 +72,15 @@ function createProgram(io: Io, act: Runner): Command {
       act(options, async (context) => (await import('./commands/provision.ts')).provision(context, options))
     )
 
-  const images = program.command('images').description('images in the cloud registry')
+  const images = program.command('images').description('images on devices, and in the cloud registry')
+  called(images.command('list', { isDefault: true }))
+    .description("list devices' images, as the devices tell")
+    .addOption(new Option('--state <state>', 'only these').choices(['failed', 'pending', 'syncing', 'ready']))
+    .option('--repository <name>', 'only of this repository')
+    .option('--image-set <name>', 'only of this image set')
+    .action((devices: string[], options: ImagesListOptions) =>
+      act(options, async (context) => (await import('./commands/methods.ts')).imagesList(context, devices, options))
+    )
   common(images.command('import'))
     .description("import the runtime's images, and those the site file names")
     .option('--force', 'move tags that are there already')
@@ -170,6 +180,18 @@ function createProgram(io: Io, act: Runner): Command {
       act(options, async (context) => (await import('./commands/configure.ts')).configureCommand(context, options))
     )
 
+  common(program.command('check'))
+    .description('compare the cloud registry, the hub and the devices with the site file; changes nothing')
+    .addOption(devicesOption())
+    .addOption(templateOption())
+    .addOption(new Option('--days <days>', 'tell passwords that expire within these days').argParser(count).default(30))
+    .addOption(new Option('--output <format>', 'lines for people, or JSON').choices(['text', 'json']).default('text'))
+    .addOption(imageCheckOption())
+    .addHelpText('after', '\nExit codes: 0 as it should be, 2 something differs, 1 it cannot be told')
+    .action((options: CheckOptions) =>
+      act(options, async (context) => (await import('./commands/check.ts')).checkCommand(context, options))
+    )
+
   common(program.command('status'))
     .description('show where the devices stand, and how old that is')
     .option('--device <id>', 'only this device; may be given several times', collect)
@@ -184,6 +206,25 @@ function createProgram(io: Io, act: Runner): Command {
     .addOption(timeoutOption(1800))
     .action((options: StatusOptions) =>
       act(options, async (context) => (await import('./commands/status.ts')).status(context, options))
+    )
+
+  called(program.command('sync-now'))
+    .description('have devices sync now')
+    .action((devices: string[], options: MethodOptions) =>
+      act(options, async (context) => (await import('./commands/methods.ts')).syncNow(context, devices, options))
+    )
+
+  called(program.command('pause'))
+    .description('have devices fetch nothing until they are resumed; what is ready is served')
+    .option('--reason <text>', 'shown in their status')
+    .action((devices: string[], options: PauseOptions) =>
+      act(options, async (context) => (await import('./commands/methods.ts')).pauseSync(context, devices, options))
+    )
+
+  called(program.command('resume'))
+    .description('have devices fetch again')
+    .action((devices: string[], options: MethodOptions) =>
+      act(options, async (context) => (await import('./commands/methods.ts')).resumeSync(context, devices, options))
     )
 
   const secrets = program.command('secrets').description('the passwords kept beside the site file')
@@ -222,7 +263,7 @@ const environmentHelp = `Environment:
   AZURE_SUBSCRIPTION_ID                      for causeway acr, as --subscription
   IOTHUB_CONNECTION_STRING                   for the IoT hub, instead of that
   https_proxy, no_proxy, NODE_EXTRA_CA_CERTS proxies, and the CA they need
-Exit codes: 0 done, 1 failed, 2 differences (plan), 3 a file is not valid, 4 not allowed, 5 in conflict with what is there`
+Exit codes: 0 done, 1 failed, 2 differences (plan, check), 3 a file is not valid, 4 not allowed, 5 in conflict with what is there`
 
 function common(command: Command): Command {
   return command
@@ -233,6 +274,19 @@ function common(command: Command): Command {
     )
     .addOption(
       new Option('--progress <style>', 'how to show progress, on stderr').choices(progressStyles).default('auto')
+    )
+}
+
+/** A command that calls devices. */
+function called(command: Command): Command {
+  return common(command)
+    .argument('[devices...]', 'which devices, * for anything; not needed where the site has one')
+    .option('--all', 'all devices of the site')
+    .addOption(outcomeOption())
+    .addOption(
+      new Option('--timeout <seconds>', 'seconds that a device has for its answer, 5 to 300')
+        .argParser(answerSeconds)
+        .default(30)
     )
 }
 
@@ -262,6 +316,13 @@ function seconds(text: string): number {
   const value = Number(text)
   if (!Number.isFinite(value) || value <= 0 || value > 86_400)
     throw new InvalidArgumentError('a number of seconds, up to a day')
+  return value
+}
+
+/** What IoT Hub allows. */
+function answerSeconds(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 5 || value > 300) throw new InvalidArgumentError('5 to 300 seconds')
   return value
 }
 

@@ -126,7 +126,9 @@ function parentOf(
   { secrets, now }: { readonly secrets: Secrets; readonly now: Date }
 ): SettingsInput['parent'] {
   const variables = variablesFor(site, device, settings, () => 'password1')
-  const connection = parseConnectionString(String(variables['connectedRegistry.connectionString']))
+  const text = variables['connectedRegistry.connectionString']
+  if (typeof text !== 'string') throw new Error('there is no connection string')
+  const connection = parseConnectionString(text)
   const slot = currentSlot(secrets, device.syncToken, now)
   const record = slot === undefined ? undefined : secrets.slot(device.syncToken, slot)
   if (record?.state !== 'stored')

@@ -10,7 +10,7 @@ type Document = Readonly<Record<string, unknown>>
 export interface WantedSettings {
   readonly settings: Document
   /** The part of a twin's desired properties that `configure` answers for. */
-  own(desired: Document): Document
+  readonly own: (desired: Document) => Document
 }
 
 /** Makes the settings of devices, one after the other: what those of an automatic deployment share is found out once. */

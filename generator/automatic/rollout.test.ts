@@ -149,7 +149,7 @@ describe('rolling out an automatic deployment', () => {
       const hubNow = new Proxy(hub, {
         get: (target, key: keyof FakeHub) => {
           const method: unknown = Reflect.get(target, key)
-          if (!/^(create|update|remove)Configuration$/.test(String(key))) {
+          if (!/^(create|update|remove)Configuration$/.test(key)) {
             return typeof method === 'function' ? (method as () => unknown).bind(target) : method
           }
           return (...given: never[]) => {

@@ -1,6 +1,7 @@
 import type { Reported } from '../../module/settings/reported.ts'
 import { readReported } from '../hub/configure.ts'
 import type { Hub, HubTwin } from '../hub/hub.ts'
+import { readTwins } from './read.ts'
 
 /** One line of `causeway status`: what a device last said of itself, and how long ago. Names are part of `--output json`. */
 export interface DeviceStatus {
@@ -28,10 +29,6 @@ export interface DeviceStatus {
   readonly ready: boolean
 }
 
-/** Reading a twin costs less than a query while there are few: queries are held to 20 a minute (facts: azure-sdk §7). */
-const fewDevices = 20
-const readsAtOnce = 4
-
 /** Reads where devices stand, in the order asked for. */
 export async function readFleet(
   hub: Hub,
@@ -39,14 +36,7 @@ export async function readFleet(
   moduleId: string,
   now: Date
 ): Promise<DeviceStatus[]> {
-  const twins = new Map<string, HubTwin>()
-  if (devices.length <= fewDevices)
-    for (let start = 0; start < devices.length; start += readsAtOnce) {
-      const batch = devices.slice(start, start + readsAtOnce)
-      for (const twin of await Promise.all(batch.map((id) => hub.twin(id, moduleId))))
-        if (twin !== undefined) twins.set(twin.deviceId, twin)
-    }
-  else for await (const twin of hub.modulesNamed(moduleId)) twins.set(twin.deviceId, twin)
+  const twins = await readTwins(hub, devices, moduleId)
   return devices.map((device) => statusOf(device, twins.get(device), now))
 }
 

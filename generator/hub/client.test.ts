@@ -30,8 +30,11 @@ describe('the client of IoT Hub', () => {
       authority,
       twins,
       devices,
-      invokeMethod: () => Promise.reject(new Error('nobody calls a method here')),
-      isConnected: () => false
+      invokeMethod: ({ deviceId, name, payload }) =>
+        deviceId === 'device-5'
+          ? Promise.reject(Object.assign(new Error('late'), { status: 504 }))
+          : Promise.resolve({ status: 409, payload: { name, payload } }),
+      isConnected: (deviceId) => deviceId !== 'device-6'
     })
     for (const device of devices) pretend.identities.createModule(device, 'registry')
     hub = await connect()
@@ -113,6 +116,50 @@ describe('the client of IoT Hub', () => {
     // IoT Hub deletes the modules of device-2 that its deployment above does not name.
     assert.equal(new Set(listed).size, listed.length)
     assert.ok(listed.length >= devices.length - 1)
+  })
+
+  it('calls direct methods, and tells who is away from who is silent', async () => {
+    const call = (device: string, module = 'registry'): ReturnType<Hub['invoke']> =>
+      hub.invoke(device, module, 'images', { limit: 1 }, 5)
+    const payload = { name: 'images', payload: { limit: 1 } }
+    assert.deepEqual(await call('device-4'), { kind: 'answered', status: 409, payload })
+    assert.deepEqual(await call('device-5'), { kind: 'silent' })
+    assert.deepEqual(await call('device-6'), { kind: 'offline' })
+    await assert.rejects(call('nobody'), { code: 'AZURE_NOT_FOUND' })
+    await assert.rejects(call('device-4', 'nothing'), { code: 'AZURE_NOT_FOUND' })
+  })
+
+  it('makes, reads, changes and takes away automatic deployments', async () => {
+    const content = { modulesContent: { m: { 'properties.desired.a': 1 } } }
+    const wanted = { id: 'plants-1', labels: { causeway: 'plants' }, content, targetCondition: '*', priority: 3 }
+    assert.equal(await hub.createConfiguration(wanted), 'created')
+    assert.equal(await hub.createConfiguration(wanted), 'exists')
+    const [found] = await hub.configurations()
+    assert.ok(found)
+    const { id, labels, content: kept, targetCondition, priority } = found
+    assert.deepEqual({ id, labels, content: kept, targetCondition, priority }, wanted)
+    assert.equal(found.systemMetrics['targetedCount'], devices.length)
+    const changed = await hub.updateConfiguration(found, { priority: 4 })
+    assert.ok(changed !== 'changed')
+    assert.equal(changed.priority, 4)
+    assert.equal(await hub.updateConfiguration(found, { priority: 5 }), 'changed')
+    assert.deepEqual(await hub.troubled('plants-1'), [])
+    await hub.removeConfiguration('plants-1')
+    await hub.removeConfiguration('plants-1')
+    assert.equal(await hub.configuration('plants-1'), undefined)
+  })
+
+  it('says so in its own words where the hub is throttled for long, or its answer is a wrong one', async () => {
+    for (const [fault, code] of [
+      ['ThrottlingBacklogTimeout', 'AZURE_THROTTLED'],
+      ['ServiceUnavailable', 'AZURE_UNAVAILABLE'],
+      ['disconnect', 'AZURE_UNREACHABLE']
+    ] as const) {
+      pretend.fail(7, fault)
+      await assert.rejects(hub.twin('device-0', 'registry'), { code })
+      // What was not needed must not meet the next.
+      for (let left = 0; left < 8; left++) await hub.twin('device-0', 'registry').catch(() => undefined)
+    }
   })
 
   it('gets through throttling, faults and broken connections', async () => {

@@ -91,7 +91,8 @@ function isRefusal(code: number): boolean {
   return code >= 400 && code < 500 && code !== 406
 }
 
-function judgementOf(reported: Readonly<Record<string, unknown>>): { code: number; description: string } {
+/** What edgeAgent last said of its deployment; code 0 where it said nothing. */
+export function judgementOf(reported: Readonly<Record<string, unknown>>): { code: number; description: string } {
   const status = isRecord(reported['lastDesiredStatus']) ? reported['lastDesiredStatus'] : {}
   const description = typeof status['description'] === 'string' ? status['description'] : ''
   return { code: Number(status['code'] ?? 0), description: description.slice(0, 500) }

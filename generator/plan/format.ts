@@ -131,7 +131,8 @@ function azdoLine(change: Change, file: string): string {
   return `##vso[task.logissue type=warning;sourcepath=${property(file)};code=${change.code}]${message}\n`
 }
 
-function sentence(change: Change): string {
+/** A change in one sentence, with the first of its differences. */
+export function sentence(change: Change): string {
   const details = change.differences.map((difference) => `${signs[difference.action]}${described(difference)}`)
   const shown = details.length > 5 ? [...details.slice(0, 5), `and ${details.length - 5} more`] : details
   return [

@@ -1,0 +1,122 @@
+import { readTemplate } from '../deployment/template.ts'
+import { readReported } from '../hub/configure.ts'
+import { judgementOf, refusalOf } from '../hub/deploy.ts'
+import type { HubTwin } from '../hub/hub.ts'
+import { readTwins } from '../fleet/read.ts'
+import { sentence } from '../plan/format.ts'
+import { makePlan } from '../plan/make.ts'
+import { slots, type Slot } from '../secrets/store.ts'
+import { wantedOf } from '../acr/wanted.ts'
+import type { Check, CheckFinding } from './check.ts'
+
+/** Whether the cloud registry, the hub and the devices' twins are what the site file says: what a plan would change. */
+const differences: Check = {
+  name: 'differences from the site file',
+  async run(context, site, { devices, template, imageCheck }) {
+    const { plan } = await makePlan(context, site, {
+      registry: true,
+      images: imageCheck,
+      devices,
+      deployments: devices.length === Object.keys(site.devices).length ? Object.values(site.deployments) : [],
+      template: await readTemplate(template, context.io.workingFolder)
+    })
+    return plan.changes.map((change) => ({
+      code: change.code,
+      severity: 'difference',
+      part: change.part,
+      message: sentence(change)
+    }))
+  }
+}
+
+/** Whether devices have taken what the hub holds for them. */
+const acknowledged: Check = {
+  name: 'what the devices say of it',
+  async run(context, site, { devices }) {
+    const hub = await context.hub(site)
+    const ids = devices.map(({ id }) => id)
+    const agents = await readTwins(hub, ids, '$edgeAgent')
+    const modules = await readTwins(hub, ids, site.moduleName)
+    return ids.flatMap((id) => [...agentFindings(id, agents.get(id)), ...moduleFindings(id, modules.get(id))])
+  }
+}
+
+/** Whether passwords run out. Only the expiry that the store knows counts; Azure enforces it all the same. */
+const passwords: Check = {
+  name: 'expiry of passwords',
+  async run(context, site, { days, now }) {
+    const store = await context.secrets(site, 'read')
+    const limit = now.getTime() + days * 86_400_000
+    return wantedOf(site).tokens.flatMap(({ name }) =>
+      slots.flatMap((slot): CheckFinding[] => {
+        const record = store.slot(name, slot)
+        if (record?.state !== 'stored' || record.expiry === undefined) return []
+        const expiry = Date.parse(record.expiry)
+        if (expiry > limit) return []
+        const expired = expiry <= now.getTime()
+        const left = Math.floor((expiry - now.getTime()) / 86_400_000)
+        return [
+          {
+            code: expired ? 'C102' : 'C101',
+            severity: 'warning',
+            part: 'passwords',
+            message: expired
+              ? `${name}/${slot} expired on ${record.expiry}; make another with causeway provision --regenerate ${name}/${other(slot)}, bring it out with deploy and configure`
+              : `${name}/${slot} expires on ${record.expiry}, in ${left} days; make another with causeway provision --regenerate ${name}/${other(slot)}, bring it out with deploy and configure`
+          }
+        ]
+      })
+    )
+  }
+}
+
+function other(slot: Slot): Slot {
+  return slot === 'password1' ? 'password2' : 'password1'
+}
+
+/** All checks of `causeway check`, in the order in which they run. */
+export const checks: readonly Check[] = [differences, acknowledged, passwords]
+
+function agentFindings(id: string, twin: HubTwin | undefined): CheckFinding[] {
+  const found = finding(id)
+  if (twin === undefined) return []
+  const { code, description } = judgementOf(twin.reported)
+  const looked = Number(twin.reported['lastDesiredVersion'] ?? 0)
+  const refusal = refusalOf(twin)
+  if (refusal !== undefined) return [found('C204', `edgeAgent refuses its deployment ${refusal}`)]
+  if (Object.keys(twin.desired).length === 0) return []
+  if (code === 0) return [found('C205', 'edgeAgent has reported nothing')]
+  if (looked < twin.desiredVersion)
+    return [found('C203', `edgeAgent has version ${looked} of its deployment, and the hub ${twin.desiredVersion}`)]
+  return code === 200 ? [] : [found('C204', `edgeAgent says ${code} ${description}`)]
+}
+
+function moduleFindings(id: string, twin: HubTwin | undefined): CheckFinding[] {
+  const found = finding(id)
+  if (twin === undefined) return []
+  const reported = readReported(twin)
+  if (reported === undefined) return [found('C205', 'the connected registry has reported nothing')]
+  const status = reported.lastDesiredStatus
+  if (status !== undefined && status.code !== 200) {
+    const details = status.errors.map(({ path, reason }) => `${path}: ${reason}`).join('; ')
+    return [
+      found(
+        'C202',
+        `it does not apply its settings (${status.code}): ${status.description}${details && `; ${details}`}`
+      )
+    ]
+  }
+  const applied = reported.appliedVersion ?? 0
+  return applied === twin.desiredVersion
+    ? []
+    : [found('C201', `it applies version ${applied} of its settings, and the hub has ${twin.desiredVersion}`)]
+}
+
+function finding(id: string): (code: CheckFinding['code'], message: string) => CheckFinding {
+  return (code, message) => ({
+    code,
+    severity: 'difference',
+    part: `device ${id}`,
+    message: `device ${id}: ${message}`
+  })
+}
