@@ -7,6 +7,7 @@ import type { Hub } from './hub/hub.ts'
 import type { Io, Output } from './io.ts'
 import { chooseStyle, createProgress, type Progress, type ProgressStyle } from './output/progress.ts'
 import { Redaction } from './output/redaction.ts'
+import type { Proof } from './rotation/proof.ts'
 import type { Vault } from './secrets/key-vault.ts'
 import { openBackend } from './secrets/open.ts'
 import { SecretStore } from './secrets/store.ts'
@@ -22,6 +23,8 @@ export interface Services {
   /** @param url `https://name.vault.azure.net` */
   vault(url: string, io: Io): Promise<Vault>
   content(site: Pick<Site, 'loginServer'>, io: Io): Promise<RegistryContent>
+  /** Logs in to the site's cloud registry with tokens. */
+  proof(site: Site, io: Io): Promise<Proof>
 }
 
 /** Options that every command has. */
@@ -92,6 +95,10 @@ export class Context {
   /** The registries of a subscription, for commands that need no site file. */
   management(scope: ManagementScope): Promise<Management> {
     return this.#services.management(scope, this.io)
+  }
+
+  proof(site: Site): Promise<Proof> {
+    return this.#services.proof(site, this.io)
   }
 
   async hub(site: Site): Promise<Hub> {

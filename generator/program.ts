@@ -8,6 +8,7 @@ import type { ImagesImportOptions } from './commands/images.ts'
 import type { ImagesListOptions, MethodOptions, PauseOptions } from './commands/methods.ts'
 import type { PlanOptions } from './commands/plan.ts'
 import type { ProvisionOptions } from './commands/provision.ts'
+import type { RotateOptions } from './commands/rotate.ts'
 import type { SecretsShowOptions } from './commands/secrets.ts'
 import type { StatusOptions } from './commands/status.ts'
 import type { ValidateOptions } from './commands/validate.ts'
@@ -190,6 +191,19 @@ function createProgram(io: Io, act: Runner): Command {
     .addHelpText('after', '\nExit codes: 0 as it should be, 2 something differs, 1 it cannot be told')
     .action((options: CheckOptions) =>
       act(options, async (context) => (await import('./commands/check.ts')).checkCommand(context, options))
+    )
+
+  common(program.command('rotate'))
+    .description(
+      'change passwords of tokens: new ones made, proved, brought to the devices and used, then the old ones taken away'
+    )
+    .argument('[tokens...]', "which (default: every device's sync token)")
+    .option('--resume', 'go on with what an earlier run began')
+    .option('--abandon <device>', 'wait for this device no more; may be given several times', collect)
+    .option('--retire', 'the clients of these tokens have moved: take the old password away')
+    .addOption(timeoutOption(1800))
+    .action((tokens: string[], options: RotateOptions) =>
+      act(options, async (context) => (await import('./commands/rotate.ts')).rotate(context, tokens, options))
     )
 
   common(program.command('status'))

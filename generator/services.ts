@@ -35,5 +35,9 @@ export const azureServices: Services = {
   async content(site, io) {
     const { createContentClient } = await import('./acr/content.ts')
     return createContentClient(site.loginServer, { signal: io.signal, env: io.env })
+  },
+  async proof(site, io) {
+    const { registryProof } = await import('./rotation/proof.ts')
+    return registryProof(site.loginServer, io)
   }
 }

@@ -6,6 +6,7 @@ import type { Services } from './context.ts'
 import type { Hub, HubConfiguration, HubTwin, MethodOutcome, NewConfiguration } from './hub/hub.ts'
 import type { Io } from './io.ts'
 import { run } from './program.ts'
+import type { Proof } from './rotation/proof.ts'
 import type { Vault } from './secrets/key-vault.ts'
 import { openBackend } from './secrets/open.ts'
 import type { SecretsBackend } from './secrets/store.ts'
@@ -93,6 +94,12 @@ export class FakeAcr implements Acr {
     this.writes.push(`password ${token}/${slot}`)
     if (failure !== undefined) return Promise.reject(failure.error)
     return Promise.resolve({ value: `password-no-${this.#passwords}-of-${token}=`, creationTime })
+  }
+  deletePassword(token: string, slot: 'password1' | 'password2'): Promise<void> {
+    const before = this.tokens.get(token)
+    const { [slot]: _, ...passwords } = before?.passwords ?? {}
+    if (before !== undefined) this.tokens.set(token, { ...before, passwords })
+    return this.#wrote(`delete ${token}/${slot}`)
   }
   connectedRegistry(name: string): Promise<ConnectedRegistryState | undefined> {
     return Promise.resolve(this.connectedRegistries.get(name))
@@ -271,6 +278,7 @@ export async function runCommand(
     readonly vault?: (url: string) => Promise<Vault>
     /** Without one, every image is there. */
     readonly content?: RegistryContent
+    readonly proof?: Proof
   }
 ): Promise<CommandLine> {
   const outputs = { stdout: '', stderr: '' }
@@ -290,13 +298,14 @@ export async function runCommand(
     signal: options.signal ?? new AbortController().signal
   }
   const absent = (what: string) => (): Promise<never> => Promise.reject(new Error(`this test has no ${what}`))
-  const { acr, hub, management, vault } = options
+  const { acr, hub, management, vault, proof } = options
   const services: Services = {
     acr: acr === undefined ? absent('registry') : () => Promise.resolve(acr),
     management: management === undefined ? absent('subscription') : () => Promise.resolve(management),
     hub: hub === undefined ? absent('hub') : () => Promise.resolve(hub),
     vault: vault ?? absent('key vault'),
-    content: () => Promise.resolve(options.content ?? new FakeContent())
+    content: () => Promise.resolve(options.content ?? new FakeContent()),
+    proof: proof === undefined ? absent('registry to log in to') : () => Promise.resolve(proof)
   }
   const code = await run(args, io, services)
   return { code, ...outputs }

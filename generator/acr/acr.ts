@@ -17,6 +17,8 @@ export interface Acr {
   updateToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void>
   /** Makes a new password, in place of the one in this slot; Azure shows it this once. */
   generatePassword(token: string, slot: Slot): Promise<NewPassword>
+  /** Takes the password in this slot away, and leaves the other one. */
+  deletePassword(token: string, slot: Slot): Promise<void>
   connectedRegistry(name: string): Promise<ConnectedRegistryState | undefined>
   createConnectedRegistry(name: string, registry: ConnectedRegistryState): Promise<void>
   updateConnectedRegistry(name: string, clientTokens: readonly string[]): Promise<void>

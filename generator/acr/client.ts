@@ -82,6 +82,14 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
         )
         return newPassword(result, token, slot)
       }),
+    deletePassword: (token, slot) =>
+      attempt(`deleting ${slot} of token ${token}`, async () => {
+        const held = (await client.tokens.get(...at, token, once)).credentials?.passwords ?? []
+        if (!held.some(({ name }) => name === slot)) return
+        // The list of those that stay is what the service takes (facts: connected-registry §2).
+        const passwords = held.flatMap(({ name }) => (name === undefined || name === slot ? [] : [{ name }]))
+        await client.tokens.update(...at, token, { credentials: { passwords } }, patient)
+      }),
     connectedRegistry: (name) =>
       absentOr(`reading connected registry ${name}`, async () =>
         connectedRegistryState(await client.connectedRegistries.get(...at, name, once))

@@ -26,6 +26,7 @@ export const refusals: ReadonlySet<GeneratorErrorCode> = new Set<GeneratorErrorC
  * - One that is kept, and that Azure still has, stays as it is.
  * - One whose reply was lost (an intent without a value) is made again, in the same slot: nobody has it.
  * - One that Azure no longer has (the token was deleted and made anew) is made again.
+ * - One that is being changed is left to `causeway rotate`.
  * - Where Azure has one that is not kept here, the other slot is used; where both are taken, it refuses, since making a
  *   password takes away the one before it, from whoever uses it.
  *
@@ -39,8 +40,23 @@ export async function provisionPassword(
   regenerate: readonly Slot[]
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
+  if (regenerate.length > 0 && store.rotation(token) !== undefined)
+    throw new GeneratorError(
+      'ROTATION_PENDING',
+      `the password of token ${token} is being changed; let causeway rotate --resume end that first`
+    )
   for (const slot of regenerate) outcomes.push(await generate(acr, store, { token, slot }, 'asked for'))
   if (regenerate.length > 0) return outcomes
+  const rotation = store.rotation(token)
+  if (rotation !== undefined)
+    return [
+      {
+        kind: 'password',
+        name: `${token}/${rotation.to}`,
+        outcome: 'unchanged',
+        detail: 'causeway rotate is making it'
+      }
+    ]
   const inAzure = (await acr.token(token))?.passwords ?? {}
   for (const slot of slots) {
     const kept = store.slot(token, slot)
@@ -75,7 +91,6 @@ async function check(
   return { kind: 'password', name, outcome: 'unchanged' }
 }
 
-/** Intent first, then Azure, then the value: a lost reply is known as such by the next run. */
 async function generate(
   acr: Acr,
   store: SecretStore,
@@ -83,17 +98,26 @@ async function generate(
   reason: string | undefined
 ): Promise<Outcome> {
   const before = store.slot(token, slot)
+  await makePassword(acr, store, { token, slot })
+  return {
+    kind: 'password',
+    name: `${token}/${slot}`,
+    outcome: before === undefined ? 'created' : 'updated',
+    ...(reason === undefined ? {} : { detail: reason })
+  }
+}
+
+/**
+ * Has Azure make a password, which is stored when it returns. Intent first, then Azure, then the value: a lost reply is known
+ * as such by the next run.
+ */
+export async function makePassword(acr: Acr, store: SecretStore, { token, slot }: TokenSlot): Promise<void> {
+  const before = store.slot(token, slot)
   await store.intend(token, slot, new Date())
   try {
     await store.keep(token, slot, await acr.generatePassword(token, slot))
   } catch (error) {
     if (error instanceof GeneratorError && refusals.has(error.code)) await store.takeBack(token, slot, before)
     throw error
-  }
-  return {
-    kind: 'password',
-    name: `${token}/${slot}`,
-    outcome: before === undefined ? 'created' : 'updated',
-    ...(reason === undefined ? {} : { detail: reason })
   }
 }

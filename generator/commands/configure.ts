@@ -3,6 +3,7 @@ import { settingsOf } from '../automatic/own-settings.ts'
 import { devicesOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
 import { GeneratorError, throwAll } from '../errors.ts'
 import { atOnce } from '../hub/at-once.ts'
+import { parentSettings } from '../deployment/parent.ts'
 import { configure, waitForSettings, type Configured } from '../hub/configure.ts'
 
 export interface ConfigureOptions extends CommonOptions {
@@ -23,7 +24,12 @@ export async function configureCommand(context: Context, options: ConfigureOptio
   // All are made before the first is sent: a mistake in the last leaves no half of a site configured.
   const now = new Date()
   const settingsFor = settingsOf(site, { secrets, now })
-  const wanted = devices.map((device) => ({ id: device.id, wanted: settingsFor(device) }))
+  const wanted = devices.map((device) => ({
+    id: device.id,
+    wanted: settingsFor(device),
+    // Begun by a rotation: taken away, the device would fall back on the password before.
+    parent: parentSettings(site, device, secrets, now)
+  }))
   await pushSettings(context, site, secrets, devices)
   const hub = await context.hub(site)
   const progress = await context.progress()
@@ -50,8 +56,10 @@ export async function configureCommand(context: Context, options: ConfigureOptio
   try {
     // Everybody is told before anybody is waited for.
     const told: { readonly id: string; readonly result: Configured }[] = []
-    await atOnce(wanted, writesAtOnce, async ({ id, wanted: { settings, own } }) => {
-      const result = await attempt(id, () => configure(hub, id, site.moduleName, settings, own))
+    await atOnce(wanted, writesAtOnce, async ({ id, wanted: { settings, own }, parent }) => {
+      const result = await attempt(id, () =>
+        configure(hub, id, site.moduleName, settings, own, parent === undefined ? {} : { parent })
+      )
       if (result !== undefined) told.push({ id, result })
     })
     await Promise.all(

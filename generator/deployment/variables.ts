@@ -1,6 +1,7 @@
 import { formatConnectionString } from '../../module/settings/connection-string.ts'
 import type { SettingsInput } from '../../module/settings/document.ts'
 import type { Device, Site } from '../site-file/site.ts'
+import { parentEndpoint } from './parent.ts'
 import { suggest } from '../site-file/suggest.ts'
 import type { Slot } from '../secrets/store.ts'
 import { mapStrings, secretReference } from './references.ts'
@@ -50,20 +51,11 @@ export function variablesFor(
       connectedRegistryName: device.registryName,
       syncTokenName: device.syncToken,
       syncTokenPassword: secretReference(device.syncToken, slotOf(device.syncToken)),
-      // IoT Edge expands nothing in a module's environment: the connected registry does it itself.
-      parentGatewayEndpoint: top ? gatewayEndpoint(site) : `$IOTEDGE_PARENTHOSTNAME:${site.apiProxyPort}`,
+      parentGatewayEndpoint: parentEndpoint(site, device),
       parentEndpointProtocol: 'https'
     }),
     settings
   }
-}
-
-/** The data endpoint, as Microsoft's tools write it, where the site file tells the region; the login server otherwise. */
-function gatewayEndpoint(site: Site): string {
-  const [name, ...domain] = site.loginServer.split('.')
-  return site.azure.region === undefined
-    ? site.loginServer
-    : `${name ?? ''}.${site.azure.region}.data.${domain.join('.')}`
 }
 
 /** A variable or reference; `$upstream` and `$edgeAgent` have no braces, and so are never touched. */

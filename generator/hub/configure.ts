@@ -21,6 +21,7 @@ export interface Configured {
  * Brings the module's desired properties to the wanted settings, by the smallest patch.
  *
  * @param own takes the part of the twin that the settings answer for; all else belongs to somebody else, and stays
+ * @param whereGiven sections that are brought up to date where the twin has them, and not begun where it has not
  * @throws {GeneratorError} `MODULE_UNKNOWN`, or `AZURE_CONFLICT` where others keep writing
  */
 export async function configure(
@@ -28,11 +29,14 @@ export async function configure(
   deviceId: string,
   moduleId: string,
   wanted: Readonly<Record<string, unknown>>,
-  own: (desired: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>> = settingsOnly
+  own: (desired: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>> = settingsOnly,
+  whereGiven: Readonly<Record<string, unknown>> = {}
 ): Promise<Configured> {
   for (let attempt = 1; attempt <= mostTries; attempt++) {
     const twin = await moduleTwin(hub, deviceId, moduleId)
-    const patch = mergePatch(own(twin.desired), wanted)
+    const ours = own(twin.desired)
+    const held = Object.entries(whereGiven).filter(([key]) => Object.hasOwn(ours, key))
+    const patch = mergePatch(ours, { ...wanted, ...Object.fromEntries(held) })
     const changed = Object.keys(patch).sort()
     if (changed.length === 0) return { outcome: 'unchanged', version: twin.desiredVersion, changed }
     const version = await hub.patchDesired(twin, patch)

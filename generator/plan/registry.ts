@@ -71,6 +71,7 @@ function actionsOf(detail: string): Difference[] {
 
 /** As `provisionPassword` decides, without making any. */
 function plannedPassword(token: string, state: TokenState | undefined, secrets: Secrets): Outcome | undefined {
+  if (secrets.rotation?.(token) !== undefined) return undefined
   const kept = slots.filter((slot) => secrets.slot(token, slot) !== undefined)
   const anew = kept.find(
     (slot) => secrets.slot(token, slot)?.state === 'pending' || state?.passwords[slot] === undefined
@@ -114,6 +115,7 @@ function readOnly(acr: Acr, seen: Map<string, unknown>): Acr {
     createConnectedRegistry: nothing,
     updateConnectedRegistry: nothing,
     generatePassword: never,
+    deletePassword: never,
     importImage: never
   }
 }

@@ -91,7 +91,7 @@ describe('the secret store', () => {
     await withStore(async (store) => {
       await store.keep('plant-client', 'password1', password)
       const startedAt = '2026-02-01T00:00:00.000Z'
-      await store.noteRotation('plant-client', { to: 'password2', startedAt })
+      await store.beginRotation('plant-client', { to: 'password2', startedAt })
       await store.keep('plant-client', 'password2', { value: 'the-newer-one', creationTime: startedAt })
       assert.equal(currentSlot(store, 'plant-client', new Date()), 'password1')
       await store.noteRotation('plant-client', { to: 'password2', startedAt, provedAt: startedAt })

@@ -86,6 +86,8 @@ export class SecretStore implements Secrets {
   readonly #registry: string
   readonly #release: () => Promise<void>
   #tokens: TokenRecords
+  /** Writes follow one another, whoever asks for them. */
+  #writing: Promise<void> = Promise.resolve()
 
   private constructor(backend: SecretsBackend, registry: string, tokens: TokenRecords, release: () => Promise<void>) {
     this.#backend = backend
@@ -161,8 +163,13 @@ export class SecretStore implements Secrets {
     await this.#put(token, { [slot]: before })
   }
 
-  /** Notes how far a change of password is; undefined where it is over. */
-  async noteRotation(token: string, rotation: Rotation | undefined): Promise<void> {
+  /** Begins a change of password: what is in the slot that it goes to is forgotten with the same write. */
+  async beginRotation(token: string, rotation: Rotation): Promise<void> {
+    await this.#put(token, { rotation, [rotation.to]: undefined })
+  }
+
+  /** Notes how far a change of password is. */
+  async noteRotation(token: string, rotation: Rotation): Promise<void> {
     await this.#put(token, { rotation })
   }
 
@@ -180,15 +187,17 @@ export class SecretStore implements Secrets {
     await this.#release()
   }
 
-  async #put(
-    token: string,
-    changes: { readonly [Key in keyof TokenRecord]?: TokenRecord[Key] | undefined }
-  ): Promise<void> {
+  #put(token: string, changes: { readonly [Key in keyof TokenRecord]?: TokenRecord[Key] | undefined }): Promise<void> {
     const name = token.toLowerCase()
-    const merged = Object.entries({ ...this.#tokens[name], ...changes }).filter(([, value]) => value !== undefined)
-    const record = tokenRecord.parse(Object.fromEntries(merged))
-    await this.#backend.write(this.#registry, name, record)
-    this.#tokens = { ...this.#tokens, [name]: record }
+    const write = async (): Promise<void> => {
+      const merged = Object.entries({ ...this.#tokens[name], ...changes }).filter(([, value]) => value !== undefined)
+      const record = tokenRecord.parse(Object.fromEntries(merged))
+      await this.#backend.write(this.#registry, name, record)
+      this.#tokens = { ...this.#tokens, [name]: record }
+    }
+    const written = this.#writing.then(write)
+    this.#writing = written.catch(() => undefined)
+    return written
   }
 }
 

@@ -1,0 +1,117 @@
+import { twinInterval, type CommonOptions, type Context } from '../context.ts'
+import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
+import { beginRotation, chooseTokens, pendingTokens, type RotatedToken } from '../rotation/plan.ts'
+import { carryOutRotation } from '../rotation/rotate.ts'
+import type { SecretStore } from '../secrets/store.ts'
+import type { Site } from '../site-file/site.ts'
+
+export interface RotateOptions extends CommonOptions {
+  readonly resume?: boolean
+  readonly abandon?: readonly string[]
+  /** The clients of these tokens have moved to the new password. */
+  readonly retire?: boolean
+  /** Seconds. */
+  readonly timeout: number
+}
+
+/** ACR is said to take up to two minutes until it knows a new password. */
+const proofTimeout = 120_000
+
+/**
+ * Changes passwords of tokens across the fleet, without a moment at which a device has none that works.
+ *
+ * @param names all sync tokens where none is named
+ * @returns 2 where clients still have to move
+ * @throws {GeneratorError} `ROTATION_PENDING` where an earlier one has not ended
+ */
+export async function rotate(
+  context: Context,
+  names: readonly string[],
+  options: RotateOptions
+): Promise<ExitCode | undefined> {
+  const site = await context.site()
+  const chosen = chooseTokens(site, names)
+  const store = await context.secrets(site, 'write')
+  const goingOn = options.resume === true || options.abandon !== undefined || options.retire === true
+  const pending = pendingTokens(site, store)
+  if (goingOn && pending.length === 0) {
+    context.stdout.write('no password is being changed\n')
+    return undefined
+  }
+  if (!goingOn && pending.length > 0) throw stillPending(pending, store)
+  await abandon(site, store, pending, options.abandon ?? [])
+  const acr = await context.acr(site)
+  if (!goingOn) await beginRotation(chosen, store, acr, new Date())
+  const hub = await context.hub(site)
+  const proof = await context.proof(site)
+  const tokens = pendingTokens(site, store)
+  const progress = await context.progress()
+  const task = progress.begin('changing passwords', 3 * tokens.length)
+  let done = 0
+  const { signal } = context.io
+  try {
+    const { waitingForClients } = await carryOutRotation({
+      site,
+      store,
+      acr,
+      hub,
+      proof,
+      proofPatience: { signal, interval: twinInterval, timeout: proofTimeout },
+      devicePatience: {
+        signal,
+        interval: Math.max(twinInterval, Object.keys(site.devices).length * 50),
+        timeout: options.timeout * 1000
+      },
+      movedClients: ({ name }) =>
+        options.retire === true && (names.length === 0 || chosen.some((each) => each.name === name)),
+      onPassword: (value) => {
+        context.redaction.add(value)
+      },
+      tell: ({ token, step }) => {
+        task.advance(++done, `${token} ${step}`)
+        progress.print(() => void context.stdout.write(`${step.padEnd(9)} ${token}\n`))
+      }
+    })
+    task.end('done')
+    if (waitingForClients.length === 0) return undefined
+    context.stdout.write(
+      `both passwords of ${waitingForClients.join(', ')} work, and every device knows the new one. Give it to the clients (causeway secrets show), then take the one before away: causeway rotate ${waitingForClients.join(' ')} --retire\n`
+    )
+    return exitCodes.differences
+  } catch (error) {
+    task.end('failed')
+    throw error
+  }
+}
+
+function stillPending(pending: readonly RotatedToken[], store: SecretStore): GeneratorError {
+  const details = pending.map(({ name, user, holders }) => {
+    const devices = [...holders, ...(user === undefined ? [] : [user])].map(({ id }) => id)
+    const on = devices.length === 0 ? '' : ` on ${devices.join(', ')}`
+    return `ROTATION_PENDING ${name}${on}, begun at ${store.rotation(name)?.startedAt ?? ''}`
+  })
+  return new GeneratorError(
+    'ROTATION_PENDING',
+    `the passwords of ${pending.length} tokens are being changed already. Go on with causeway rotate --resume, or name devices that stay away with --abandon`,
+    { details }
+  )
+}
+
+/** Noted before anything else: whoever goes on later is not to wait for them again. */
+async function abandon(
+  site: Site,
+  store: SecretStore,
+  pending: readonly RotatedToken[],
+  names: readonly string[]
+): Promise<void> {
+  for (const name of names)
+    if (site.devices[name] === undefined)
+      throw new GeneratorError('USAGE', `the site file has no device ${name} to abandon`)
+  if (names.length === 0) return
+  for (const token of pending) {
+    const rotation = store.rotation(token.name)
+    if (rotation === undefined) continue
+    const abandoned = [...new Set([...(rotation.abandoned ?? []), ...names])].sort()
+    await store.noteRotation(token.name, { ...rotation, abandoned })
+  }
+}

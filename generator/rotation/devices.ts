@@ -1,0 +1,152 @@
+import { generateSettings } from '../deployment/generate.ts'
+import { parentSettings } from '../deployment/parent.ts'
+import { configure, readReported } from '../hub/configure.ts'
+import type { Hub, HubTwin } from '../hub/hub.ts'
+import type { SecretStore } from '../secrets/store.ts'
+import type { Device, Site } from '../site-file/site.ts'
+import { credentialFingerprint } from './fingerprint.ts'
+import type { RotatedToken } from './plan.ts'
+
+/** Reading a twin costs less than a query while there are few: queries are held to 20 a minute (facts: azure-sdk §7). */
+const fewDevices = 20
+const atOnce = 4
+
+/** What a device still has to do; undefined where it has done it. */
+export type Missing = string | undefined
+
+/**
+ * The devices that a rotation is about: told the new passwords through their modules' twins, and looked at until they have
+ * taken them. It keeps nothing between two looks that the twins do not hold, so that another process can go on.
+ */
+export class RotatedDevices {
+  readonly #site: Site
+  readonly #store: SecretStore
+  readonly #hub: Hub
+  #twins = new Map<string, HubTwin>()
+
+  constructor(site: Site, store: SecretStore, hub: Hub) {
+    this.#site = site
+    this.#store = store
+    this.#hub = hub
+  }
+
+  /** Reads the twins of these devices anew. */
+  async look(ids: readonly string[]): Promise<void> {
+    const { moduleName } = this.#site
+    const twins = new Map<string, HubTwin>()
+    if (ids.length <= fewDevices)
+      await eachOf(ids, atOnce, async (id) => {
+        const twin = await this.#hub.twin(id, moduleName)
+        if (twin !== undefined) twins.set(id, twin)
+      })
+    else for await (const twin of this.#hub.modulesNamed(moduleName)) twins.set(twin.deviceId, twin)
+    this.#twins = twins
+  }
+
+  /**
+   * Brings these devices' settings to what the store holds, where they are not there yet. A device below another is told its
+   * new password once the one above knows it, or it would be refused there.
+   */
+  async send(ids: readonly string[], isWaitedFor: (id: string) => boolean): Promise<void> {
+    const now = new Date()
+    const ready = ids.filter((id) => {
+      const above = this.#site.devices[this.#site.devices[id]?.parent ?? '']
+      if (above === undefined || !ids.includes(above.id) || !isWaitedFor(above.id)) return true
+      return this.#isConfigured(above.id, this.#wanted(above, now)) && this.#acknowledged(above.id)
+    })
+    await eachOf(ready, atOnce, async (id) => {
+      const device = this.#site.devices[id]
+      if (device === undefined || !this.#twins.has(id)) return
+      const wanted = this.#wanted(device, now)
+      if (this.#isConfigured(id, wanted)) return
+      await configure(this.#hub, id, this.#site.moduleName, wanted)
+      const twin = await this.#hub.twin(id, this.#site.moduleName)
+      if (twin !== undefined) this.#twins.set(id, twin)
+    })
+  }
+
+  /** What is missing until a device has taken a token's new password, or its hash. */
+  missing(token: RotatedToken, device: Device): Missing {
+    const twin = this.#twins.get(device.id)
+    // Never deployed to: it gets the new one with its first deployment.
+    if (twin === undefined) return undefined
+    if (!this.#isConfigured(device.id, this.#wanted(device, new Date())))
+      return device.parent === undefined ? 'not told yet' : `waits for ${device.parent} to know its new password`
+    if (!this.#acknowledged(device.id)) {
+      const status = readReported(twin)?.lastDesiredStatus
+      const refused =
+        status !== undefined && status.code !== 200 ? ` (it refuses its settings: ${status.description})` : ''
+      return `has not applied version ${twin.desiredVersion} of its settings${refused}`
+    }
+    if (device.id !== token.user?.id) return undefined
+    const rotation = this.#store.rotation(token.name)
+    const record = rotation === undefined ? undefined : this.#store.slot(token.name, rotation.to)
+    if (record?.state !== 'stored') return 'has no new password yet'
+    const used = readReported(twin)?.credential
+    return used?.fingerprint === credentialFingerprint(token.name, record.value) && used.succeededAt !== undefined
+      ? undefined
+      : 'has not logged in with it yet'
+  }
+
+  #wanted(device: Device, now: Date): Readonly<Record<string, unknown>> {
+    const settings = generateSettings(this.#site, device, { secrets: this.#store, now })
+    // Others keep the password that their deployment gave them.
+    const begun = this.#twins.get(device.id)?.desired['parent'] !== undefined
+    const rotated = this.#store.rotation(device.syncToken) !== undefined
+    const parent = begun || rotated ? parentSettings(this.#site, device, this.#store, now) : undefined
+    return parent === undefined ? { ...settings } : { ...settings, parent }
+  }
+
+  /** Whether the twin says what is wanted, as far as credentials go: other sections may have other owners. */
+  #isConfigured(id: string, wanted: Readonly<Record<string, unknown>>): boolean {
+    const desired = this.#twins.get(id)?.desired
+    // Without a twin there is nothing to be told to.
+    if (desired === undefined) return true
+    return ['parent', 'tokens'].every((section) => sameJson(desired[section], wanted[section]))
+  }
+
+  #acknowledged(id: string): boolean {
+    const twin = this.#twins.get(id)
+    if (twin === undefined) return true
+    const reported = readReported(twin)
+    return reported?.lastDesiredStatus?.code === 200 && (reported.lastDesiredVersion ?? 0) >= twin.desiredVersion
+  }
+}
+
+/** Compares without regard to the order of keys, which a hub does not keep. */
+function sameJson(left: unknown, right: unknown): boolean {
+  return JSON.stringify(sorted(left)) === JSON.stringify(sorted(right))
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, entry]) => [key, sorted(entry)])
+  )
+}
+
+/**
+ * Does something for each, a few at a time. After a failure nothing more is begun, and what is under way is waited for: its
+ * writes are not to come after whoever asked has let go of the store.
+ */
+export async function eachOf<Item>(
+  items: readonly Item[],
+  most: number,
+  work: (item: Item) => Promise<void>
+): Promise<void> {
+  const waiting = [...items]
+  const worker = async (): Promise<void> => {
+    try {
+      for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item)
+    } catch (error) {
+      waiting.length = 0
+      throw error
+    }
+  }
+  const results = await Promise.allSettled(Array.from({ length: Math.min(most, items.length) }, worker))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}

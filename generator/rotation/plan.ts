@@ -1,0 +1,98 @@
+import type { Acr } from '../acr/acr.ts'
+import { GeneratorError } from '../errors.ts'
+import { currentSlot, slots, storedSlots, type SecretStore, type Slot } from '../secrets/store.ts'
+import type { Device, Site } from '../site-file/site.ts'
+
+/** A token of the site, and who holds something of it. */
+export interface RotatedToken {
+  readonly name: string
+  /** `sync`: a device logs in to its parent with it. `client`: people do, to devices. `pull`: IoT Edge itself does. */
+  readonly kind: 'sync' | 'client' | 'pull'
+  /** The device that logs in with it. */
+  readonly user?: Device
+  /** The devices whose settings hold its hashes, so that others can log in there. */
+  readonly holders: readonly Device[]
+}
+
+/** Every token of the site. */
+export function tokensOf(site: Site): readonly RotatedToken[] {
+  const devices = Object.values(site.devices)
+  return [
+    ...devices.map((device): RotatedToken => {
+      const parent = device.parent === undefined ? undefined : site.devices[device.parent]
+      return { name: device.syncToken, kind: 'sync', user: device, holders: parent === undefined ? [] : [parent] }
+    }),
+    ...Object.keys(site.tokens).map((name): RotatedToken => ({
+      name,
+      kind: 'client',
+      holders: devices.filter((device) => device.tokens.includes(name))
+    })),
+    { name: site.pullToken.name, kind: 'pull', holders: [] }
+  ]
+}
+
+/**
+ * The tokens a rotation is for.
+ *
+ * @param names all sync tokens where none is named
+ * @throws {GeneratorError} `USAGE`
+ */
+export function chooseTokens(site: Site, names: readonly string[]): readonly RotatedToken[] {
+  const all = tokensOf(site)
+  if (names.length === 0) return all.filter(({ kind }) => kind === 'sync')
+  return names.map((name) => {
+    const token = all.find((each) => each.name.toLowerCase() === name.toLowerCase())
+    if (token !== undefined) return token
+    throw new GeneratorError(
+      'USAGE',
+      `the site file has no token ${name}; it has ${all.map((each) => each.name).join(', ')}`
+    )
+  })
+}
+
+/** The tokens whose password is being changed. */
+export function pendingTokens(site: Site, store: SecretStore): readonly RotatedToken[] {
+  return tokensOf(site).filter(({ name }) => store.rotation(name) !== undefined)
+}
+
+/**
+ * Begins to change the passwords of these tokens: after it, each has a record of it, and nothing else has happened. All are
+ * looked at before the first is begun.
+ *
+ * @throws {GeneratorError} `SECRET_MISSING`, `PASSWORD_HELD_ELSEWHERE` or `PASSWORDS_BOTH_TAKEN`
+ */
+export async function beginRotation(
+  tokens: readonly RotatedToken[],
+  store: SecretStore,
+  acr: Acr,
+  now: Date
+): Promise<void> {
+  const begun: { readonly name: string; readonly to: Slot }[] = []
+  for (const token of tokens) begun.push({ name: token.name, to: await freeSlot(token, store, acr, now) })
+  for (const { name, to } of begun) await store.beginRotation(name, { to, startedAt: now.toISOString() })
+}
+
+/** The slot that is not in use. What is in it, if anything, is made anew, so it must be known that nobody uses it. */
+async function freeSlot(token: RotatedToken, store: SecretStore, acr: Acr, now: Date): Promise<Slot> {
+  const { name } = token
+  const used = currentSlot(store, name, now)
+  if (used === undefined)
+    throw new GeneratorError(
+      'SECRET_MISSING',
+      `no password of token ${name} is in ${store.place}; run causeway provision, or causeway secrets import`
+    )
+  const to = slots.find((slot) => slot !== used) ?? 'password2'
+  const inAzure = (await acr.token(name))?.passwords ?? {}
+  if (inAzure[to] !== undefined && store.slot(name, to) === undefined)
+    throw new GeneratorError(
+      'PASSWORD_HELD_ELSEWHERE',
+      `${name}/${to} was made elsewhere, and whoever uses it would lose access. Take it in with causeway secrets import, or delete it with causeway acr token credential delete -n ${name} --${to}`
+    )
+  // Devices log in with the newest, people with either.
+  if (token.kind !== 'sync' && storedSlots(store, name, now).length > 1)
+    throw new GeneratorError(
+      'PASSWORDS_BOTH_TAKEN',
+      `token ${name} has both passwords, and nobody here knows which of them its clients use. Delete the one they do not with causeway acr token credential delete -n ${name} --${to}`
+    )
+  return to
+}

@@ -1,0 +1,273 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fingerprintOf } from '../../module/parent/credentials.ts'
+import { GeneratorError } from '../errors.ts'
+import { testSite } from '../testing.ts'
+import { credentialFingerprint } from './fingerprint.ts'
+import { beginRotation, chooseTokens, pendingTokens } from './plan.ts'
+import { carryOutRotation, type RotationResult } from './rotate.ts'
+import { RotationWorld } from './testing.ts'
+
+const layered = testSite(
+  [
+    '  top: { connectedRegistry: { name: topregistry } }',
+    '  low: { connectedRegistry: { name: lowregistry }, parent: top }',
+    '  other: { connectedRegistry: { name: otherregistry } }'
+  ].join('\n')
+)
+
+describe('a rotation of passwords', () => {
+  let folder: string
+  let world: RotationWorld
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'causeway-rotation-'))
+    world = new RotationWorld(layered, folder)
+    await world.deploy()
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  const begin = (names: readonly string[] = []): Promise<void> =>
+    world.withStore((store) => beginRotation(chooseTokens(world.site, names), store, world.acr, new Date()))
+
+  const go = (overrides: Partial<Parameters<typeof carryOutRotation>[0]> = {}): Promise<RotationResult> =>
+    world.withStore((store) => {
+      const patience = { signal: new AbortController().signal, interval: 1, timeout: 20_000 }
+      return carryOutRotation({
+        site: world.site,
+        store,
+        acr: world.acr,
+        hub: world.hub,
+        proof: world.proof,
+        proofPatience: patience,
+        devicePatience: patience,
+        movedClients: () => false,
+        onPassword: () => undefined,
+        tell: () => undefined,
+        ...overrides
+      })
+    })
+
+  /** As long as it takes the devices that are here, and then some: those that are away are not worth more. */
+  const goWithoutAway = (): Promise<RotationResult> => go({ devicePatience: patient(1000) })
+
+  async function assertRotated(tokens: readonly string[]): Promise<void> {
+    for (const token of tokens) {
+      assert.equal((await world.slot(token, 'password2'))?.state, 'stored', token)
+      assert.equal(await world.slot(token, 'password1'), undefined, token)
+      assert.deepEqual(Object.keys(world.acr.tokens.get(token)?.passwords ?? {}), ['password2'], token)
+    }
+    assert.deepEqual(await world.withStore((store) => Promise.resolve(pendingTokens(world.site, store))), [])
+    assert.deepEqual([...world.locked], [], 'no device was ever without a password that works')
+  }
+  const syncTokens = ['topregistry-sync-token', 'lowregistry-sync-token', 'otherregistry-sync-token']
+
+  it('tells passwords apart as the module does', () => {
+    const credentials = { tokenName: 'a-token', password: 'a+password=' }
+    assert.equal(credentialFingerprint(credentials.tokenName, credentials.password), fingerprintOf(credentials))
+  })
+
+  it('makes, proves, tells, waits and retires, in this order for every token', async () => {
+    await begin()
+    world.slowness = 5
+    const steps: string[] = []
+    await go({ tell: ({ token, step }) => steps.push(`${step} ${token}`) })
+    for (const token of syncTokens)
+      assert.deepEqual(
+        steps.filter((step) => step.endsWith(token)).map((step) => step.split(' ')[0]),
+        ['made', 'proved', 'retired']
+      )
+    await assertRotated(syncTokens)
+    const top = world.hub.twins.get('top/connected-registry')?.desired
+    const child = (top?.['tokens'] as Record<string, { passwords: object }>)['lowregistry-sync-token']
+    assert.deepEqual(Object.keys(child?.passwords ?? {}), ['password2'], 'the old hash is gone from the device above')
+  })
+
+  it('does nothing to a device where the registry does not take the new password', async () => {
+    await begin()
+    await assert.rejects(go({ proof: () => Promise.resolve(false), proofPatience: patient(30) }), {
+      code: 'PASSWORD_NOT_TAKEN'
+    })
+    for (const twin of world.hub.twins.values()) assert.equal(twin.desired['parent'], undefined)
+    assert.ok(world.taken.has('topregistry-sync-token/password1'))
+    await go()
+    await assertRotated(syncTokens)
+  })
+
+  it('waits for a device that is away, with its old password kept, and goes on when it is back', async () => {
+    world.away.add('other')
+    await begin()
+    await assert.rejects(goWithoutAway(), (error: GeneratorError) => {
+      assert.equal(error.code, 'TIMED_OUT')
+      return /other has not applied version 2 of its settings/.test(error.message) && !error.message.includes('low ')
+    })
+    assert.ok(world.taken.has('otherregistry-sync-token/password1'), 'it still works there')
+    assert.ok(!world.taken.has('lowregistry-sync-token/password1'), 'the others are done')
+    world.wake('other')
+    await go()
+    await assertRotated(syncTokens)
+  })
+
+  it('does not tell a device below before the one above knows', async () => {
+    world.away.add('top')
+    await begin()
+    await assert.rejects(goWithoutAway(), /low waits for top to know its new password/)
+    assert.equal(world.hub.twins.get('low/connected-registry')?.desired['parent'], undefined)
+    world.wake('top')
+    await go()
+    await assertRotated(syncTokens)
+  })
+
+  it('leaves a device behind that is named, and tells it all the same', async () => {
+    world.away.add('other')
+    await begin()
+    await assert.rejects(goWithoutAway(), { code: 'TIMED_OUT' })
+    await world.withStore(async (store) => {
+      for (const { name } of pendingTokens(world.site, store)) {
+        const rotation = store.rotation(name)
+        assert.ok(rotation)
+        await store.noteRotation(name, { ...rotation, abandoned: ['other'] })
+      }
+    })
+    await go()
+    await assertRotated(syncTokens)
+    world.wake('other')
+    const reported = world.hub.twins.get('other/connected-registry')?.reported
+    const record = await world.slot('otherregistry-sync-token', 'password2')
+    assert.ok(record?.state === 'stored')
+    assert.equal(
+      (reported?.['credential'] as { fingerprint: string }).fingerprint,
+      credentialFingerprint('otherregistry-sync-token', record.value),
+      'it finds the new one in its twin'
+    )
+  })
+
+  it('keeps both passwords of a client token until somebody says that its clients have moved', async () => {
+    await begin(['plant-client'])
+    assert.deepEqual((await go()).waitingForClients, ['plant-client'])
+    const held = (): string[] => {
+      const tokens = world.hub.twins.get('top/connected-registry')?.desired['tokens'] as Record<
+        string,
+        { passwords: object }
+      >
+      return Object.keys(tokens['plant-client']?.passwords ?? {})
+    }
+    assert.deepEqual(held(), ['password1', 'password2'])
+    assert.equal(world.hub.twins.get('other/connected-registry')?.desired['parent'], undefined, 'not its business')
+    await go({ movedClients: () => true })
+    assert.deepEqual(held(), ['password2'])
+    await assertRotated(['plant-client'])
+  })
+
+  it('asks for a deployment where the image pull token changes', async () => {
+    const agent = (password: string): void => {
+      const credentials = { pull: { address: 'x', username: 'crimagepulltoken', password } }
+      world.hub.put('top', '$edgeAgent', {
+        desired: { runtime: { settings: { registryCredentials: credentials } } },
+        reported: { lastDesiredVersion: 1 }
+      })
+    }
+    agent(world.taken.get('crimagepulltoken/password1') ?? '')
+    await begin(['crimagepulltoken'])
+    await assert.rejects(
+      goWithoutAway(),
+      /top runs a deployment with the password before; run causeway deploy --device top/
+    )
+    agent(world.taken.get('crimagepulltoken/password2') ?? '')
+    assert.deepEqual((await go()).waitingForClients, ['crimagepulltoken'])
+    await go({ movedClients: () => true })
+    await assertRotated(['crimagepulltoken'])
+  })
+
+  it('refuses to begin where somebody else would lose a password', async () => {
+    const token = world.acr.tokens.get('plant-client')
+    assert.ok(token)
+    world.acr.tokens.set('plant-client', {
+      ...token,
+      passwords: { ...token.passwords, password2: '2026-01-01T00:00:00Z' }
+    })
+    await assert.rejects(begin(['plant-client']), { code: 'PASSWORD_HELD_ELSEWHERE' })
+    await world.withStore((store) =>
+      store.keep('plant-client', 'password2', { value: 'imported-from-az', creationTime: '2026-01-01T00:00:00.000Z' })
+    )
+    await assert.rejects(begin(['plant-client']), { code: 'PASSWORDS_BOTH_TAKEN' })
+    assert.deepEqual(world.acr.writes, [])
+  })
+
+  it('interrupted at each step, before or after it took effect, and resumed, comes to the same end', async function () {
+    this.timeout(60_000)
+    let cuts = 0
+    for (const when of ['before', 'after'] as const)
+      for (let at = 1; at < 60; at++) {
+        world = new RotationWorld(layered, join(folder, `${when}${at}`))
+        await world.deploy()
+        await begin()
+        let left = at
+        const cut =
+          <Parts extends unknown[], Result>(
+            call: (...parts: Parts) => Promise<Result>
+          ): ((...parts: Parts) => Promise<Result>) =>
+          async (...parts) => {
+            left -= 1
+            if (left < 0 || (left === 0 && when === 'before')) throw new GeneratorError('AZURE_UNREACHABLE', 'cut')
+            const result = await call(...parts)
+            if (left === 0) throw new GeneratorError('AZURE_UNREACHABLE', 'cut')
+            return result
+          }
+        const { acr, hub } = world
+        const finished = await go({
+          acr: Object.assign(Object.create(acr) as typeof acr, {
+            generatePassword: cut(acr.generatePassword.bind(acr)),
+            deletePassword: cut(acr.deletePassword.bind(acr))
+          }),
+          hub: Object.assign(Object.create(hub) as typeof hub, { patchDesired: cut(hub.patchDesired.bind(hub)) }),
+          proof: cut(world.proof)
+        }).then(
+          () => true,
+          (error: unknown) => {
+            assert.equal((error as GeneratorError).message, 'cut')
+            return false
+          }
+        )
+        if (finished) break
+        cuts += 1
+        await go()
+        await assertRotated(syncTokens)
+        const made = acr.writes.filter((write) => write.startsWith('password '))
+        assert.ok(made.length <= syncTokens.length + 1, `${when} ${at}: ${made.join(', ')}`)
+        assert.ok(
+          made.every((write) => write.endsWith('/password2')),
+          'never one that a device uses'
+        )
+      }
+    assert.ok(cuts > 20, `${cuts} interruptions`)
+  })
+
+  it('goes over a hundred devices, some of them away', async function () {
+    // More would take a scrypt hash of 45 ms each, which is what a rotation of a thousand takes too.
+    this.timeout(60_000)
+    const lines = Array.from(
+      { length: 100 },
+      (_, index) => `  d${index}: { connectedRegistry: { name: registry${index} } }`
+    )
+    world = new RotationWorld(testSite(lines.join('\n')), join(folder, 'many'))
+    await world.deploy()
+    for (const id of ['d7', 'd42', 'd99']) world.away.add(id)
+    await begin()
+    const reads: string[] = []
+    world.hub.onRead = (key) => reads.push(key)
+    await assert.rejects(
+      goWithoutAway(),
+      /d42 has not applied.*d7 has not applied|d7 has not applied.*d42 has not applied/
+    )
+    assert.ok(reads.length < 400, `${reads.length} twins read one by one: the rest by query`)
+    for (const id of ['d7', 'd42', 'd99']) world.wake(id)
+    await go()
+    await assertRotated(lines.map((_, index) => `registry${index}-sync-token`))
+  })
+
+  function patient(timeout: number): { signal: AbortSignal; interval: number; timeout: number } {
+    return { signal: new AbortController().signal, interval: 1, timeout }
+  }
+})

@@ -1,0 +1,155 @@
+import type { Acr } from '../acr/acr.ts'
+import { makePassword } from '../acr/passwords.ts'
+import { waitFor, type Patience } from '../azure/wait.ts'
+import { GeneratorError } from '../errors.ts'
+import type { Hub } from '../hub/hub.ts'
+import { slots, type Rotation, type SecretStore } from '../secrets/store.ts'
+import type { Device, Site } from '../site-file/site.ts'
+import { eachOf, RotatedDevices } from './devices.ts'
+import { edgeAgentMissing } from './edge-agent.ts'
+import { pendingTokens, type RotatedToken } from './plan.ts'
+import type { Proof } from './proof.ts'
+
+export interface RotationParts {
+  readonly site: Site
+  readonly store: SecretStore
+  readonly acr: Acr
+  readonly hub: Hub
+  readonly proof: Proof
+  /** How long the cloud registry may take to know a new password. */
+  readonly proofPatience: Patience
+  /** How long devices are waited for. */
+  readonly devicePatience: Patience
+  /** Tokens whose clients have moved, as somebody says who knows: nothing reports it. */
+  readonly movedClients: (token: RotatedToken) => boolean
+  /** Every password that is made, before anything else is done with it. */
+  readonly onPassword: (value: string) => void
+  readonly tell: (news: RotationNews) => void
+}
+
+export interface RotationNews {
+  readonly token: string
+  readonly step: 'made' | 'proved' | 'retired'
+}
+
+/** What is still waited for at the end: clients that nobody has said to have moved. */
+export interface RotationResult {
+  readonly waitingForClients: readonly string[]
+}
+
+/** Logins that are tried at one time. */
+const proofsAtOnce = 8
+
+/**
+ * Takes every password change that is pending to its end: made, proved at the cloud registry, told to the devices, used by
+ * them, and only then is the one before taken away. Each step is durable before the next, and each is done again without
+ * harm: it goes on wherever another run stopped.
+ *
+ * @throws {GeneratorError} `PASSWORD_NOT_TAKEN`, or `TIMED_OUT` with the devices that are away; both leave it pending
+ */
+export async function carryOutRotation(parts: RotationParts): Promise<RotationResult> {
+  const { site, store, acr, tell } = parts
+  const tokens = pendingTokens(site, store)
+  for (const token of tokens) {
+    const { to } = rotationOf(store, token)
+    if (store.slot(token.name, to)?.state === 'stored') continue
+    await makePassword(acr, store, { token: token.name, slot: to })
+    store.values().forEach(parts.onPassword)
+    tell({ token: token.name, step: 'made' })
+  }
+  // Made one after the other and proved together: what one waits for, the others have behind them.
+  await eachOf(
+    tokens.filter((token) => rotationOf(store, token).provedAt === undefined),
+    proofsAtOnce,
+    async (token) => {
+      await prove(parts, token)
+      tell({ token: token.name, step: 'proved' })
+    }
+  )
+  return retireAsUsed(parts, tokens)
+}
+
+function rotationOf(store: SecretStore, token: RotatedToken): Rotation {
+  const rotation = store.rotation(token.name)
+  if (rotation === undefined) throw new Error(`no rotation of ${token.name}, though it was pending`)
+  return rotation
+}
+
+async function prove({ store, proof, proofPatience }: RotationParts, { name }: RotatedToken): Promise<void> {
+  const rotation = store.rotation(name)
+  const record = rotation === undefined ? undefined : store.slot(name, rotation.to)
+  if (rotation === undefined || record?.state !== 'stored') return
+  try {
+    await waitFor(
+      async () => ((await proof(name, record.value)) ? true : undefined),
+      () => `the registry does not take it`,
+      proofPatience
+    )
+  } catch (error) {
+    if (!(error instanceof GeneratorError) || error.code !== 'TIMED_OUT') throw error
+    throw new GeneratorError(
+      'PASSWORD_NOT_TAKEN',
+      `the cloud registry does not take the new ${name}/${rotation.to} after ${Math.round(proofPatience.timeout / 1000)} s; devices still use the one before. See whether the token is enabled, then go on with causeway rotate --resume`
+    )
+  }
+  await store.noteRotation(name, { ...rotation, provedAt: new Date().toISOString() })
+}
+
+async function retireAsUsed(parts: RotationParts, tokens: readonly RotatedToken[]): Promise<RotationResult> {
+  const { site, store, hub, devicePatience } = parts
+  const devices = new RotatedDevices(site, store, hub)
+  const open = new Set(tokens)
+  const touched = new Set<string>()
+  let away: readonly string[] = []
+  const result = await waitFor(
+    async () => {
+      const involved = [...new Set([...open].flatMap(devicesOf).map(({ id }) => id))]
+      involved.forEach((id) => touched.add(id))
+      await devices.look(involved)
+      await devices.send(involved, (id) => [...open].some((token) => !isAbandoned(store, token, id)))
+      const missing = new Map<RotatedToken, string[]>()
+      for (const token of open) {
+        const found = devicesOf(token).flatMap((device) => {
+          const what = isAbandoned(store, token, device.id) ? undefined : devices.missing(token, device)
+          return what === undefined ? [] : [`${device.id} ${what}`]
+        })
+        if (token.kind === 'pull') found.push(...(await edgeAgentMissing(site, store, hub, token.name)))
+        if (found.length > 0) missing.set(token, found)
+      }
+      for (const token of [...open]) {
+        const mayRetire = token.kind === 'sync' || parts.movedClients(token)
+        if (missing.has(token) || !mayRetire) continue
+        await retire(parts, token)
+        open.delete(token)
+      }
+      away = [...new Set([...missing.values()].flat())]
+      const waitingForClients = [...open].filter((token) => !missing.has(token)).map(({ name }) => name)
+      return missing.size === 0 ? { waitingForClients } : undefined
+    },
+    () =>
+      `${away.join('; ')}. Wait for them with causeway rotate --resume, or name those that stay away with --abandon`,
+    devicePatience
+  )
+  // The hashes of what was taken away go too; nobody has to wait for that.
+  await devices.look([...touched])
+  await devices.send([...touched], () => false)
+  return result
+}
+
+/** The one before is taken from the cloud registry first: where that is lost, this is done again. */
+async function retire({ acr, store, tell }: RotationParts, token: RotatedToken): Promise<void> {
+  const { to } = rotationOf(store, token)
+  for (const slot of slots.filter((each) => each !== to)) {
+    await acr.deletePassword(token.name, slot)
+    await store.endRotation(token.name, slot)
+  }
+  tell({ token: token.name, step: 'retired' })
+}
+
+function devicesOf({ user, holders }: RotatedToken): readonly Device[] {
+  return user === undefined ? holders : [...holders, user]
+}
+
+function isAbandoned(store: SecretStore, token: RotatedToken, device: string): boolean {
+  return store.rotation(token.name)?.abandoned?.includes(device) === true
+}
