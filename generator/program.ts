@@ -8,6 +8,7 @@ import type { ImagesImportOptions } from './commands/images.ts'
 import type { ImagesListOptions, MethodOptions, PauseOptions } from './commands/methods.ts'
 import type { PlanOptions } from './commands/plan.ts'
 import type { ProvisionOptions } from './commands/provision.ts'
+import type { RevokeOptions } from './commands/revoke.ts'
 import type { RotateOptions } from './commands/rotate.ts'
 import type { SecretsShowOptions } from './commands/secrets.ts'
 import type { StatusOptions } from './commands/status.ts'
@@ -204,6 +205,17 @@ function createProgram(io: Io, act: Runner): Command {
     .addOption(timeoutOption(1800))
     .action((tokens: string[], options: RotateOptions) =>
       act(options, async (context) => (await import('./commands/rotate.ts')).rotate(context, tokens, options))
+    )
+
+  common(program.command('revoke'))
+    .description(
+      'disable a token in the cloud registry and on every device, and list those that have not acknowledged it'
+    )
+    .argument('<token>')
+    .option('--undo', 'enable it again, as the site file says')
+    .addOption(timeoutOption(60))
+    .action((token: string, options: RevokeOptions) =>
+      act(options, async (context) => (await import('./commands/revoke.ts')).revoke(context, token, options))
     )
 
   common(program.command('status'))

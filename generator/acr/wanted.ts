@@ -1,6 +1,7 @@
 import { gatewayActions, mostActionsPerScopeMap } from '../../module/settings/scope-map.ts'
 import { GeneratorError } from '../errors.ts'
 import { artifactOf } from '../deployment/settings-artifact.ts'
+import { statusOf } from '../secrets/revoked.ts'
 import {
   descendants,
   repositoryOf,
@@ -81,13 +82,17 @@ export function wantedOf(site: Site): Wanted {
   return {
     scopeMaps,
     tokens: [
-      { ...site.pullToken, status: 'enabled' },
+      { ...site.pullToken, status: statusOf(site, site.pullToken.name) },
       ...(hasArtifacts ? [{ name: settingsPushToken, scopeMap: settingsPushToken, status: 'enabled' as const }] : []),
-      ...Object.entries(site.tokens).map(([name, token]) => ({ name, ...token })),
+      ...Object.entries(site.tokens).map(([name, { scopeMap, status }]) => ({
+        name,
+        scopeMap,
+        status: statusOf(site, name, status)
+      })),
       ...devices.map((device) => ({
         name: device.syncToken,
         scopeMap: device.syncScopeMap,
-        status: 'enabled' as const
+        status: statusOf(site, device.syncToken)
       }))
     ],
     connectedRegistries: parentsFirst(site, devices)

@@ -7,6 +7,7 @@ import { GeneratorError } from '../errors.ts'
 import { outcomeWriter, type OutcomeStyle } from '../output/outcomes.ts'
 import { planRegistry } from '../plan/registry.ts'
 import { assertCurrent, readPlan } from '../plan/saved.ts'
+import { withRevocations } from '../secrets/revoked.ts'
 import { slots, type Secrets } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
 
@@ -20,13 +21,13 @@ export interface ProvisionOptions extends CommonOptions {
 /** Makes what a site needs in the cloud registry, and keeps the passwords that Azure shows once. */
 export async function provision(context: Context, options: ProvisionOptions): Promise<void> {
   const site = await context.site()
-  const wanted = wantedOf(site)
   const regenerate = (options.regenerate ?? []).map(parseTokenSlot)
-  const names = new Map(wanted.tokens.map(({ name }) => [name.toLowerCase(), name]))
+  const names = new Map(wantedOf(site).tokens.map(({ name }) => [name.toLowerCase(), name]))
   for (const { token } of regenerate)
     if (!names.has(token.toLowerCase()))
       throw new GeneratorError('USAGE', `the site file has no token ${token}; it has ${[...names.values()].join(', ')}`)
   const store = await context.secrets(site, 'write')
+  const wanted = wantedOf(withRevocations(site, store))
   const acr = await context.acr(site)
   if (options.plan !== undefined) await assertPlanned(options.plan, context, site, acr, store)
   const progress = await context.progress()
@@ -55,7 +56,7 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
 /** @throws {GeneratorError} `PLAN_STALE` where it would do something else than the plan said */
 async function assertPlanned(file: string, context: Context, site: Site, acr: Acr, store: Secrets): Promise<void> {
   const saved = await readPlan(file, context.io.workingFolder)
-  const { part, changes, state } = await planRegistry(acr, wantedOf(site), store)
+  const { part, changes, state } = await planRegistry(acr, wantedOf(withRevocations(site, store)), store)
   assertCurrent(saved, { ...saved, registry: site.loginServer, hub: site.hubHost, changes, parts: { [part]: state } })
 }
 

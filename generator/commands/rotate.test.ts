@@ -73,4 +73,18 @@ describe('causeway rotate', () => {
     assert.equal((await rotate('plant-client', '--retire')).code, 0)
     assert.ok(!world.taken.has('plant-client/password1'))
   })
+
+  it('and revoke disables a token for good, whatever the site file says, until it is undone', async () => {
+    const clouds = { folder, acr: world.acr, hub: world.hub }
+    world.away.add('second')
+    const revoked = await runCommand(['revoke', 'plant-client', '--timeout', '1'], clouds)
+    assert.equal(revoked.code, 2, revoked.stderr)
+    assert.match(revoked.stdout, /^gateway: acknowledged$/m)
+    assert.match(revoked.stdout, /^second has not applied version 2 of its settings: not acknowledged$/m)
+    assert.equal((await runCommand(['provision'], clouds)).code, 0)
+    assert.equal(world.acr.tokens.get('plant-client')?.status, 'disabled')
+    world.wake('second')
+    assert.equal((await runCommand(['revoke', 'plant-client', '--undo'], clouds)).code, 0)
+    assert.equal(world.acr.tokens.get('plant-client')?.status, 'enabled')
+  })
 })

@@ -1,4 +1,5 @@
 import type { GeneratorError } from '../errors.ts'
+import { withRevocations } from '../secrets/revoked.ts'
 import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
 import { chunkCreateOptions } from './create-options.ts'
@@ -28,12 +29,13 @@ export interface GenerateOptions {
  * @throws {GeneratorError} `TEMPLATE_INVALID` with its place, `SECRET_MISSING`, `SETTINGS_INVALID`, `SETTINGS_TOO_LARGE`
  */
 export function generateManifest(
-  site: Site,
+  described: Site,
   device: Device,
   template: Template,
   options: GenerateOptions
 ): DeploymentManifest {
   const { slotOf, slotsOf } = choices(options)
+  const site = options.secrets === undefined ? described : withRevocations(described, options.secrets)
   const variables = variablesFor(site, device, twinSettingsFor(site, device, slotsOf), slotOf)
   const expanded = expandVariables(template, variables, slotOf)
   assertModule(expanded, template, site.moduleName)
@@ -54,7 +56,8 @@ export function generateManifest(
  * @throws {GeneratorError} as {@link generateManifest}
  */
 export function generateSettings(site: Site, device: Device, options: GenerateOptions): SettingsInput {
-  const settings = twinSettingsFor(site, device, choices(options).slotsOf)
+  const effective = options.secrets === undefined ? site : withRevocations(site, options.secrets)
+  const settings = twinSettingsFor(effective, device, choices(options).slotsOf)
   if (options.secrets === undefined) return settings
   const complete = resolveReferences(settings, options.secrets) as SettingsInput
   assertSettings(complete, device.id, artifactOf(site, device))

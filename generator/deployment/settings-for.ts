@@ -6,6 +6,7 @@ import { descendants, repositoryOf, runtimeImages, runtimeImageSet, type Device,
 import type { Slot } from '../secrets/store.ts'
 import { actionOn, syncRights } from '../acr/sync-rights.ts'
 import { hashReference } from './references.ts'
+import { statusOf } from '../secrets/revoked.ts'
 import { assertFitsTwin } from './limits.ts'
 import { isRecord } from './template.ts'
 
@@ -62,7 +63,12 @@ export function settingsFor(
       Object.fromEntries(
         [...tokens, ...children.map((child) => childToken(child))].map(({ name, scopeMap, status }) => [
           name.toLowerCase(),
-          { ...(name === name.toLowerCase() ? {} : { name }), scopeMap, status, passwords: hashes(name, slotsOf) }
+          {
+            ...(name === name.toLowerCase() ? {} : { name }),
+            scopeMap,
+            status: statusOf(site, name, status),
+            passwords: hashes(name, slotsOf)
+          }
         ])
       )
     )

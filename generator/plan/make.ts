@@ -8,6 +8,7 @@ import { formatManifest, generateManifest, type DeploymentManifest } from '../de
 import type { Template } from '../deployment/template.ts'
 import { atOnce } from '../hub/at-once.ts'
 import type { Hub } from '../hub/hub.ts'
+import { withRevocations } from '../secrets/revoked.ts'
 import { currentSlot, type Secrets } from '../secrets/store.ts'
 import { automaticDeploymentOf, type AutomaticDeployment, type Device, type Site } from '../site-file/site.ts'
 import { assertValid } from '../validate/assert.ts'
@@ -62,7 +63,8 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   const secrets = new PlanningSecrets(store, scope.unmade ?? [])
   const fingerprints = new Fingerprints(store.values())
   const parts: PlannedPart[] = []
-  if (scope.registry) parts.push(await planRegistry(await context.acr(site), wantedOf(site), store))
+  if (scope.registry)
+    parts.push(await planRegistry(await context.acr(site), wantedOf(withRevocations(site, store)), store))
   const alone = scope.devices.filter(({ id }) => automaticDeploymentOf(site, id) === undefined)
   const made = alone.map((device) => manifestsOf(site, device, scope, store, secrets))
   const complete = scope.complete === true ? store : new PlanningSecrets(store)

@@ -19,6 +19,8 @@ export interface Site {
   readonly apiProxyPort: number
   readonly deployments: Readonly<Record<string, AutomaticDeployment>>
   readonly devices: Readonly<Record<string, Device>>
+  /** Tokens that are disabled whatever the site file says, in lower case: see `secrets/revoked.ts`. */
+  readonly revoked?: ReadonlySet<string>
 }
 
 /** Devices that IoT Hub brings their modules to by a condition. */

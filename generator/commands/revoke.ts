@@ -1,0 +1,39 @@
+import { twinInterval, type CommonOptions, type Context } from '../context.ts'
+import { exitCodes, type ExitCode } from '../errors.ts'
+import { chooseTokens } from '../rotation/plan.ts'
+import { setRevoked } from '../rotation/revoke.ts'
+
+export interface RevokeOptions extends CommonOptions {
+  /** Takes a revocation back. */
+  readonly undo?: boolean
+  /** Seconds. */
+  readonly timeout: number
+}
+
+/**
+ * Disables a token everywhere, and tells who has not heard of it.
+ *
+ * @returns 2 where a device has not acknowledged it
+ */
+export async function revoke(context: Context, name: string, options: RevokeOptions): Promise<ExitCode | undefined> {
+  const site = await context.site()
+  const [token] = chooseTokens(site, [name])
+  if (token === undefined) return undefined
+  const store = await context.secrets(site, 'write')
+  const acr = await context.acr(site)
+  const hub = await context.hub(site)
+  const patience = { signal: context.io.signal, interval: twinInterval, timeout: options.timeout * 1000 }
+  const revoked = options.undo !== true
+  const { acknowledged, waiting } = await setRevoked({ site, store, acr, hub, patience }, token, revoked)
+  const what = revoked ? 'disabled' : 'as the site file says again'
+  context.stdout.write(`${token.name} is ${what} in ${site.loginServer}\n`)
+  for (const id of acknowledged) context.stdout.write(`${id}: acknowledged\n`)
+  for (const line of waiting) context.stdout.write(`${line}: not acknowledged\n`)
+  if (revoked)
+    context.stderr.write(
+      `it stays disabled, whatever the site file says, until causeway revoke ${token.name} --undo${
+        token.user === undefined ? '' : `; device ${token.user.id} syncs with it, and no longer can`
+      }\n`
+    )
+  return waiting.length === 0 ? undefined : exitCodes.differences
+}
