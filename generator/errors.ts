@@ -47,6 +47,7 @@ const table = {
   PASSWORD_NOT_TAKEN: 'error',
   ROTATION_PENDING: 'conflict',
   CONNECTED_REGISTRY_DIFFERS: 'conflict',
+  SKU_TOO_SMALL: 'error',
   HUB_MISMATCH: 'error',
   PLAN_UNREADABLE: 'error',
   PLAN_STALE: 'conflict',

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
+import type { AnonymousPullOptions } from './commands/anonymous-pull.ts'
 import type { CheckOptions } from './commands/check.ts'
 import type { ConfigureOptions } from './commands/configure.ts'
 import type { DeployOptions } from './commands/deploy.ts'
@@ -193,6 +194,28 @@ function createProgram(io: Io, act: Runner): Command {
     .action((options: CheckOptions) =>
       act(options, async (context) => (await import('./commands/check.ts')).checkCommand(context, options))
     )
+
+  const anonymousPull = program
+    .command('anonymous-pull')
+    .description('pulls from the cloud registry without a login, and what devices allow beside it')
+  common(anonymousPull.command('show'))
+    .description('show whether they are allowed')
+    .addOption(outcomeOption())
+    .action((options: AnonymousPullOptions) =>
+      act(options, async (context) =>
+        (await import('./commands/anonymous-pull.ts')).showAnonymousPull(context, options)
+      )
+    )
+  for (const verb of ['enable', 'disable'] as const)
+    common(anonymousPull.command(verb))
+      .description(verb === 'enable' ? 'allow them, for every repository' : 'allow them no longer')
+      .option('--yes', 'go ahead, warnings and all')
+      .addOption(outcomeOption())
+      .action((options: AnonymousPullOptions) =>
+        act(options, async (context) =>
+          (await import('./commands/anonymous-pull.ts')).setAnonymousPull(context, verb === 'enable', options)
+        )
+      )
 
   common(program.command('rotate'))
     .description(

@@ -117,6 +117,11 @@ export class AcrWorld {
 
   /** Runs one command line, given as its words. */
   run(words: readonly string[], asked: Asked = {}): Promise<CommandLine> {
+    return this.causeway(['acr', ...words], asked)
+  }
+
+  /** The same for any command. */
+  causeway(words: readonly string[], asked: Asked = {}): Promise<CommandLine> {
     const client = { proxyOptions: this.#proxy, retryOptions: { maxRetries: 0 } }
     const credential = new ClientSecretCredential(tenantId, clientId, clientSecret, client)
     const management = createManagement(
@@ -128,7 +133,7 @@ export class AcrWorld {
         client: new ContainerRegistryManagementClient(credential, subscription, client)
       }
     )
-    return runCommand(['acr', ...words], {
+    return runCommand(words, {
       folder: this.folder,
       management,
       env: { AZURE_SUBSCRIPTION_ID: subscription, ...asked.env },

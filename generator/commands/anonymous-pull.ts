@@ -1,0 +1,81 @@
+import type { CloudRegistry } from '../acr/cloud-registry.ts'
+import type { CommonOptions, Context } from '../context.ts'
+import { GeneratorError } from '../errors.ts'
+import type { Site } from '../site-file/site.ts'
+
+export interface AnonymousPullOptions extends CommonOptions {
+  readonly output: 'text' | 'json'
+  readonly yes?: boolean
+}
+
+/** What the documentation of Azure warns of (container-registry/anonymous-pull-access). */
+const warnings = [
+  'every repository of the registry becomes readable by everybody who reaches it: there is no switch for single ones',
+  'tokens and scope maps no longer restrict pulls, in the cloud registry and for whoever is logged in there',
+  'all anonymous callers share one limit of requests, and are throttled together',
+  'clients that are logged in have to docker logout first, or they go on with their own permissions'
+]
+
+/** Shows whether anybody may pull without logging in: from the cloud registry, and beside it from each device. */
+export async function showAnonymousPull(context: Context, { output }: AnonymousPullOptions): Promise<void> {
+  const site = await context.site()
+  const cloud = await openRegistry(context, site)
+  const { anonymousPullEnabled, sku } = await cloud.get()
+  const enabled = anonymousPullEnabled === true
+  const devices = Object.values(site.devices).map(({ id, settings }) => ({
+    device: id,
+    anonymousPullEnabled: settings.anonymousPull?.enabled === true,
+    scopeMap: settings.anonymousPull?.scopeMap ?? null
+  }))
+  if (output === 'json') {
+    const registry = { loginServer: site.loginServer, sku: sku.name, anonymousPullEnabled: enabled }
+    context.stdout.write(`${JSON.stringify({ schemaVersion: '1.0', registry, devices }, undefined, 2)}\n`)
+    return
+  }
+  context.stdout.write(`${site.loginServer} (${sku.name}): ${enabled ? 'enabled' : 'disabled'}\n`)
+  for (const { device, anonymousPullEnabled: on, scopeMap } of devices) {
+    const what = !on
+      ? 'disabled'
+      : scopeMap === null
+        ? 'enabled for every repository'
+        : `enabled for what ${scopeMap} reads`
+    context.stdout.write(`${device}: ${what} (its own setting, in the site file)\n`)
+  }
+}
+
+/**
+ * Lets anybody pull from the cloud registry without logging in, or no longer.
+ *
+ * @throws {GeneratorError} `SKU_TOO_SMALL` for a Basic registry, `NOT_CONFIRMED` without `--yes`
+ */
+export async function setAnonymousPull(
+  context: Context,
+  enabled: boolean,
+  options: AnonymousPullOptions
+): Promise<void> {
+  const site = await context.site()
+  const cloud = await openRegistry(context, site)
+  const { anonymousPullEnabled, sku } = await cloud.get()
+  if ((anonymousPullEnabled === true) !== enabled) {
+    if (enabled) {
+      if (sku.name === 'Basic')
+        throw new GeneratorError(
+          'SKU_TOO_SMALL',
+          `${site.loginServer} is a Basic registry, and anonymous pull takes Standard or Premium: az acr update --name ${site.azure.registry} --sku Standard`
+        )
+      for (const warning of warnings) context.stderr.write(`WARNING: ${warning}\n`)
+      if (options.yes !== true)
+        throw new GeneratorError(
+          'NOT_CONFIRMED',
+          `anonymous pull of ${site.loginServer} was not enabled: say that you mean it with --yes`
+        )
+    }
+    await cloud.update({ anonymousPullEnabled: enabled })
+  }
+  await showAnonymousPull(context, options)
+}
+
+async function openRegistry(context: Context, { azure }: Site): Promise<CloudRegistry> {
+  const management = await context.management({ subscription: azure.subscription, cloud: azure.cloud })
+  return management.open(azure.registry, azure.resourceGroup)
+}
