@@ -110,6 +110,7 @@ function createProgram(io: Io, act: Runner): Command {
     )
     .option('--device <id>', 'the device; not needed where the site has one')
     .addOption(templateOption())
+    .addOption(platformOption())
     .option('--output <file>', 'where to write it, - for stdout (default: config/deployment.<device>.json)')
     .option('--without-secrets', 'leave references in place of passwords')
     .option('--allow-in-git', 'write passwords even where git does not ignore them')
@@ -142,6 +143,7 @@ function createProgram(io: Io, act: Runner): Command {
     .description('show what provision and deploy would do; changes nothing')
     .addOption(devicesOption())
     .addOption(templateOption())
+    .addOption(platformOption())
     .addOption(
       new Option('--output <format>', 'how to show it (default: text, or as the CI service likes it)').choices(
         planStyles
@@ -166,6 +168,7 @@ function createProgram(io: Io, act: Runner): Command {
     .option('--plan <file>', 'only if it still does what this plan said')
     .option('--manifest <file>', 'a manifest made by generate, instead of making one now')
     .addOption(templateOption())
+    .addOption(platformOption())
     .option('--allow-remove', 'take away modules that the manifest does not have')
     .addOption(imageCheckOption())
     .option('--no-wait', 'do not wait for the device')
@@ -341,6 +344,13 @@ function called(command: Command): Command {
 
 function outcomeOption(): Option {
   return new Option('--output <format>', 'lines for people, or JSON lines').choices(['text', 'json']).default('text')
+}
+
+function platformOption(): Option {
+  return new Option(
+    '--platform <platform>',
+    'for modules that the template names as ${MODULES.name} (default: DEFAULT_PLATFORM, or amd64)'
+  )
 }
 
 function templateOption(): Option {

@@ -29,6 +29,8 @@ export interface DeployOptions extends CommonOptions {
   readonly manifest?: string
   readonly plan?: string
   readonly template: string
+  /** For modules that the template names without one. */
+  readonly platform?: string
   readonly allowRemove?: boolean
   /** commander's `--no-image-check` */
   readonly imageCheck: boolean
@@ -166,7 +168,10 @@ async function planned(context: Context, options: DeployOptions, site: Site): Pr
     ? known(site, inPlan('device ')).filter(({ id }) => automaticDeploymentOf(site, id) === undefined)
     : chosen(site, options)
   const named = all ? inPlan('deployment ') : (options.deployment ?? [])
-  const template = await readTemplate(options.template, context.io.workingFolder)
+  const template = await readTemplate(options.template, context.io.workingFolder, {
+    env: context.io.env,
+    platform: options.platform
+  })
   const { plan, missing, warnings, ...made } = await makePlan(context, site, {
     registry: false,
     images: options.imageCheck,

@@ -9,6 +9,8 @@ import { assertValid } from '../validate/assert.ts'
 export interface GenerateCommandOptions extends CommonOptions {
   readonly device?: string
   readonly template: string
+  /** For modules that the template names without one. */
+  readonly platform?: string
   readonly output?: string
   /** commander's `--without-secrets` */
   readonly withoutSecrets?: boolean
@@ -23,7 +25,10 @@ export interface GenerateCommandOptions extends CommonOptions {
 export async function generate(context: Context, options: GenerateCommandOptions): Promise<void> {
   const site = await context.site()
   const device = deviceOf(site, options.device)
-  const template = await readTemplate(options.template, context.io.workingFolder)
+  const template = await readTemplate(options.template, context.io.workingFolder, {
+    env: context.io.env,
+    platform: options.platform
+  })
   const secret = options.withoutSecrets !== true
   const now = new Date()
   const secrets = secret ? { secrets: await context.secrets(site, 'read') } : {}

@@ -9,6 +9,8 @@ import { savePlan } from '../plan/saved.ts'
 export interface PlanOptions extends CommonOptions {
   readonly device?: readonly string[]
   readonly template: string
+  /** For modules that the template names without one. */
+  readonly platform?: string
   readonly output?: PlanStyle
   readonly out?: string
   /** commander's `--no-image-check` */
@@ -23,7 +25,10 @@ export interface PlanOptions extends CommonOptions {
 export async function planCommand(context: Context, options: PlanOptions): Promise<ExitCode> {
   return withoutOtherCodes(context, async () => {
     const site = await context.site()
-    const template = await readTemplate(options.template, context.io.workingFolder)
+    const template = await readTemplate(options.template, context.io.workingFolder, {
+      env: context.io.env,
+      platform: options.platform
+    })
     const { plan, warnings } = await makePlan(context, site, {
       registry: true,
       images: options.imageCheck,

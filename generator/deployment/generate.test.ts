@@ -200,8 +200,8 @@ describe('deployment templates', () => {
       '{"modulesContent":{"$edgeAgent":{"properties.desired.modules.m":{}}}}',
       /^t\.json:1:\d+: .*whole deployments, not layers$/
     ],
-    ['YAML', 'modulesContent: {}', /^t\.json:1:1: it is not JSON$/],
-    ['a trailing comma', '{"modulesContent": {},}', /^t\.json:1:23: it is not JSON$/],
+    ['YAML', 'modulesContent: {}', /^t\.json:1:1: it is not JSON: expected a value$/],
+    ['a trailing comma', '{"modulesContent": {},}', /^t\.json:1:23: it is not JSON: a comma before }$/],
     [
       'a key that is there twice',
       '{"modulesContent": {}, "modulesContent": {}}',

@@ -6,6 +6,7 @@ import { chunkCreateOptions } from './create-options.ts'
 import { assertProxyPort, withNetwork } from './network.ts'
 import { pullOwnWorkloads } from './own-workloads.ts'
 import { findPlaceholder, resolveReferences } from './references.ts'
+import { withConnectedRegistry } from './connected-registry.ts'
 import { artifactOf, twinSettingsFor } from './settings-artifact.ts'
 import { assertSettings } from './settings-for.ts'
 import { isRecord, templateError, type Template } from './template.ts'
@@ -31,13 +32,14 @@ export interface GenerateOptions {
 export function generateManifest(
   described: Site,
   device: Device,
-  template: Template,
+  given: Template,
   options: GenerateOptions
 ): DeploymentManifest {
   const { slotOf, slotsOf } = choices(options)
   const site = options.secrets === undefined ? described : withRevocations(described, options.secrets)
+  const template = withConnectedRegistry(withWholeCreateOptions(given), site, device)
   const variables = variablesFor(site, device, twinSettingsFor(site, device, slotsOf), slotOf)
-  const expanded = expandVariables(template, variables, slotOf)
+  const expanded = expandVariables(template, { variables, slotOf, secrets: options.secrets !== undefined })
   assertModule(expanded, template, site.moduleName)
   const local = pullOwnWorkloads(expanded, template, { site, device, address: registryAddress(site, device), slotOf })
   assertProxyPort(local, template, site, device)
@@ -102,6 +104,22 @@ function assertModule(content: unknown, template: Template, moduleName: string):
   )
 }
 
+/**
+ * Joins the pieces of create options that a template has, and opens those with a placeholder inside: a value that is put in
+ * place there cannot break their JSON either.
+ */
+function withWholeCreateOptions(template: Template): Template {
+  const modulesContent = mapModuleSettings(template.modulesContent, (settings) => {
+    const pieces = Object.keys(settings).filter((key) => /^createOptions\d\d$/i.test(key))
+    const { createOptions } = settings
+    if (typeof createOptions !== 'string') return settings
+    const rest = Object.fromEntries(Object.entries(settings).filter(([key]) => !pieces.includes(key)))
+    const text = [createOptions, ...pieces.sort().map((key) => settings[key])].join('')
+    return { ...rest, createOptions: text.includes('$') && isJson(text) ? (JSON.parse(text) as unknown) : text }
+  })
+  return { ...template, modulesContent: modulesContent as Template['modulesContent'] }
+}
+
 /** Turns `createOptions` objects (and long texts) into the pieces that edgeAgent reads. */
 function withCreateOptions(content: unknown, template: Template): unknown {
   return mapModuleSettings(content, (settings, path) => {
@@ -110,6 +128,8 @@ function withCreateOptions(content: unknown, template: Template): unknown {
     const text = typeof createOptions === 'string' ? createOptions : JSON.stringify(createOptions)
     const refuse = (message: string): GeneratorError =>
       templateError(template.name, template.document.positionOf(['modulesContent', ...path, 'createOptions']), message)
+    // edgeAgent takes nothing for no options (facts: deployment-manifests §1.2).
+    if (text === '') return settings
     if (!isJson(text)) throw refuse('createOptions is neither an object nor JSON')
     // A piece could end inside a reference, which then nobody would find; and an engine shows create options to everybody.
     if (findPlaceholder(text) !== undefined) throw refuse('createOptions is no place for secrets; use env')

@@ -5,7 +5,8 @@ import { parentEndpoint } from './parent.ts'
 import { suggest } from '../site-file/suggest.ts'
 import type { Slot } from '../secrets/store.ts'
 import { mapStrings, secretReference } from './references.ts'
-import { templateError, type Template } from './template.ts'
+import { expandPlaceholders } from './template-environment.ts'
+import { placeKey, templateError, type Template } from './template.ts'
 
 /** What a template may name in `${…}`. All are texts but `settings`, which stands alone in a value and becomes an object. */
 export type Variables = Readonly<Record<string, string | number | SettingsInput>>
@@ -58,32 +59,56 @@ export function variablesFor(
   }
 }
 
-/** A variable or reference; `$upstream` and `$edgeAgent` have no braces, and so are never touched. */
-const placeholder = /\$\{([^}]*)\}/g
 const reference = /^(?:secret|hash):[a-zA-Z0-9-]{5,50}\/password[12]$/
 const shortReference = /^(secret|hash):([a-zA-Z0-9-]{5,50})$/
+/** Environment variables that hold secrets by their name: without secrets, they stay as they are. */
+const secretName = /PASSWORD|PASSWD|SECRET|TOKEN|KEY|CONNECTION_?STRING|CREDENTIAL|SAS/i
+
+export interface Expansion {
+  readonly variables: Variables
+  readonly slotOf: (token: string) => Slot
+  /** Whether environment variables that look like secrets are put in place too. */
+  readonly secrets: boolean
+}
 
 /**
  * Puts variables into the parsed values of a template, never into its text: what a variable holds cannot break the JSON.
- * References to secrets stay; one without a slot (`${secret:plant-client}`) gets the slot in use.
+ * Ours go before the environment's. References to secrets stay; one without a slot (`${secret:plant-client}`) gets the slot in
+ * use.
  *
- * @throws {GeneratorError} `TEMPLATE_INVALID` with line and column for a name that is none of ours
+ * @throws {GeneratorError} `TEMPLATE_INVALID` with line and column for a name that nobody knows
  */
-export function expandVariables(template: Template, variables: Variables, slotOf: (token: string) => Slot): unknown {
+export function expandVariables(template: Template, { variables, slotOf, secrets }: Expansion): unknown {
+  const { environment, bare } = template
   return mapStrings(template.modulesContent, (text, path) => {
+    const refuse = (why: string): never => {
+      throw templateError(template.name, template.document.positionOf(['modulesContent', ...path]), why)
+    }
     const [, alone] = /^\$\{([^}]*)\}$/.exec(text) ?? []
     if (alone !== undefined && typeof variables[alone] === 'object') return variables[alone]
-    return text.replace(placeholder, (whole, name: string) => {
+    const value = expandPlaceholders(text, (whole, name) => {
       const [, kind, token] = shortReference.exec(name) ?? []
       if (kind !== undefined && token !== undefined) return `\${${kind}:${token}/${slotOf(token)}}`
       if (reference.test(name)) return whole
-      const value = Object.hasOwn(variables, name) ? variables[name] : undefined
-      if (typeof value === 'string' || typeof value === 'number') return String(value)
-      const why =
-        value === undefined
-          ? `there is no variable ${whole}${suggest(name, Object.keys(variables))}`
-          : `${whole} must stand alone in its value`
-      throw templateError(template.name, template.document.positionOf(['modulesContent', ...path]), why)
+      const own = Object.hasOwn(variables, name) ? variables[name] : environment.images[name]
+      if (typeof own === 'string' || typeof own === 'number') return String(own)
+      if (own !== undefined) return refuse(`${whole} must stand alone in its value`)
+      const given = environment.variables[name]
+      if (given !== undefined) return !secrets && secretName.test(name) ? whole : given
+      const meant = suggest(name, Object.keys(variables))
+      const elsewhere = meant === '' ? `, here or in the environment; $${whole} stands for the text ${whole}` : meant
+      return refuse(`there is no variable ${whole}${elsewhere}`)
     })
+    return bare.has(placeKey(path)) ? parseBare(value, text, refuse) : value
   })
+}
+
+/** What stood without quotes is JSON: a number, mostly. */
+function parseBare(value: string, text: string, refuse: (why: string) => never): unknown {
+  if (value === text) return value
+  try {
+    return JSON.parse(value)
+  } catch {
+    return refuse(`${text} stands without quotes, and its value is no number or other JSON`)
+  }
 }

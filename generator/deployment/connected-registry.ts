@@ -1,0 +1,105 @@
+import type { Device, Site } from '../site-file/site.ts'
+import { isRecord, type Template } from './template.ts'
+import { registryAddress } from './variables.ts'
+
+type Section = Readonly<Record<string, unknown>>
+
+/** The image of Microsoft's connected registry, wherever it was imported to. */
+const theirImage = /(?:^|\/)acr\/connected-registry:[^$]*$/
+
+/**
+ * Gives a template what a device's connected registry needs, as the template that comes with Causeway has it, where it is not
+ * there yet: the module with its settings, the login that IoT Edge pulls with and, for devices with others below them, the API
+ * proxy. A template that has Microsoft's module keeps it where it stands, with the image, the connection string and the
+ * settings of the site file. Everything else stays as it is.
+ */
+export function withConnectedRegistry(template: Template, site: Site, device: Device): Template {
+  const { shipped, modulesContent } = template
+  if (shipped === undefined) return template
+  const name = site.moduleName
+  const ours = desiredOf(shipped)
+  const theirs = desiredOf(modulesContent)
+  const modules = recordAt(theirs, 'modules')
+  const shippedModule = recordAt(recordAt(ours, 'modules'), 'connected-registry')
+  const present = modules[name]
+  const module = isRecord(present) ? moved(present, shippedModule) : withoutOrder(shippedModule, theirs)
+  const desired: Section = {
+    ...theirs,
+    runtime: withLogin(recordAt(theirs, 'runtime'), recordAt(ours, 'runtime'), [
+      '${registry.address}',
+      registryAddress(site, device).toLowerCase(),
+      ...(device.parent === undefined ? ['${registry.loginserver}'] : [])
+    ]),
+    modules: { ...modules, [name]: module, ...apiProxy(modules, recordAt(ours, 'modules'), device, theirs) }
+  }
+  return {
+    ...template,
+    modulesContent: {
+      ...modulesContent,
+      $edgeAgent: { ...recordAt(modulesContent, '$edgeAgent'), 'properties.desired': desired },
+      [name]: isRecord(modulesContent[name]) ? modulesContent[name] : { 'properties.desired': '${settings}' }
+    }
+  }
+}
+
+/** Somebody who wrote the image by hand wants that one; Microsoft's is what this takes the place of. */
+function moved(module: Section, shipped: Section): Section {
+  const settings = recordAt(module, 'settings')
+  const { image } = settings
+  const env = recordAt(module, 'env')
+  const connection = recordAt(env, 'ACR_REGISTRY_CONNECTION_STRING')['value']
+  const ours = typeof connection === 'string' && connection.includes('${')
+  return {
+    ...module,
+    settings:
+      typeof image === 'string' && theirImage.test(image)
+        ? { ...settings, image: recordAt(shipped, 'settings')['image'] }
+        : settings,
+    env: ours ? env : { ...env, ...recordAt(shipped, 'env') }
+  }
+}
+
+function apiProxy(modules: Section, shipped: Section, device: Device, theirs: Section): Section {
+  const present = Object.entries(modules).some(([name, module]) => {
+    const { image } = isRecord(module) ? recordAt(module, 'settings') : {}
+    return name.toLowerCase() === 'iotedgeapiproxy' || (typeof image === 'string' && image.includes('api-proxy'))
+  })
+  return present || device.children.length === 0
+    ? {}
+    : { IoTEdgeAPIProxy: withoutOrder(recordAt(shipped, 'IoTEdgeAPIProxy'), theirs) }
+}
+
+/** `startupOrder` came with schema 1.1. */
+function withoutOrder(module: Section, theirs: Section): Section {
+  if (theirs['schemaVersion'] !== '1.0') return module
+  const { startupOrder: _, ...rest } = module
+  return rest
+}
+
+/**
+ * The login goes in where none is for the same registry; one that was never filled in is no login. An address is matched as
+ * it stands, without regard to case (facts: deployment-manifests §0, 7).
+ */
+function withLogin(runtime: Section, shipped: Section, addresses: readonly string[]): Section {
+  const settings = recordAt(runtime, 'settings')
+  const credentials = Object.entries(recordAt(settings, 'registryCredentials')).filter(([, each]) => !isUnfilled(each))
+  const present = credentials.some(
+    ([, each]) => isRecord(each) && addresses.includes(String(each['address']).toLowerCase())
+  )
+  const ours = present ? {} : recordAt(recordAt(shipped, 'settings'), 'registryCredentials')
+  return { ...runtime, settings: { ...settings, registryCredentials: { ...Object.fromEntries(credentials), ...ours } } }
+}
+
+/** As Microsoft's published manifests have it: `REPLACE_WITH_SYNC_TOKEN_PASSWORD`. */
+function isUnfilled(credential: unknown): boolean {
+  return isRecord(credential) && /^(?:REPLACE_|<)/.test(String(credential['password']))
+}
+
+function desiredOf(content: Section): Section {
+  return recordAt(recordAt(content, '$edgeAgent'), 'properties.desired')
+}
+
+function recordAt(section: Section, key: string): Section {
+  const value = section[key]
+  return isRecord(value) ? value : {}
+}
