@@ -2,25 +2,40 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream'
 import type { Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
+import { limitIdle } from './idle-connections.ts'
 import { errorReply, toOciError, writeReply } from './reply.ts'
 
 /** Answers a request, or gives false where the path is another handler's. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => boolean
 
-/** Milliseconds. */
-const timeouts = {
+/** How long a client may take and how many may do nothing; times are in milliseconds. */
+export interface ServerLimits {
+  readonly keepAlive: number
+  readonly headers: number
+  /** How often the time of headers is looked at. */
+  readonly lookEvery: number
+  readonly idle: number
+  /** Connections without a request under way. */
+  readonly mostIdle: number
+}
+
+const defaultLimits: ServerLimits = {
   /** Container engines keep connections for 30 to 60 seconds: a server that closes first breaks their next request. */
   keepAlive: 75_000,
   headers: 60_000,
+  lookEvery: 30_000,
   /** Without a byte in either direction: a reader that stalled, or a device that lost its power. */
-  idle: 300_000
-} as const
+  idle: 300_000,
+  // An engine keeps some ten, and the API proxy fewer: a site of a hundred machines stays below it.
+  mostIdle: 1024
+}
 
 /**
  * An HTTP server of several handlers; the first that knows a path answers, and what none knows is a 404 in the registry's
  * own form. The caller listens and closes.
  */
-export function createHttpServer(handlers: readonly Handler[], log: Log): Server {
+export function createHttpServer(handlers: readonly Handler[], log: Log, changes: Partial<ServerLimits> = {}): Server {
+  const limits = { ...defaultLimits, ...changes }
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     // A client that goes away is no fault of ours; without a listener it would end the process.
     request.on('error', () => undefined)
@@ -36,15 +51,17 @@ export function createHttpServer(handlers: readonly Handler[], log: Log): Server
     {
       // A layer may take hours on a slow link: only silence ends a request.
       requestTimeout: 0,
-      headersTimeout: timeouts.headers,
-      keepAliveTimeout: timeouts.keepAlive
+      headersTimeout: limits.headers,
+      connectionsCheckingInterval: limits.lookEvery,
+      keepAliveTimeout: limits.keepAlive
     },
     listener
   )
+  limitIdle(server, limits.mostIdle)
   // Handlers say themselves when a body may come, so that a refused one is never sent.
   server.on('checkContinue', listener)
   server.on('clientError', refuse)
-  server.setTimeout(timeouts.idle)
+  server.setTimeout(limits.idle)
   return server
 }
 
