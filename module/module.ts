@@ -24,7 +24,7 @@ import { RequestCounter } from './request-count.ts'
 import { Serving } from './serving.ts'
 import { SettingsKeeper } from './settings-keeper.ts'
 import type { Settings } from './settings/document.ts'
-import type { Environment } from './settings/environment.ts'
+import { ignoredVariables, type Environment } from './settings/environment.ts'
 import { followSettingsFile } from './settings/file.ts'
 import { LastGoodFile } from './settings/last-good.ts'
 import { resolveParent } from './settings/parent.ts'
@@ -197,6 +197,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
       stopping.signal
     )
   const origin = await serving.listen(environment.listen)
+  for (const line of ignoredVariables(variables)) log.warn(line)
   log.info('serving', { version, address: origin, data: environment.dataFolder })
 
   const budget = new ReportBudget(environment.dataFolder, log)

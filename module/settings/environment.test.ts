@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readEnvironment } from './environment.ts'
+import { ignoredVariables, readEnvironment } from './environment.ts'
 import { loginServer, resolveParent } from './parent.ts'
 import { readSettings } from './validate.ts'
 
@@ -8,6 +8,13 @@ const connectionString =
   'ParentGatewayEndpoint=$IOTEDGE_PARENTHOSTNAME:8000;ParentEndpointProtocol=https'
 
 describe('environment', () => {
+  it('says of a login server that it limits nothing, and of none nothing', () => {
+    const lines = ignoredVariables({ ACR_REGISTRY_LOGIN_SERVER: '<Optional: connected registry login server>' })
+    assert.match(lines.join(), /^ACR_REGISTRY_LOGIN_SERVER is set and limits nothing/)
+    for (const value of [undefined, '', ' '])
+      assert.deepEqual(ignoredVariables({ ACR_REGISTRY_LOGIN_SERVER: value }), [])
+  })
+
   it('reads what IoT Edge gives', () => {
     const environment = readEnvironment({
       IOTEDGE_DEVICEID: 'gateway',

@@ -39,6 +39,19 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   }
 }
 
+/**
+ * What is set for Microsoft's module and means nothing here, as lines for the log.
+ *
+ * Its `ACR_REGISTRY_LOGIN_SERVER` names the one host that requests may be for. No published manifest sets it. It keeps nobody
+ * out, since a client says whatever host it likes, and it locks people out: the API proxy passes no `Host` on, one device is
+ * called by several names, and what `get-settings` prints for it is a placeholder.
+ */
+export function ignoredVariables(variables: Readonly<Record<string, string | undefined>>): string[] {
+  return nonEmpty(variables['ACR_REGISTRY_LOGIN_SERVER']) === undefined
+    ? []
+    : ['ACR_REGISTRY_LOGIN_SERVER is set and limits nothing: this registry answers under every name that leads to it']
+}
+
 function readSource(variables: Readonly<Record<string, string | undefined>>): Environment['source'] {
   const path = nonEmpty(variables['CAUSEWAY_SETTINGS'])
   if (path !== undefined) return { kind: 'file', path }
