@@ -7,7 +7,7 @@ import { makeContent, type BlobSize, type Content } from './content.ts'
 import { cores, residentMebibytes } from './processes.ts'
 import { pushImage, verify } from './push.ts'
 import { rows, type Figure, type Row } from './rows.ts'
-import { candidates, causewayName, type Candidate, type Running } from './servers.ts'
+import { candidates, causewayName, peerName, type Candidate, type Running } from './servers.ts'
 import { slowDisk } from './slow-disk.ts'
 import { startUps, type StartUp } from './start-up.ts'
 
@@ -15,9 +15,6 @@ import { startUps, type StartUp } from './start-up.ts'
  * Measures Causeway beside its peers: the same content, the same client, in turns (A B A B), the server on one core and
  * the client on the other. Says ratios, which hold on other machines better than figures do; README.md has the last run.
  */
-
-/** The peer that ratios are to. */
-const peer = 'docker-registry'
 
 /** Rows of text, for logs and for README.md. */
 const plain = {
@@ -92,7 +89,7 @@ async function run(): Promise<Measured[]> {
     const results: Measured[] = []
     for (const row of chosen) {
       for (const { candidate, running } of servers)
-        if (candidate.isRegistry) await row.prepare?.(running, content, folder)
+        if (candidate.isRegistry && row.isFor(candidate.name, true)) await row.prepare?.(running, content, folder)
       const result = await measure(row, servers, content)
       print(result)
       results.push(result)
@@ -140,8 +137,8 @@ async function measure(row: Row, servers: readonly Measurable[], content: Conten
 }
 
 function print({ row, unit, figures }: Measured): void {
-  const table = new Table({ ...plain, head: [`${row} (${unit})`, 'median', 'spread', `x ${peer}`, 'CPU', 'x CPU'] })
-  const base = figures[peer]
+  const table = new Table({ ...plain, head: [`${row} (${unit})`, 'median', 'spread', `x ${peerName}`, 'CPU', 'x CPU'] })
+  const base = figures[peerName]
   for (const [name, all] of Object.entries(figures)) {
     const speeds = all.map(({ value }) => value)
     const cpu = all.flatMap((each) => each.cpu ?? [])

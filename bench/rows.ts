@@ -3,7 +3,7 @@ import { blobSizes, sha256, type BlobSize, type Content } from './content.ts'
 import type { LoadOrder, LoadResult } from './load.ts'
 import { cpuSeconds, isInstalled, output } from './processes.ts'
 import { newBlob, pushBlob, pushChunked, pushReferrers, pushRepositories, pushTags } from './push.ts'
-import { basic, causewayName, type Running } from './servers.ts'
+import { basic, causewayName, peerName, withoutFfiName, type Running } from './servers.ts'
 import { stalledReaders, whileStalled } from './stalling.ts'
 import { syncRows } from './sync-rows.ts'
 import { tlsRows } from './tls-rows.ts'
@@ -51,7 +51,8 @@ function blobRows(seconds: number): Row[] {
         name: `blob GET ${size}, ${connections} connections`,
         unit: blobSizes[size] < 1024 * 1024 ? 'requests/s' : 'MB/s',
         needs: size,
-        isFor: () => true,
+        // Small blobs leave from memory, with and without the package.
+        isFor: (name) => blobSizes[size] >= 1024 * 1024 || name !== withoutFfiName,
         async run(server, { repository, blobs }) {
           const path = `/v2/${repository}/blobs/${blobs.get(size)?.digest ?? ''}`
           return this.unit === 'MB/s'
@@ -73,7 +74,7 @@ function requestRows(seconds: number): Row[] {
     return {
       name,
       unit: 'requests/s',
-      isFor: (_, isRegistry) => isRegistry,
+      isFor: (name, isRegistry) => isRegistry && name !== withoutFfiName,
       run: (server, content) => requests(server, { connections: 16, seconds, method, path: path(content) }),
       ...more
     }
@@ -101,21 +102,27 @@ function requestRows(seconds: number): Row[] {
     }),
     ...[200, 10_000].flatMap((count) => [
       row(`tag page of 100, of ${count} tags`, 'GET', tagPage, {
+        isFor: besidePeer,
         prepare: (server, content) => pushTags(server, content, count)
       }),
       row(`referrers page of 100, of ${count} referrers`, 'GET', referrersPage, {
         // The distribution registry has no referrers API: a client reads the whole fallback index there.
         isFor: (name) => name === causewayName,
-        prepare: (server, content) =>
-          server.name === causewayName ? pushReferrers(server, content, count) : Promise.resolve()
+        prepare: (server, content) => pushReferrers(server, content, count)
       })
     ]),
     ...[200, 2000].map((count) =>
       row(`catalog page of 100, of ${count} repositories`, 'GET', () => '/v2/_catalog?n=100&last=bench/many/r00050', {
+        isFor: besidePeer,
         prepare: (server, content) => pushRepositories(server, content, count)
       })
     )
   ]
+}
+
+/** Ten thousand tags take a minute to push to one server. */
+function besidePeer(name: string): boolean {
+  return name === causewayName || name === peerName
 }
 
 function tagPage({ repository }: Content): string {

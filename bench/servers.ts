@@ -45,13 +45,16 @@ export interface Candidate {
 const accept = { Accept: 'application/vnd.oci.image.manifest.v1+json' } as const
 const user = { name: 'bench', password: 'bench-password' } as const
 export const causewayName = 'causeway'
+export const withoutFfiName = 'causeway without FFI'
+/** What ratios are to. */
+export const peerName = 'docker-registry'
 
 /** @param content the blobs' files, for the server of plain files */
 export function candidates(content: Content): Candidate[] {
   return [
     causeway(causewayName, {}),
-    causeway('causeway without FFI', { CAUSEWAY_BENCH_NO_SENDFILE: '1' }),
-    distribution('docker-registry', 'docker-registry'),
+    causeway(withoutFfiName, { CAUSEWAY_BENCH_NO_SENDFILE: '1' }),
+    distribution(peerName, 'docker-registry'),
     distribution('distribution v3', process.env['BENCH_DISTRIBUTION_V3']),
     nginx(content)
   ]
