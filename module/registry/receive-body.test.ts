@@ -7,10 +7,12 @@ import { buffer } from 'node:stream/consumers'
 import { loadLibc } from '../libc/libc.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
+import { CertificateAuthority } from '../../simulator/certificates.ts'
 import { StorageError } from '../storage/errors.ts'
 import type { SocketSource } from '../storage/storage.ts'
 import type { Content } from './content.ts'
 import { receiveBody } from './receive-body.ts'
+import { switchTls } from './tls.ts'
 import { blobsOf, codeOf, portOf, useWorld, writer, type Answer } from './world.test.ts'
 
 const uploads = '/v2/samples/new/blobs/uploads/'
@@ -86,6 +88,19 @@ describe('registry: large bodies, straight from the socket', () => {
     assert.equal(answer.status, 201)
     assert.equal(receiving.length, 1)
     assert.ok(appended < size / 2, `${appended} bytes went through Node`)
+  })
+
+  it('come whole on a port that TLS shares, where another listener has had the first bytes', async () => {
+    const server = await world.start()
+    const tls = switchTls(server)
+    const { cert, key } = await (await CertificateAuthority.create()).issue(['127.0.0.1'])
+    tls.use({ certificate: cert, key })
+    for (const bytes of [randomBytes(size), randomBytes(size)]) {
+      const digest = digestOf(bytes)
+      assert.equal((await pushTo(server, digest, bytes)).status, 201)
+      assert.ok((await world.get(`/v2/samples/new/blobs/${digest}`)).body.equals(bytes))
+    }
+    tls.close()
   })
 
   it('that are others are refused', async () => {

@@ -81,7 +81,8 @@ async function takeOver(request: IncomingMessage): Promise<{ readonly chunks: Bu
     await new Promise<void>((resolve) => process.nextTick(resolve))
     socket.pause()
     await new Promise((resolve) => setImmediate(resolve))
-    if (!isRead(socket) && request.readableLength === 0) return { chunks, stopped: true }
+    // A socket that came to the server by way of another listener, as where TLS and plain HTTP share a port, keeps bytes too.
+    if (!isRead(socket) && request.readableLength === 0 && socket.readableLength === 0) return { chunks, stopped: true }
   }
   return { chunks, stopped: false }
 }
