@@ -246,7 +246,19 @@ function createProgram(io: Io, act: Runner): Command {
 
   common(program.command('status'))
     .description('show where the devices stand, and how old that is')
-    .option('--device <id>', 'only this device; may be given several times', collect)
+    .addOption(devicesOption())
+    .addOption(
+      new Option('--state <state>', 'show only devices in this state').choices([
+        'Online',
+        'Offline',
+        'Syncing',
+        'Unhealthy',
+        'NotDeployed',
+        'Unknown'
+      ])
+    )
+    .option('--not-ready', 'show only devices that miss an image, or do not apply their settings')
+    .option('--image-set <name>', 'show only devices that do not have all of this image set')
     .addOption(new Option('--output <format>', 'how to show it').choices(['table', 'json']).default('table'))
     .option('--watch', 'show it again and again')
     .option('--wait', 'wait until every image is on every device')

@@ -1,10 +1,10 @@
 import { pause, waitFor } from '../azure/wait.ts'
 import { devicesOf, type CommonOptions, type Context } from '../context.ts'
-import { readFleet, type DeviceStatus } from '../fleet/status.ts'
+import { isShown, readFleet, type DeviceStatus, type FleetFilter } from '../fleet/status.ts'
 import { fleetTable } from '../fleet/table.ts'
 import { GeneratorError, type GeneratorErrorCode } from '../errors.ts'
 
-export interface StatusOptions extends CommonOptions {
+export interface StatusOptions extends CommonOptions, FleetFilter {
   readonly device?: readonly string[]
   readonly output: 'table' | 'json'
   readonly watch?: boolean
@@ -110,6 +110,7 @@ function sum(devices: readonly DeviceStatus[], key: 'imagesReady' | 'imagesTotal
 
 function show(context: Context, options: StatusOptions, devices: readonly DeviceStatus[]): void {
   const line = options.watch === true ? undefined : 2
-  const json = JSON.stringify({ schemaVersion: '1.0', devices }, undefined, line)
-  context.stdout.write(`${options.output === 'json' ? json : fleetTable(devices)}\n`)
+  const shown = devices.filter((device) => isShown(device, options))
+  const json = JSON.stringify({ schemaVersion: '1.0', devices: shown }, undefined, line)
+  context.stdout.write(`${options.output === 'json' ? json : fleetTable(shown)}\n`)
 }

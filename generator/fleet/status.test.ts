@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ReportedInput } from '../../module/settings/reported.ts'
 import { FakeHub } from '../testing.ts'
-import { readFleet, statusOf } from './status.ts'
+import { isShown, readFleet, statusOf } from './status.ts'
 import { ago, fleetTable } from './table.ts'
 
 const now = new Date('2026-11-21T12:00:00Z')
@@ -53,6 +53,7 @@ describe('the status of devices', () => {
       appliedVersion: 3,
       reportedAt: '2026-11-21T11:59:18Z',
       ageSeconds: 42,
+      inSync: true,
       problems: [],
       ready: true
     })
@@ -110,6 +111,23 @@ describe('the status of devices', () => {
     assert.equal(reads, 0)
     assert.equal((await readFleet(hub, many.slice(0, 5), 'm', now)).length, 5)
     assert.equal(reads, 5)
+  })
+
+  it('shows those that are meant', async () => {
+    const ready = await of(good)
+    const half = await of({
+      ...good,
+      progress: { ...good.progress, imagesReady: 1 },
+      imageSets: { tools: { ready: 1, total: 2 }, apps: { ready: 3, total: 3 } }
+    })
+    const silent = await of({})
+    const shown = (filter: Parameters<typeof isShown>[1]): boolean[] =>
+      [ready, half, silent].map((device) => isShown(device, filter))
+    assert.deepEqual(shown({}), [true, true, true])
+    assert.deepEqual(shown({ notReady: true }), [false, true, true])
+    assert.deepEqual(shown({ state: 'Unknown' }), [false, false, true])
+    assert.deepEqual(shown({ imageSet: 'tools' }), [false, true, true])
+    assert.deepEqual(shown({ imageSet: 'apps' }), [false, false, true])
   })
 
   it('makes a table that can be grepped', async () => {

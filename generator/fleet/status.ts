@@ -24,6 +24,10 @@ export interface DeviceStatus {
   readonly ageSeconds?: number
   /** Pushes and deletes made on the device that its parent is yet to be told of, and what became of others. */
   readonly upward?: Pick<NonNullable<Reported['upward']>, 'waiting' | 'bytes' | 'parked' | 'conflicts' | 'expired'>
+  /** Whether the module applies the newest settings that the hub has for it. */
+  readonly inSync: boolean
+  /** How much of each image set is here, as far as the module has room to tell. */
+  readonly imageSets?: Reported['imageSets']
   readonly problems: readonly string[]
   /** Settings applied, and every image here. */
   readonly ready: boolean
@@ -42,7 +46,7 @@ export async function readFleet(
 
 /** What a twin says of a device. */
 export function statusOf(device: string, twin: HubTwin | undefined, now: Date): DeviceStatus {
-  const nothing = { device, connected: false, imagesReady: 0, imagesTotal: 0, ready: false }
+  const nothing = { device, connected: false, imagesReady: 0, imagesTotal: 0, inSync: false, ready: false }
   if (twin === undefined)
     return {
       ...nothing,
@@ -72,6 +76,8 @@ export function statusOf(device: string, twin: HubTwin | undefined, now: Date): 
       : { lastSyncAt: sync.succeededAt, lastSyncAgeSeconds: age(sync.succeededAt, now) }),
     ...(reported.appliedVersion === undefined ? {} : { appliedVersion: reported.appliedVersion }),
     ...(upward === undefined ? {} : { upward: figuresOf(upward) }),
+    inSync: applied,
+    ...(Object.keys(reported.imageSets).length === 0 ? {} : { imageSets: reported.imageSets }),
     problems: problemsOf(reported),
     // A pass that ended well is needed too: before it, the module does not know how many images there are.
     ready:
@@ -100,4 +106,22 @@ function figuresOf({ waiting, bytes, parked, conflicts, expired }: NonNullable<R
 
 function age(time: string, now: Date): number {
   return Math.max(0, Math.round((now.getTime() - Date.parse(time)) / 1000))
+}
+
+/** What of a fleet is to be shown. */
+export interface FleetFilter {
+  readonly state?: DeviceStatus['connectionState']
+  /** Only devices that miss an image, or do not apply their settings. */
+  readonly notReady?: boolean
+  /** Only devices that do not have all of this image set. */
+  readonly imageSet?: string
+}
+
+export function isShown(device: DeviceStatus, { state, notReady, imageSet }: FleetFilter): boolean {
+  if (state !== undefined && device.connectionState !== state) return false
+  if (notReady === true && device.ready) return false
+  if (imageSet === undefined) return true
+  const set = device.imageSets?.[imageSet]
+  // A device that is ready has all of every set, and need not tell of each.
+  return set === undefined ? !device.ready : set.ready < set.total
 }
