@@ -76,6 +76,12 @@ describe('sync: images that must be signed', () => {
     assert.equal(await here(), undefined)
     assert.equal(content.repositories.get(app)?.manifests.has(digest) ?? false, false)
     assert.equal(parent.served.get(layer), undefined)
+    await pass([publicKey])
+    assert.deepEqual(
+      events.flatMap((event) => (event.kind === 'image' ? [event.image.state] : [])),
+      ['failed'],
+      'it does not leave quarantine for the time of a pass'
+    )
     parent.add(Buffer.from(bundleManifest))
     assert.equal((await pass([publicKey])).succeeded, true)
     assert.deepEqual([last().state, last().code], ['ready', undefined])

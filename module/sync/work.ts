@@ -139,6 +139,10 @@ export class ImageWork {
       await keepImage(this.#options.content, name, digest)
       await growTree(tree, repository, digest, this.#treeOptions, image.platforms)
       if (image.referrers) await this.#growReferrers(tree, image, digest)
+      // Before anything is told: what is in quarantine stays so from pass to pass, and nobody hears of it twice.
+      await verifySignatures(this.#options.content, image, digest, tree, (blob, size) =>
+        this.#transfers.fetch(repository, blob, size)
+      )
       board.expect(name, tree.blobs)
       board.tell({ image: name, state: 'pending', digest })
       return await this.#take(image, { digest, tree, moves: true, before, generation })
@@ -206,10 +210,6 @@ export class ImageWork {
     if (prepared === undefined) return
     const { digest, tree, moves, before, generation } = prepared
     try {
-      if (moves)
-        await verifySignatures(this.#options.content, image, digest, tree, (blob, size) =>
-          this.#transfers.fetch(repository, blob, size)
-        )
       const outcomes = await Promise.allSettled(
         [...tree.blobs].map(([blob, size]) => this.#transfers.fetch(repository, blob, size))
       )
