@@ -475,6 +475,25 @@ describe('parent: client', () => {
       assert.equal(site.requests[0]?.headers['proxy-authorization'], undefined)
     })
 
+    it('goes through it with credentials to where the parent redirects too, and shows those to nobody behind it', async () => {
+      const site = await serve(
+        (request, response) => {
+          if (request.headers.host === 'store.azurecr.test') response.end(blobBytes)
+          else response.writeHead(307, { location: 'https://store.azurecr.test/data' }).end()
+        },
+        await authority.issue(['example.azurecr.test', 'store.azurecr.test'])
+      )
+      const { asked, port } = await proxy(site.port, 'p@ss:word')
+      const parent = client({
+        origin: 'https://example.azurecr.test',
+        extraCertificates: authority.certificate,
+        environment: { https_proxy: `http://proxy%20user:p%40ss%3Aword@127.0.0.1:${port}` }
+      })
+      assert.deepEqual(await collect(await parent.blob(repository, blobDigest)), blobBytes)
+      assert.deepEqual(asked, ['CONNECT example.azurecr.test:443', 'CONNECT store.azurecr.test:443'])
+      for (const { headers } of site.requests) assert.equal(headers['proxy-authorization'], undefined)
+    })
+
     it('says that the proxy refuses', async () => {
       const { port } = await proxy(1, 'right')
       const parent = client({
