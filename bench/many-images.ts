@@ -50,7 +50,7 @@ export async function writeManyImages(folder: string, options: ManyImagesOptions
 }
 
 /** The distribution registry's files. */
-class RegistryTree {
+export class RegistryTree {
   readonly #root: string
   readonly #sizes = new Map<string, number>()
   readonly #links = new Set<string>()
@@ -63,7 +63,8 @@ class RegistryTree {
     return { blobs: this.#sizes.size, bytes: [...this.#sizes.values()].reduce((sum, size) => sum + size, 0) }
   }
 
-  async add(repository: string, tag: string, layers: readonly Buffer[]): Promise<void> {
+  /** @returns the digest of the first layer */
+  async add(repository: string, tag: string, layers: readonly Buffer[]): Promise<string> {
     const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', image: `${repository}:${tag}` }))
     const [configured, ...layered] = await Promise.all(
       [config, ...layers].map(async (bytes) => {
@@ -85,6 +86,7 @@ class RegistryTree {
     await this.#link(`${manifests}/revisions/${digest.replace(':', '/')}/link`, digest)
     await this.#link(`${manifests}/tags/${tag}/index/${digest.replace(':', '/')}/link`, digest)
     await this.#link(`${manifests}/tags/${tag}/current/link`, digest)
+    return layered[0]?.digest ?? ''
   }
 
   async #blob(bytes: Buffer): Promise<string> {
@@ -110,6 +112,6 @@ class RegistryTree {
 }
 
 /** Bytes without a pattern, the same in every run. */
-function noise(seed: string, size: number): Buffer {
+export function noise(seed: string, size: number): Buffer {
   return createHash('shake256', { outputLength: size }).update(seed).digest()
 }

@@ -43,7 +43,7 @@ export interface Candidate {
 
 // The distribution registry gives OCI manifests only to who asks for them.
 const accept = { Accept: 'application/vnd.oci.image.manifest.v1+json' } as const
-const user = { name: 'bench', password: 'bench-password' } as const
+export const user = { name: 'bench', password: 'bench-password' } as const
 export const causewayName = 'causeway'
 export const withoutFfiName = 'causeway without FFI'
 /** What ratios are to. */
@@ -126,7 +126,7 @@ function settingsWith(hash: string): object {
   }
 }
 
-async function token(port: number, repository = 'bench/app'): Promise<string> {
+export async function token(port: number, repository = 'bench/app'): Promise<string> {
   const scopes = [`repository:${repository}:pull,push,delete,metadata_read`, 'registry:catalog:*']
   const query = scopes.map((scope) => `scope=${encodeURIComponent(scope)}`).join('&')
   const reply = await fetch(`http://127.0.0.1:${port}/oauth2/token?service=bench&${query}`, { headers: basic() })
