@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { isInstalled, mustRun, run, skip } from './real-tools.ts'
+
+const root = join(import.meta.dirname, '..')
+const other = process.env['CAUSEWAY_NODE_22']
+
+describe('npm pack', function () {
+  this.timeout(60_000)
+  let folder: string
+  /** The installed command. */
+  let command: string
+  const environment = (): Record<string, string> => ({
+    HOME: folder,
+    PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
+    npm_config_cache: join(folder, 'cache'),
+    // Nobody listens there: what is asked of a registry fails.
+    npm_config_registry: 'http://127.0.0.1:9/'
+  })
+
+  before(async function () {
+    if (!isInstalled('npm')) skip(this, 'npm is not installed')
+    folder = await mkdtemp(join(tmpdir(), 'causeway-pack-'))
+    // A checkout of its own: packing changes package.json for a moment.
+    const checkout = join(folder, 'checkout')
+    for (const part of [
+      '.ci',
+      'generator',
+      'module',
+      'packaging',
+      'package.json',
+      'deployment.template.json',
+      'README.md'
+    ])
+      await cp(join(root, part), join(checkout, part), { recursive: true })
+    await symlink(join(root, 'node_modules'), join(checkout, 'node_modules'))
+    const before = await readFile(join(checkout, 'package.json'), 'utf8')
+    const pack = ['pack', '--prefix', checkout, '--pack-destination', folder, checkout]
+    const name = (await mustRun('npm', pack, environment())).split('\n').at(-1) ?? ''
+    assert.equal(await readFile(join(checkout, 'package.json'), 'utf8'), before, 'the checkout is as it was')
+    const empty = join(folder, 'empty')
+    await mkdir(empty)
+    await mustRun('npm', ['install', '--offline', '--prefix', empty, join(folder, name)], environment())
+    command = join(empty, 'node_modules/causeway/dist/causeway/main.js')
+    assert.match(
+      await mustRun(join(empty, 'node_modules/.bin/causeway'), ['--version'], environment()),
+      /^\d+\.\d+\.\d+$/
+    )
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  for (const [name, node] of [
+    ['this Node', process.execPath],
+    ['Node 22', other]
+  ] as const)
+    describe(`installed without a registry, on ${name}`, () => {
+      before(function () {
+        if (node === undefined) skip(this, 'CAUSEWAY_NODE_22 names no Node 22.13')
+      })
+
+      it('validates', async () => {
+        const { code, stdout } = await run(node ?? '', [command, 'validate', join(root, 'deployment.template.json')])
+        assert.equal(code, 0, stdout)
+        const wrong = join(folder, 'wrong.json')
+        await writeFile(wrong, '{"modulesContent": {}}')
+        assert.equal((await run(node ?? '', [command, 'validate', wrong])).code, 3)
+      })
+
+      it('generates, with the template that comes along', async () => {
+        const site = join(root, 'manifests/site.yaml')
+        const words = ['generate', '--site', site, '--device', 'gateway', '--without-secrets', '--output', '-']
+        const { code, stdout, stderr } = await run('sh', [
+          '-c',
+          'cd "$0" && exec "$@"',
+          folder,
+          node ?? '',
+          command,
+          ...words
+        ])
+        assert.equal(code, 0, stderr)
+        assert.ok('modulesContent' in (JSON.parse(stdout) as object))
+      })
+    })
+})
