@@ -8,7 +8,7 @@ const source = join(import.meta.dirname, '../module/main.ts')
 /** The module as a person starts it without IoT Edge: a settings file, a data folder, and an address. */
 export class LoneModule {
   readonly settings: string
-  readonly #data: string
+  readonly data: string
   readonly #command: readonly [program: string, entry: string]
   #program: Program | undefined
   #origin = ''
@@ -20,7 +20,7 @@ export class LoneModule {
   constructor(folder: string, command: readonly [program: string, entry: string] = [process.execPath, source]) {
     this.#command = command
     this.settings = join(folder, 'settings.json')
-    this.#data = join(folder, 'data')
+    this.data = join(folder, 'data')
   }
 
   /** `http://127.0.0.1:port` of the running process. */
@@ -46,7 +46,7 @@ export class LoneModule {
   async start(variables: Variables = {}): Promise<void> {
     this.#program = new Program(this.#command[0], [this.#command[1]], {
       CAUSEWAY_SETTINGS: this.settings,
-      CAUSEWAY_DATA: this.#data,
+      CAUSEWAY_DATA: this.data,
       CAUSEWAY_LISTEN: '127.0.0.1:0',
       ...variables
     })

@@ -1,0 +1,73 @@
+import { constants } from 'node:fs'
+import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, posix } from 'node:path'
+
+/**
+ * Looks whether the module may work in its data folder, which is made where it is absent.
+ *
+ * @returns what is in the way, and the command that mends it; undefined where nothing is, or where something else than
+ *   permission is: storage tells that better
+ */
+export async function findObstacle(folder: string): Promise<string | undefined> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const probe = join(folder, '.may-write')
+    await writeFile(probe, '')
+    await rm(probe)
+    // What another user has left in there, or a restore: deeper than this only Causeway has written.
+    for (const each of ['', 'storage'])
+      for (const entry of await entriesOf(join(folder, each)))
+        await access(join(folder, each, entry), constants.R_OK | constants.W_OK)
+    return undefined
+  } catch (error) {
+    const { code = '', path = folder } = error as NodeJS.ErrnoException
+    if (code === 'EROFS')
+      return `${path} is mounted read-only: take ":ro" away from its entry in Binds of the module's createOptions`
+    if (code !== 'EACCES' && code !== 'EPERM') return undefined
+    return `user ${who()} may not write to ${path} (${code}): on the device run: ${await remedy(folder)}`
+  }
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+function who(): string {
+  return `${process.getuid?.() ?? '?'}:${process.getgid?.() ?? '?'}`
+}
+
+async function remedy(folder: string): Promise<string> {
+  const outside = outsideOf(folder, await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''))
+  const [above, own] = [quoted(dirname(outside)), quoted(outside)]
+  return `sudo mkdir -p ${own} && sudo chown -R ${who()} ${own} && sudo chmod a+x ${above}`
+}
+
+/** For a shell. */
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}
+
+/**
+ * What a folder in a container is called on the device, where it is bound in.
+ *
+ * @param mounts `/proc/self/mountinfo`; its fourth field is the place within the file system, which is the device's own path
+ *   where that file system is the device's root (proc_pid_mountinfo(5))
+ */
+export function outsideOf(folder: string, mounts: string): string {
+  const [closest] = mounts
+    .split('\n')
+    .map((line) => line.split(' '))
+    .map(([, , , within = '', at = '']) => ({ within: unescaped(within), at: unescaped(at) }))
+    .filter(({ at }) => at !== '/' && (folder === at || folder.startsWith(`${at}/`)))
+    .sort((a, b) => b.at.length - a.at.length)
+  return closest === undefined ? folder : posix.join(closest.within, folder.slice(closest.at.length))
+}
+
+function unescaped(field: string): string {
+  return field.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
+}

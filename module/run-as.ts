@@ -1,0 +1,45 @@
+import { lchown, lstat, mkdir, opendir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SettingsError } from './settings/errors.ts'
+
+/**
+ * Leaves root behind, where the module was started as root and `CAUSEWAY_RUN_AS=uid:gid` says as whom to go on (the image
+ * does): takes ownership of the data folder, which a container engine makes root's own, and becomes that user for good.
+ * Anybody but root stays who it is.
+ *
+ * @throws {SettingsError} `ENVIRONMENT_INVALID` where the variable is no pair of ids, or the engine forbids the change
+ */
+export async function leaveRoot(
+  dataFolder: string,
+  variables: Readonly<Record<string, string | undefined>>
+): Promise<void> {
+  const wanted = variables['CAUSEWAY_RUN_AS']?.trim() ?? ''
+  if (wanted === '' || process.getuid?.() !== 0) return
+  const [, user, group] = /^([1-9]\d{0,8}):([1-9]\d{0,8})$/.exec(wanted) ?? []
+  if (user === undefined || group === undefined)
+    throw new SettingsError('ENVIRONMENT_INVALID', 'CAUSEWAY_RUN_AS must be uid:gid, neither of them 0')
+  const [uid, gid] = [Number(user), Number(group)]
+  // What cannot be taken is told later, with what to do, by who looks whether the folder can be used.
+  await takeOwnership(dataFolder, uid, gid).catch(() => undefined)
+  try {
+    process.setgroups?.([gid])
+    process.setgid?.(gid)
+    process.setuid?.(uid)
+  } catch (cause) {
+    throw new SettingsError(
+      'ENVIRONMENT_INVALID',
+      `as root it could not become user ${wanted}: give the container CAP_SETUID and CAP_SETGID, or set User to "${wanted}" in createOptions`,
+      { cause }
+    )
+  }
+}
+
+/** The folder itself comes last: where it is the user's own already, an earlier start has been through with it. */
+async function takeOwnership(folder: string, uid: number, gid: number): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const now = await lstat(folder)
+  if (!now.isDirectory() || (now.uid === uid && now.gid === gid)) return
+  for await (const entry of await opendir(folder, { recursive: true }))
+    await lchown(join(entry.parentPath, entry.name), uid, gid)
+  await lchown(folder, uid, gid)
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { CertificateAuthority } from '../simulator/certificates.ts'
+import { startEdgeHub } from '../simulator/edge-hub/edge-hub.ts'
+import { TwinStore } from '../simulator/twins.ts'
+import { LineLog } from './log/log.ts'
+import { untilUsable } from './waiting-room.ts'
+
+const key = TwinStore.key('edge1', 'causeway')
+
+describe('a module that cannot work yet', () => {
+  it('tells its twin why, and lets go of it once it can', async () => {
+    const authority = await CertificateAuthority.create()
+    const twins = new TwinStore()
+    twins.create(key)
+    const hub = await startEdgeHub({ deviceId: 'edge1', hubHostName: 'hub1.azure-devices.net', authority, twins })
+    let obstacle: string | undefined = 'user 1:1 may not write: on the device run: sudo chown'
+    try {
+      const waited = untilUsable({
+        environment: {
+          source: { kind: 'twin', deviceId: 'edge1' },
+          dataFolder: '/nowhere/causeway',
+          listen: { host: '127.0.0.1', port: 0 }
+        },
+        variables: hub.moduleEnvironment('causeway'),
+        log: new LineLog(() => undefined),
+        signal: new AbortController().signal,
+        obstacle: () => Promise.resolve(obstacle),
+        everyMs: 20
+      })
+      await once(twins, 'reported')
+      const { connectionState, statusDetails } = twins.get(key)?.reported.properties ?? {}
+      assert.equal(connectionState, 'Unhealthy')
+      const [{ code, description }] = statusDetails as [{ code: string; description: string }]
+      assert.deepEqual([code, description], ['DiskError', obstacle])
+      obstacle = undefined
+      await waited
+    } finally {
+      await hub.close()
+    }
+  })
+
+  it('is not kept where nothing is in the way', async () => {
+    await untilUsable({
+      environment: {
+        source: { kind: 'file', path: '/nowhere' },
+        dataFolder: '/nowhere',
+        listen: { host: '127.0.0.1', port: 1 }
+      },
+      variables: {},
+      log: new LineLog(() => undefined),
+      signal: new AbortController().signal,
+      obstacle: () => Promise.resolve(undefined)
+    })
+  })
+})
