@@ -23,6 +23,7 @@ const programs: Readonly<Record<ProgramName, Program>> = {
   module: {
     entries: {
       program: 'module/main.ts',
+      healthcheck: 'module/healthcheck.ts',
       'index-worker': 'module/storage/index-worker.ts',
       'hash-worker': 'module/storage/hash-worker.ts',
       'send-file-worker': 'module/registry/send-file-worker.ts'

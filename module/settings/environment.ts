@@ -35,7 +35,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     ...(connection === undefined ? {} : { connection }),
     ...(parentHostName === undefined ? {} : { parentHostName }),
     dataFolder: `${(nonEmpty(variables['CAUSEWAY_DATA']) ?? defaultData).replace(/\/+$/, '')}/causeway`,
-    listen: readListen(nonEmpty(variables['CAUSEWAY_LISTEN']) ?? defaultListen)
+    listen: readListen(variables)
   }
 }
 
@@ -64,7 +64,9 @@ function readSource(variables: Readonly<Record<string, string | undefined>>): En
   return { kind: 'twin', deviceId }
 }
 
-function readListen(text: string): Environment['listen'] {
+/** @throws {SettingsError} `ENVIRONMENT_INVALID` */
+export function readListen(variables: Readonly<Record<string, string | undefined>>): Environment['listen'] {
+  const text = nonEmpty(variables['CAUSEWAY_LISTEN']) ?? defaultListen
   const [, bracketed, plain, port] = /^(?:\[([0-9a-f:]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text) ?? []
   const host = bracketed ?? plain
   if (host === undefined || Number(port) > 65535)

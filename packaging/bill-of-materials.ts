@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+interface Component {
+  readonly name: string
+  readonly group?: string
+  readonly version: string
+}
+
+interface BillOfMaterials {
+  readonly components: readonly Component[]
+  readonly [field: string]: unknown
+}
+
+/**
+ * What the image adds to its base, as npm writes it down from the lockfile (CycloneDX): less what is not in the program,
+ * and less what would differ from one build to the next.
+ *
+ * @param notices THIRD-PARTY-NOTICES of the program
+ */
+export async function billOfMaterials(root: string, notices: string): Promise<string> {
+  const words = ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev', '--package-lock-only']
+  const { stdout } = await promisify(execFile)('npm', words, { cwd: root, maxBuffer: 64 * 1024 * 1024 })
+  const {
+    serialNumber: _serial,
+    components,
+    dependencies: _graph,
+    metadata,
+    ...rest
+  } = JSON.parse(stdout) as BillOfMaterials
+  const { timestamp: _timestamp, component, ...about } = metadata as { timestamp?: string; component: object }
+  const held = new Set((await readFile(notices, 'utf8')).split('\n'))
+  const within = components.filter((component) => isHeld(component, held) || component.name.startsWith('koffi'))
+  return `${JSON.stringify({ ...rest, metadata: { ...about, component: { ...component, name: 'connected-registry' } }, components: within }, undefined, 2)}\n`
+}
+
+function isHeld({ group, name, version }: Component, held: ReadonlySet<string>): boolean {
+  const full = group === undefined ? name : join(group, name)
+  return [...held].some((line) => line.startsWith(`${full} ${version} (`))
+}
