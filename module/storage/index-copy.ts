@@ -16,14 +16,17 @@ import { fileMode, type StoragePaths } from './paths.ts'
  * nowhere else. Synchronous, for the index worker.
  */
 
-/** @param write writes the index into an empty file; SQLite itself does not fsync what `VACUUM INTO` made */
-export function placeCopy(paths: StoragePaths, write: (path: string) => void): void {
-  const fresh = `${paths.indexCopy}.new`
+/**
+ * @param write writes the index into an empty file; SQLite itself does not fsync what `VACUUM INTO` made
+ * @param place where it goes, whole or not at all
+ */
+export function placeCopy(paths: StoragePaths, write: (path: string) => void, place: string = paths.indexCopy): void {
+  const fresh = `${place}.new`
   rmSync(fresh, { force: true })
   closeSync(openSync(fresh, 'wx', fileMode))
   write(fresh)
   sync(fresh, 'r+')
-  renameSync(fresh, paths.indexCopy)
+  renameSync(fresh, place)
   sync(paths.folder, 'r')
 }
 

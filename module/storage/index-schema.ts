@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Digest } from '../oci/digest.ts'
 import { readManifest, referenceOf } from '../oci/manifest.ts'
 import { StorageError } from './errors.ts'
+import { placeCopy } from './index-copy.ts'
 import type { StoragePaths } from './paths.ts'
 
 /** Kept in `PRAGMA user_version`; a change that an older release cannot read counts it up. */
@@ -67,9 +68,13 @@ export function prepareIndex(database: DatabaseSync, paths: StoragePaths): void 
     throw new StorageError(
       'INDEX_TOO_NEW',
       `the index has schema version ${version} and this release reads up to ${indexSchemaVersion}: ` +
-        'run the newer release again, or give this one an empty data folder'
+        'run the newer release again; or put index-of-version-<n>.db in the place of index.db, where the newer release has ' +
+        'left one that this one reads; or give this one an empty data folder'
     )
   if (version === 0) create(database)
+  // There is no way back but this: an older release refuses what this one writes.
+  else if (version < indexSchemaVersion)
+    placeCopy(paths, (path) => database.prepare('VACUUM INTO ?').run(path), paths.olderIndex(version))
   if (version === 1) addReferrers(database, paths)
   if (version === 1 || version === 2) addTagTimes(database)
   const problems = database.prepare('PRAGMA quick_check(1)').all()

@@ -17,6 +17,7 @@ import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts'
  *   │   └── <algorithm>-<hex>       bytes that are not what their name says, for whoever wants to look
  *   ├── index.db                    tags, manifests, links, state (SQLite; -wal stands beside it)
  *   ├── index-copy.db               the index as it was a while ago: taken where index.db is lost or damaged
+ *   ├── index-of-version-<n>.db     the index as it was before it was brought to a newer schema, for the way back
  *   └── index.db.damaged-<time>     an index that could not be read, set aside for whoever wants to look
  *
  * A blob is renamed from partial/ into blobs/, so both must stand on one file system.
@@ -43,6 +44,8 @@ export interface StoragePaths {
   trashed(digest: Digest): string
   quarantined(digest: Digest): string
   damagedIndex(at: Date): string
+  /** @param version of its schema */
+  olderIndex(version: number): string
 }
 
 export function storagePaths(folder: string): StoragePaths {
@@ -61,6 +64,7 @@ export function storagePaths(folder: string): StoragePaths {
     partial: (key) => join(folder, 'partial', createHash('sha256').update(key).digest('hex')),
     trashed: (digest) => join(folder, 'trash', flatName(digest)),
     quarantined: (digest) => join(folder, 'quarantine', flatName(digest)),
+    olderIndex: (version) => join(folder, `index-of-version-${version}.db`),
     damagedIndex: (at) => `${index}.damaged-${at.toISOString().replace(/[:.]/g, '-')}`
   }
 }
