@@ -321,7 +321,11 @@ class Life {
       if (!('tag' in item)) continue
       const { repository, tag } = item
       const here = this.content.repositories.get(repository)?.tags.get(tag)
-      assert.equal(here ?? null, this.#queue.willBe(repository, tag), `${repository}:${tag} was reverted while it waits`)
+      assert.equal(
+        here ?? null,
+        this.#queue.willBe(repository, tag),
+        `${repository}:${tag} was reverted while it waits`
+      )
     }
     assert.ok(this.parent.received <= this.#pushedBytes, 'a byte was sent twice')
     for (const [digest, bytes] of this.parent.served)

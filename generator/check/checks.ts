@@ -18,7 +18,7 @@ const differences: Check = {
       images: imageCheck,
       devices,
       deployments: devices.length === Object.keys(site.devices).length ? Object.values(site.deployments) : [],
-      template: await readTemplate(template, context.io.workingFolder)
+      template: await readTemplate(template, context.io.workingFolder, { env: context.io.env })
     })
     return plan.changes.map((change) => ({
       code: change.code,
