@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hashPassword } from '../module/settings/password-hash.ts'
+import { bundle, root } from '../packaging/bundle.ts'
+import { nodeFlags, nodeVariables } from '../packaging/runtime.ts'
 import { makeCertificate, type Certificate } from './certificate.ts'
 import type { Content } from './content.ts'
 import { end, freePort, isInstalled, listening, speaksTls, start } from './processes.ts'
@@ -82,7 +84,8 @@ export function causeway(name: string, variables: Readonly<Record<string, string
       await configure({})
       const port = await freePort()
       const preload = variables['CAUSEWAY_BENCH_NO_SENDFILE'] === undefined ? [] : ['--import', withoutFfi]
-      const child = start(process.execPath, [...preload, join(import.meta.dirname, '../module/main.ts')], core, {
+      const child = start(process.execPath, [...nodeFlags, ...preload, await program()], core, {
+        ...nodeVariables,
         CAUSEWAY_SETTINGS: file,
         CAUSEWAY_DATA: join(folder, 'data'),
         CAUSEWAY_LISTEN: `127.0.0.1:${port}`,
@@ -113,6 +116,13 @@ export function causeway(name: string, variables: Readonly<Record<string, string
     }
   }
 }
+
+/** The bundle, as on a device, where packages that it does not hold are found. @returns what is started */
+const program = once(async () => {
+  const folder = join(root, 'dist/bench')
+  await bundle('module', folder)
+  return join(folder, 'main.js')
+})
 
 function settingsWith(hash: string): object {
   const actions = ['content/read', 'content/write', 'content/delete', 'metadata/read']

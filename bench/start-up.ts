@@ -6,6 +6,7 @@ import { parseRepository, parseTag } from '../module/oci/name.ts'
 import { openStorage } from '../module/storage/open-storage.ts'
 import type { IndexChange } from '../module/storage/storage.ts'
 import { bundle } from '../packaging/bundle.ts'
+import { nodeFlags, nodeVariables } from '../packaging/runtime.ts'
 import { cores, cpuSeconds, end, freePort, residentMebibytes, start } from './processes.ts'
 import type { Candidate } from './servers.ts'
 
@@ -45,7 +46,8 @@ async function registry(name: string, program: string, folder: string): Promise<
   const port = await freePort()
   const settings = join(folder, 'settings.json')
   await writeFile(settings, JSON.stringify({ schemaVersion: '1.0', logLevel: 'Warning' }))
-  return measure(name, [join(program, 'main.js')], port, {
+  return measure(name, [...nodeFlags, join(program, 'main.js')], port, {
+    ...nodeVariables,
     CAUSEWAY_SETTINGS: settings,
     CAUSEWAY_DATA: join(folder, 'data'),
     CAUSEWAY_LISTEN: `127.0.0.1:${port}`

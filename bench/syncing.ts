@@ -4,20 +4,18 @@ import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundle } from '../packaging/bundle.ts'
+import { nodeFlags, nodeVariables } from '../packaging/runtime.ts'
 import { end, freePort, listening, residentMebibytes, start } from './processes.ts'
 
 /** A registry that writes down every request. */
 export interface LoggingParent {
   readonly port: number
   readonly child: ChildProcess
-  /** What was asked of it since it was last asked here. */
   /** Resolves when the next request comes. */
   asked(): Promise<void>
+  /** What was asked of it since it was last asked here. */
   take(): { readonly requests: number; readonly bytes: number; readonly began: number | undefined }
 }
-
-/** A young generation of megabytes: Node's own choice is sixteen times that, which a sync of many images fills with garbage. */
-const nodeFlags = ['--max-semi-space-size=2']
 
 /** What a pass cost. */
 export interface Counted {
@@ -138,6 +136,7 @@ export class SyncingModule {
   async #start(): Promise<void> {
     this.#port = await freePort()
     this.#child = start(process.execPath, [...nodeFlags, join(this.#program, 'main.js')], undefined, {
+      ...nodeVariables,
       CAUSEWAY_SETTINGS: this.#settings,
       CAUSEWAY_DATA: join(this.#folder, 'data'),
       CAUSEWAY_LISTEN: `127.0.0.1:${this.#port}`

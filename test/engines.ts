@@ -85,8 +85,11 @@ function makeDocker(folder: string): Engine {
     login: (registry, user) => ['login', '-u', user, '--password-stdin', registry],
     pull: (image) => ['pull', image],
     async pulled(image) {
-      const inspect = ['image', 'inspect', '--format', '{{index .RepoDigests 0}}', image]
-      return (await mustRun('docker', inspect, environment)).replace(/^.*@/, '')
+      const inspect = ['image', 'inspect', '--format', '{{json .RepoDigests}}', image]
+      const digests = JSON.parse(await mustRun('docker', inspect, environment)) as readonly string[]
+      // One for each repository that it was pushed to or pulled from, sorted by name: those of other ports may come first.
+      const own = `${image.replace(/:[^:/]*$/, '')}@`
+      return digests.find((each) => each.startsWith(own))?.slice(own.length) ?? ''
     },
     async forget(image) {
       await mustRun('docker', ['image', 'rm', '--force', image], environment)

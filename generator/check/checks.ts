@@ -5,6 +5,7 @@ import type { HubTwin } from '../hub/hub.ts'
 import { readTwins } from '../fleet/read.ts'
 import { sentence } from '../plan/format.ts'
 import { makePlan } from '../plan/make.ts'
+import { compareTokens } from '../rotation/compare.ts'
 import { slots, type Slot } from '../secrets/store.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import type { Check, CheckFinding } from './check.ts'
@@ -38,6 +39,34 @@ const acknowledged: Check = {
     const agents = await readTwins(hub, ids, '$edgeAgent')
     const modules = await readTwins(hub, ids, site.moduleName)
     return ids.flatMap((id) => [...agentFindings(id, agents.get(id)), ...moduleFindings(id, modules.get(id))])
+  }
+}
+
+/** Whether each token is in the cloud registry, and known to the devices, as it is kept here: status, actions, passwords. */
+const tokens: Check = {
+  name: 'tokens in the cloud registry and on the devices',
+  async run(context, site, { devices, now }) {
+    const ids = devices.map(({ id }) => id)
+    const found = await compareTokens({
+      site,
+      secrets: await context.secrets(site, 'read'),
+      acr: await context.acr(site),
+      twins: await readTwins(await context.hub(site), ids, site.moduleName),
+      now,
+      warnDays: 0
+    })
+    // What runs out, and what a device has not applied yet, are told by the checks beside this one.
+    return found
+      .filter(({ kind }) => kind === 'difference')
+      .map(({ severity, token, where, message }): CheckFinding => {
+        const part = where === 'registry' ? where : `device ${where}`
+        return {
+          code: 'C103',
+          severity: severity === 'error' ? 'difference' : 'warning',
+          part,
+          message: `${part}: ${token} ${message}`
+        }
+      })
   }
 }
 
@@ -75,7 +104,7 @@ function other(slot: Slot): Slot {
 }
 
 /** All checks of `causeway check`, in the order in which they run. */
-export const checks: readonly Check[] = [differences, acknowledged, passwords]
+export const checks: readonly Check[] = [differences, acknowledged, tokens, passwords]
 
 function agentFindings(id: string, twin: HubTwin | undefined): CheckFinding[] {
   const found = finding(id)

@@ -11,6 +11,8 @@ import { tokensOf, type RotatedToken } from './plan.ts'
 
 /** Where a token stands otherwise than it should. Holds no secret. */
 export interface TokenFinding {
+  /** `expiry` and `delay` are for time to mend, or for a rotation; a `difference` is for somebody. */
+  readonly kind: 'difference' | 'expiry' | 'delay'
   readonly severity: 'error' | 'warning'
   readonly token: string
   /** `registry`, or a device's id. */
@@ -55,6 +57,7 @@ async function inRegistry(
   state: TokenState | undefined
 ): Promise<TokenFinding[]> {
   const find = (severity: TokenFinding['severity'], message: string): TokenFinding => ({
+    kind: 'difference',
     severity,
     token: name,
     where: 'registry',
@@ -92,11 +95,12 @@ async function inRegistry(
       findings.push(find('error', `${slot} was made anew elsewhere at ${made}; the one kept here no longer works`))
     if (kept?.state === 'stored' && kept.expiry !== undefined) {
       const left = Math.floor((Date.parse(kept.expiry) - now.getTime()) / day)
-      if (left < 0) findings.push(find('error', `${slot} ran out on ${kept.expiry}`))
+      if (left < 0) findings.push({ ...find('error', `${slot} ran out on ${kept.expiry}`), kind: 'expiry' })
       else if (left < warnDays)
-        findings.push(
-          find('warning', `${slot} runs out in ${left} days, on ${kept.expiry}; run causeway rotate ${name}`)
-        )
+        findings.push({
+          ...find('warning', `${slot} runs out in ${left} days, on ${kept.expiry}; run causeway rotate ${name}`),
+          kind: 'expiry'
+        })
     }
   }
   return findings
@@ -111,7 +115,13 @@ function onHolder(
 ): TokenFinding[] {
   const twin = twins.get(device.id)
   if (twin === undefined) return []
-  const find = (message: string): TokenFinding => ({ severity: 'error', token: name, where: device.id, message })
+  const find = (message: string): TokenFinding => ({
+    kind: 'difference',
+    severity: 'error',
+    token: name,
+    where: device.id,
+    message
+  })
   const tokens = twin.desired['tokens']
   const held = isRecord(tokens) ? tokens[name.toLowerCase()] : undefined
   if (!isRecord(held)) return [find('does not know it; run causeway configure')]
@@ -137,7 +147,11 @@ function onHolder(
   }
   const reported = readReported(twin)
   if (findings.length === 0 && (reported?.lastDesiredVersion ?? 0) < twin.desiredVersion)
-    findings.push({ ...find(`has not applied version ${twin.desiredVersion} of its settings`), severity: 'warning' })
+    findings.push({
+      ...find(`has not applied version ${twin.desiredVersion} of its settings`),
+      severity: 'warning',
+      kind: 'delay'
+    })
   return findings
 }
 
@@ -155,7 +169,9 @@ function onUser(
     const kept = secrets.slot(name, slot)
     return kept?.state === 'stored' && credentialFingerprint(name, kept.value) === used.fingerprint
   })
-  const find = (message: string): TokenFinding[] => [{ severity: 'error', token: name, where: device.id, message }]
+  const find = (message: string): TokenFinding[] => [
+    { kind: 'difference', severity: 'error', token: name, where: device.id, message }
+  ]
   if (used.tokenName !== undefined && used.tokenName.toLowerCase() !== name.toLowerCase())
     return find(`logs in with token ${used.tokenName} in its place`)
   if (known === undefined) return find('last logged in with a password that is not kept here')

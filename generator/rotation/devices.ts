@@ -1,4 +1,4 @@
-import { generateSettings } from '../deployment/generate.ts'
+import { settingsOf, type WantedSettings } from '../automatic/own-settings.ts'
 import { parentSettings } from '../deployment/parent.ts'
 import { configure, readReported } from '../hub/configure.ts'
 import type { Hub, HubTwin } from '../hub/hub.ts'
@@ -59,7 +59,7 @@ export class RotatedDevices {
       if (device === undefined || !this.#twins.has(id)) return
       const wanted = this.#wanted(device, now)
       if (this.#isConfigured(id, wanted)) return
-      await configure(this.#hub, id, this.#site.moduleName, wanted)
+      await configure(this.#hub, id, this.#site.moduleName, wanted, this.#settings(device, now).own)
       const twin = await this.#hub.twin(id, this.#site.moduleName)
       if (twin !== undefined) this.#twins.set(id, twin)
     })
@@ -88,8 +88,13 @@ export class RotatedDevices {
       : 'has not logged in with it yet'
   }
 
+  /** Where an automatic deployment brings what its devices share, only what is this device's own. */
+  #settings(device: Device, now: Date): WantedSettings {
+    return settingsOf(this.#site, { secrets: this.#store, now })(device)
+  }
+
   #wanted(device: Device, now: Date): Readonly<Record<string, unknown>> {
-    const settings = generateSettings(this.#site, device, { secrets: this.#store, now })
+    const { settings } = this.#settings(device, now)
     // Others keep the password that their deployment gave them.
     const begun = this.#twins.get(device.id)?.desired['parent'] !== undefined
     const rotated = this.#store.rotation(device.syncToken) !== undefined

@@ -1,3 +1,4 @@
+import { readTwins } from '../fleet/read.ts'
 import type { Hub } from '../hub/hub.ts'
 import { isRecord } from '../deployment/template.ts'
 import type { SecretStore } from '../secrets/store.ts'
@@ -19,9 +20,16 @@ export async function edgeAgentMissing(
   const record = rotation === undefined ? undefined : store.slot(token, rotation.to)
   if (rotation === undefined || record?.state !== 'stored') return []
   const missing: string[] = []
-  for (const device of Object.values(site.devices)) {
-    if (device.parent !== undefined || rotation.abandoned?.includes(device.id) === true) continue
-    const twin = await hub.twin(device.id, '$edgeAgent')
+  const devices = Object.values(site.devices).filter(
+    ({ id, parent }) => parent === undefined && rotation.abandoned?.includes(id) !== true
+  )
+  const twins = await readTwins(
+    hub,
+    devices.map(({ id }) => id),
+    '$edgeAgent'
+  )
+  for (const device of devices) {
+    const twin = twins.get(device.id)
     const held = credentialsIn(twin?.desired).filter((each) => each['username'] === token)
     if (twin === undefined || held.length === 0) continue
     if (held.some((each) => each['password'] !== record.value))

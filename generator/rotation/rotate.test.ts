@@ -261,7 +261,9 @@ describe('a rotation of passwords', () => {
       goWithoutAway(),
       /d42 has not applied.*d7 has not applied|d7 has not applied.*d42 has not applied/
     )
-    assert.ok(reads.length < 400, `${reads.length} twins read one by one: the rest by query`)
+    // Those that are waited for are few, and looked at again and again.
+    const others = reads.filter((key) => !world.away.has(key.split('/')[0] ?? ''))
+    assert.ok(others.length < 400, `${others.length} twins read one by one: the rest by query`)
     for (const id of ['d7', 'd42', 'd99']) world.wake(id)
     await go()
     await assertRotated(lines.map((_, index) => `registry${index}-sync-token`))
