@@ -88,7 +88,7 @@ function makeDocker(folder: string): Engine {
       const inspect = ['image', 'inspect', '--format', '{{json .RepoDigests}}', image]
       const digests = JSON.parse(await mustRun('docker', inspect, environment)) as readonly string[]
       // One for each repository that it was pushed to or pulled from, sorted by name: those of other ports may come first.
-      const own = `${image.replace(/:[^:/]*$/, '')}@`
+      const own = `${image.replace(/(@.*|:[^:/]*)$/, '')}@`
       return digests.find((each) => each.startsWith(own))?.slice(own.length) ?? ''
     },
     async forget(image) {
