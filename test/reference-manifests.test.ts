@@ -10,7 +10,7 @@ const causewayTag = 'causeway-0.1.0'
 
 /**
  * Published deployment manifests, their placeholders filled and only the image's tag changed: a device that runs Microsoft's
- * module moves over without any other edit (README, "A device that already runs a connected registry").
+ * module moves over without any other edit (docs/moving-from-microsoft.md).
  */
 describe('a published deployment manifest with only its image changed', function () {
   this.timeout(180_000)
