@@ -1,5 +1,7 @@
 import { settingsOf, type WantedSettings } from '../automatic/own-settings.ts'
 import { parentSettings } from '../deployment/parent.ts'
+import { readTwins } from '../fleet/read.ts'
+import { atOnce } from '../hub/at-once.ts'
 import { configure, readReported } from '../hub/configure.ts'
 import type { Hub, HubTwin } from '../hub/hub.ts'
 import type { SecretStore } from '../secrets/store.ts'
@@ -7,9 +9,7 @@ import type { Device, Site } from '../site-file/site.ts'
 import { credentialFingerprint } from './fingerprint.ts'
 import type { RotatedToken } from './plan.ts'
 
-/** Reading a twin costs less than a query while there are few: queries are held to 20 a minute (facts: azure-sdk §7). */
-const fewDevices = 20
-const atOnce = 4
+const writesAtOnce = 4
 
 /** What a device still has to do; undefined where it has done it. */
 export type Missing = string | undefined
@@ -32,15 +32,7 @@ export class RotatedDevices {
 
   /** Reads the twins of these devices anew. */
   async look(ids: readonly string[]): Promise<void> {
-    const { moduleName } = this.#site
-    const twins = new Map<string, HubTwin>()
-    if (ids.length <= fewDevices)
-      await eachOf(ids, atOnce, async (id) => {
-        const twin = await this.#hub.twin(id, moduleName)
-        if (twin !== undefined) twins.set(id, twin)
-      })
-    else for await (const twin of this.#hub.modulesNamed(moduleName)) twins.set(twin.deviceId, twin)
-    this.#twins = twins
+    this.#twins = new Map(await readTwins(this.#hub, ids, this.#site.moduleName))
   }
 
   /**
@@ -54,7 +46,7 @@ export class RotatedDevices {
       if (above === undefined || !ids.includes(above.id) || !isWaitedFor(above.id)) return true
       return this.#isConfigured(above.id, this.#wanted(above, now)) && this.#acknowledged(above.id)
     })
-    await eachOf(ready, atOnce, async (id) => {
+    await atOnce(ready, writesAtOnce, async (id) => {
       const device = this.#site.devices[id]
       if (device === undefined || !this.#twins.has(id)) return
       const wanted = this.#wanted(device, now)
@@ -131,27 +123,4 @@ function sorted(value: unknown): unknown {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, entry]) => [key, sorted(entry)])
   )
-}
-
-/**
- * Does something for each, a few at a time. After a failure nothing more is begun, and what is under way is waited for: its
- * writes are not to come after whoever asked has let go of the store.
- */
-export async function eachOf<Item>(
-  items: readonly Item[],
-  most: number,
-  work: (item: Item) => Promise<void>
-): Promise<void> {
-  const waiting = [...items]
-  const worker = async (): Promise<void> => {
-    try {
-      for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item)
-    } catch (error) {
-      waiting.length = 0
-      throw error
-    }
-  }
-  const results = await Promise.allSettled(Array.from({ length: Math.min(most, items.length) }, worker))
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
 }

@@ -5,7 +5,8 @@ import { GeneratorError } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'
 import { slots, type Rotation, type SecretStore } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
-import { eachOf, RotatedDevices } from './devices.ts'
+import { atOnce } from '../hub/at-once.ts'
+import { RotatedDevices } from './devices.ts'
 import { edgeAgentMissing } from './edge-agent.ts'
 import { pendingTokens, type RotatedToken } from './plan.ts'
 import type { Proof } from './proof.ts'
@@ -58,7 +59,7 @@ export async function carryOutRotation(parts: RotationParts): Promise<RotationRe
     tell({ token: token.name, step: 'made' })
   }
   // Made one after the other and proved together: what one waits for, the others have behind them.
-  await eachOf(
+  await atOnce(
     tokens.filter((token) => rotationOf(store, token).provedAt === undefined),
     proofsAtOnce,
     async (token) => {
