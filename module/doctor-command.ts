@@ -3,6 +3,7 @@ import { describeFindings } from './doctor/doctor.ts'
 import { examineModule } from './examination.ts'
 import { LineLog } from './log/log.ts'
 import type { Settings } from './settings/document.ts'
+import { becomeModuleUser } from './run-as.ts'
 import { readEnvironment, type Environment } from './settings/environment.ts'
 import { LastGoodFile } from './settings/last-good.ts'
 import { readSettings } from './settings/validate.ts'
@@ -17,6 +18,7 @@ export async function runDoctor(
   { json, print }: { readonly json: boolean; readonly print: (text: string) => void }
 ): Promise<0 | 1> {
   const environment = readEnvironment(variables)
+  becomeModuleUser(variables)
   const settings = await settingsOf(environment)
   // What is found is said once, in the findings.
   const log = new LineLog(() => undefined)

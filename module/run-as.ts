@@ -13,14 +13,39 @@ export async function leaveRoot(
   dataFolder: string,
   variables: Readonly<Record<string, string | undefined>>
 ): Promise<void> {
+  const user = moduleUser(variables)
+  if (user === undefined) return
+  // What cannot be taken is told later, with what to do, by who looks whether the folder can be used.
+  await takeOwnership(dataFolder, user.uid, user.gid).catch(() => undefined)
+  become(user)
+}
+
+/**
+ * Becomes the user that the module runs as and changes nothing else, so that what root may do says nothing of what the module may.
+ *
+ * @throws {SettingsError} as {@link leaveRoot}
+ */
+export function becomeModuleUser(variables: Readonly<Record<string, string | undefined>>): void {
+  const user = moduleUser(variables)
+  if (user !== undefined) become(user)
+}
+
+interface User {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** @returns undefined where this process stays who it is */
+function moduleUser(variables: Readonly<Record<string, string | undefined>>): User | undefined {
   const wanted = variables['CAUSEWAY_RUN_AS']?.trim() ?? ''
-  if (wanted === '' || process.getuid?.() !== 0) return
+  if (wanted === '' || process.getuid?.() !== 0) return undefined
   const [, user, group] = /^([1-9]\d{0,8}):([1-9]\d{0,8})$/.exec(wanted) ?? []
   if (user === undefined || group === undefined)
     throw new SettingsError('ENVIRONMENT_INVALID', 'CAUSEWAY_RUN_AS must be uid:gid, neither of them 0')
-  const [uid, gid] = [Number(user), Number(group)]
-  // What cannot be taken is told later, with what to do, by who looks whether the folder can be used.
-  await takeOwnership(dataFolder, uid, gid).catch(() => undefined)
+  return { uid: Number(user), gid: Number(group) }
+}
+
+function become({ uid, gid }: User): void {
   try {
     process.setgroups?.([gid])
     process.setgid?.(gid)
@@ -28,7 +53,7 @@ export async function leaveRoot(
   } catch (cause) {
     throw new SettingsError(
       'ENVIRONMENT_INVALID',
-      `as root it could not become user ${wanted}: give the container CAP_SETUID and CAP_SETGID, or set User to "${wanted}" in createOptions`,
+      `as root it could not become user ${uid}:${gid}: give the container CAP_SETUID and CAP_SETGID, or set User to "${uid}:${gid}" in createOptions`,
       { cause }
     )
   }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SettingsInput } from '../module/settings/document.ts'
 import { CloudFixture } from '../simulator/cloud-fixture.ts'
-import { run } from './real-tools.ts'
+import { run, skip } from './real-tools.ts'
 import type { Ran } from './world.ts'
 
 const entry = join(import.meta.dirname, '../module/main.ts')
@@ -64,6 +64,17 @@ describe('module doctor', function () {
     )
     assert.match(wrong[0]?.message ?? '', /sync-token/)
     assert.doesNotMatch(stdout, /not-this-one/)
+  })
+
+  it('looks with the rights of the module, not with those of whoever calls it', async function () {
+    if (process.getuid?.() !== 0) skip(this, 'only root can become the user that the image names')
+    const { code, stdout } = await run(process.execPath, [entry, 'doctor'], {
+      CAUSEWAY_SETTINGS: join(folder, 'settings.json'),
+      CAUSEWAY_DATA: folder,
+      CAUSEWAY_RUN_AS: '13650:13650'
+    })
+    assert.equal(code, 1)
+    assert.match(stdout, /^failed +volume .*EACCES.*sudo chown -R 13650:13650/m)
   })
 
   it('works where there are no settings', async () => {
