@@ -111,6 +111,7 @@ describe('real clients that push', function () {
   for (const name of engineNames)
     describe(name, () => {
       let engine: Engine
+      let stop: (() => Promise<void>) | undefined
 
       before(async function () {
         const place = join(folder, 'clients')
@@ -118,10 +119,11 @@ describe('real clients that push', function () {
         engine = makeEngine(name, place)
         const reason = await engine.start()
         if (reason !== undefined) skip(this, reason)
+        stop = () => engine.stop()
         await works(client(name, engine.login(registry, user), engine.environment, password))
         await works(client(name, engine.pull(`${registry}/plant/seed:1.0`), engine.environment))
       })
-      after(() => (engine as Engine | undefined)?.stop())
+      after(() => stop?.())
 
       const push = async (image: string): Promise<Ran> => {
         const commands = [...engine.push(`${registry}/plant/seed:1.0`, `${registry}/${image}`)]
