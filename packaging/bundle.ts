@@ -10,8 +10,9 @@ export const root = join(import.meta.dirname, '..')
 export type ProgramName = 'module' | 'causeway'
 
 interface Program {
-  /** Bundles that are started on their own, by the name of their file: the program, and its worker threads. */
-  readonly entries: Readonly<Record<string, string>>
+  readonly program: string
+  /** What is started on its own beside it, by the name of its file: worker threads, and what the container engine runs. */
+  readonly others: Readonly<Record<string, string>>
   /** Files that the program reads from beside itself. */
   readonly beside: readonly string[]
 }
@@ -21,8 +22,8 @@ export const oldestNode = '22.13'
 
 const programs: Readonly<Record<ProgramName, Program>> = {
   module: {
-    entries: {
-      program: 'module/main.ts',
+    program: 'module/main.ts',
+    others: {
       healthcheck: 'module/healthcheck.ts',
       'index-worker': 'module/storage/index-worker.ts',
       'hash-worker': 'module/storage/hash-worker.ts',
@@ -30,7 +31,7 @@ const programs: Readonly<Record<ProgramName, Program>> = {
     },
     beside: []
   },
-  causeway: { entries: { program: 'generator/main.ts' }, beside: ['deployment.template.json'] }
+  causeway: { program: 'generator/main.ts', others: {}, beside: ['deployment.template.json'] }
 }
 
 /**
@@ -40,12 +41,27 @@ const programs: Readonly<Record<ProgramName, Program>> = {
  * @param folder made anew
  */
 export async function bundle(name: ProgramName, folder: string): Promise<Metafile> {
-  const { entries, beside } = programs[name]
+  const { program, others, beside } = programs[name]
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
+  const metafile = await bundleEntry(folder, { program })
+  // Apart: what they have in common would come in a dozen small files, each of which costs a start most of a millisecond.
+  for (const [other, source] of Object.entries(others)) {
+    const { inputs, outputs } = await bundleEntry(folder, { [other]: source })
+    Object.assign(metafile.inputs, inputs)
+    Object.assign(metafile.outputs, outputs)
+  }
+  await writeFile(join(folder, 'main.js'), launcher(name))
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}\n')
+  for (const file of beside) await copyFile(join(root, file), join(folder, file))
+  await writeNotices(metafile, root, join(folder, 'THIRD-PARTY-NOTICES'))
+  return metafile
+}
+
+async function bundleEntry(folder: string, entryPoints: Record<string, string>): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: { ...entries },
+    entryPoints,
     outdir: folder,
     bundle: true,
     splitting: true,
@@ -64,9 +80,5 @@ export async function bundle(name: ProgramName, folder: string): Promise<Metafil
     metafile: true,
     logLevel: 'warning'
   })
-  await writeFile(join(folder, 'main.js'), launcher(name))
-  await writeFile(join(folder, 'package.json'), '{"type":"module"}\n')
-  for (const file of beside) await copyFile(join(root, file), join(folder, file))
-  await writeNotices(metafile, root, join(folder, 'THIRD-PARTY-NOTICES'))
   return metafile
 }

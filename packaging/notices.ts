@@ -28,7 +28,7 @@ export async function writeNotices(metafile: Metafile, root: string, file: strin
 
 /** `node_modules/a/node_modules/@b/c/lib/x.js` stands in `node_modules/a/node_modules/@b/c`. */
 function packageFolder(input: string): string | undefined {
-  return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input)?.[0]
+  return /^(?:[^?]*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input)?.[0]
 }
 
 async function notice(folder: string): Promise<string> {

@@ -6,21 +6,44 @@ import type { Plugin } from 'esbuild'
 /**
  * Takes Node's own modules at run time by name. An ESM import of `node:http` or `node:crypto` reads every export to make its
  * facade, and one of them is `http.WebSocket`, behind which Node loads its whole fetch: 90 ms of a start. It also spares
- * CommonJS packages a `require` that ESM does not have.
+ * CommonJS packages a `require` that ESM does not have. Each source has lines of its own for it: those that were shared by what
+ * is loaded at once and what is loaded later would be a file, and finding and reading each file costs a start a millisecond.
  */
 export const builtins: Plugin = {
   name: 'builtins',
   setup(build) {
     const names = builtinModules.map((name) => name.replaceAll('/', '\\/')).join('|')
-    build.onResolve({ filter: new RegExp(`^(node:.*|(?:${names})\\/?)$`) }, ({ path }) => ({
+    build.onResolve({ filter: new RegExp(`^(node:.*|(?:${names})\\/?)$`) }, ({ path, importer, kind }) =>
       // A slash at the end asks for the package of that name (`punycode/`), not for Node's.
-      ...(path.endsWith('/') ? {} : { path: path.replace(/^node:/, ''), namespace: 'builtin' })
-    }))
-    build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      path.endsWith('/')
+        ? {}
+        : {
+            path: path.replace(/^node:/, ''),
+            suffix: `?${importer}`,
+            namespace: kind === 'require-call' ? 'builtin-required' : 'builtin-imported',
+            sideEffects: false
+          }
+    )
+    build.onLoad({ filter: /.*/, namespace: 'builtin-required' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(`node:${path}`)})`,
       loader: 'js'
     }))
+    build.onLoad({ filter: /.*/, namespace: 'builtin-imported' }, ({ path }) => ({
+      contents: facade(`node:${path}`),
+      loader: 'js'
+    }))
   }
+}
+
+/** What is imported by name, each marked so that esbuild leaves out what is not: a module of Node's has up to a hundred names. */
+function facade(name: string): string {
+  const names = Object.keys(process.getBuiltinModule(name) ?? {}).filter((each) => each !== 'default')
+  return [
+    `const all = process.getBuiltinModule(${JSON.stringify(name)})`,
+    'export default all',
+    ...names.map((each, at) => `const name${at} = /* @__PURE__ */ (() => all[${JSON.stringify(each)}])()`),
+    `export { ${names.map((each, at) => `name${at} as ${each}`).join(', ')} }`
+  ].join('\n')
 }
 
 /** Our own sources as a bundle needs them. */

@@ -1,0 +1,71 @@
+import { findObstacle } from './data-folder.ts'
+import { LineLog } from './log/log.ts'
+import { startModule, type RunningModule } from './module.ts'
+import { leaveRoot } from './run-as.ts'
+import { readEnvironment } from './settings/environment.ts'
+import { untilUsable } from './waiting-room.ts'
+
+/** Milliseconds; container engines kill ten seconds after they asked. */
+const stopsWithin = 8_000
+
+const log = new LineLog()
+if (process.argv[2] === 'doctor') await doctor()
+else await serve()
+
+async function serve(): Promise<void> {
+  const variables = process.env
+  const leaving = new AbortController()
+  let module: RunningModule | undefined
+  // From the first moment on: a container's first process gets no signal that it does not ask for.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      leaving.abort()
+      void stop(module, signal)
+    })
+  try {
+    const environment = readEnvironment(variables)
+    const { dataFolder } = environment
+    await leaveRoot(dataFolder, variables)
+    await untilUsable({
+      environment,
+      variables,
+      log,
+      signal: leaving.signal,
+      obstacle: () => findObstacle(dataFolder)
+    })
+    if (leaving.signal.aborted) return
+    module = await startModule({ environment, variables, log })
+    // A signal that came while it started found nothing to close.
+    if (leaving.signal.aborted as boolean) await module.close()
+  } catch (error) {
+    fail(error)
+    // Rooms that were made before the one that failed hold files and threads.
+    process.exit()
+  }
+}
+
+async function doctor(): Promise<void> {
+  const { runDoctor } = await import('./doctor-command.ts')
+  try {
+    const print = (text: string): void => void process.stdout.write(text)
+    process.exitCode = await runDoctor(process.env, { json: process.argv.includes('--json'), print })
+  } catch (error) {
+    fail(error)
+  }
+}
+
+async function stop(module: RunningModule | undefined, signal: string): Promise<void> {
+  log.info('stopping', { signal })
+  // Nothing acknowledged is lost by leaving the hard way.
+  setTimeout(() => process.exit(1), stopsWithin).unref()
+  await module?.close().catch(fail)
+  log.info('stopped')
+}
+
+/** What a start failed for, in one line: an engine restarts the module, and its log is what people look at. */
+function fail(error: unknown): void {
+  const { code = 'UNEXPECTED', message } =
+    error instanceof Error ? (error as Error & { code?: string }) : { message: String(error) }
+  log.error(message, { code })
+  process.exitCode = 1
+}
