@@ -1,13 +1,12 @@
 import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { isDigest, type Digest } from '../oci/digest.ts'
-import { isRepository, isTag, type Tag } from '../oci/name.ts'
+import type { Tag } from '../oci/name.ts'
 import { StorageError } from './errors.ts'
 import { placeCopy, takeCopy } from './index-copy.ts'
-import type { Failure, IndexContents, Rescue, RepositoryContents, StoredChange } from './index-protocol.ts'
+import type { Failure, IndexContents, Rescue, StoredChange } from './index-protocol.ts'
+import { readIndex } from './index-reading.ts'
 import { configureIndex, DamagedIndex, prepareIndex } from './index-schema.ts'
 import { fileMode, storagePaths, type StoragePaths } from './paths.ts'
-import type { ManifestRecord } from './storage.ts'
 
 /** https://www.sqlite.org/rescode.html: primary result codes, the low byte of `errcode`. */
 const sqlite = { error: 1, busy: 5, corrupt: 11, full: 13, constraint: 19, notADatabase: 26 } as const
@@ -83,8 +82,7 @@ export class IndexDatabase {
     const database = new DatabaseSync(paths.index)
     try {
       prepareIndex(database, paths)
-      const index = new IndexDatabase(database, paths)
-      return { index, contents: index.#read() }
+      return { index: new IndexDatabase(database, paths), contents: readIndex(database) }
     } catch (error) {
       database.close()
       throw error
@@ -124,7 +122,7 @@ export class IndexDatabase {
   tagTimes(repository: string): { times: (readonly [tag: Tag, setAt: number])[]; failure?: Failure } {
     try {
       const rows = this.#database.prepare(`SELECT name, set_at FROM tags WHERE repository = ${idOf}`).all(repository)
-      return { times: rows.map(({ name, set_at }) => [valid(isTag, name), Number(set_at)] as const) }
+      return { times: rows.map(({ name, set_at }) => [name as Tag, Number(set_at)] as const) }
     } catch (error) {
       const { code, message } = indexError('reading the index', error)
       return { times: [], failure: { code, message } }
@@ -137,7 +135,7 @@ export class IndexDatabase {
 
   /** Later than every time before, also on a device whose clock was set back: which tag came last must not depend on it. */
   #nextTime(): number {
-    this.#lastTime ??= Number(this.#rows('SELECT coalesce(max(set_at), 0) FROM tags')[0]?.[0])
+    this.#lastTime ??= Number(this.#database.prepare('SELECT max(set_at) AS time FROM tags').get()?.['time'] ?? 0)
     this.#lastTime = Math.max(Date.now(), this.#lastTime + 1)
     return this.#lastTime
   }
@@ -227,81 +225,9 @@ export class IndexDatabase {
     if (statement === undefined) this.#statements.set(sql, (statement = this.#database.prepare(sql)))
     statement.run(...values)
   }
-
-  /** Reads everything, checking each name: a row that is none means that the file is not to be trusted. */
-  #read(): IndexContents {
-    // Many rows name one digest: it is checked once, and kept once.
-    const digests = new Map<unknown, Digest>()
-    const digestOf = (value: unknown): Digest => {
-      const known = digests.get(value)
-      if (known !== undefined) return known
-      const digest = valid(isDigest, value)
-      digests.set(value, digest)
-      return digest
-    }
-    const links = this.#byRepository('links', 'digest', ([digest]) => digestOf(digest))
-    const manifests = this.#byRepository(
-      'manifests',
-      'digest, media_type, size, subject, artifact_type',
-      ([digest, mediaType, size, subject, artifactType]): ManifestRecord => ({
-        digest: digestOf(digest),
-        mediaType: String(mediaType),
-        size: Number(size),
-        ...(subject === null ? {} : { subject: digestOf(subject) }),
-        ...(typeof artifactType === 'string' ? { artifactType } : {})
-      })
-    )
-    const tags = this.#byRepository(
-      'tags',
-      'name, digest',
-      ([tag, digest]) => [valid(isTag, tag), digestOf(digest)] as const
-    )
-    const repositories = this.#rows('SELECT id, name FROM repositories').map(([id, name]): RepositoryContents => ({
-      name: valid(isRepository, name),
-      links: links.get(id) ?? [],
-      manifests: manifests.get(id) ?? [],
-      tags: tags.get(id) ?? []
-    }))
-    const state = this.#rows('SELECT key, value FROM state').map(
-      ([key, value]) => [String(key), validJson(String(value))] as const
-    )
-    return { repositories, state }
-  }
-
-  /** One query for all of them: one for each repository takes most of a start where there are a thousand. */
-  #byRepository<T>(table: string, columns: string, read: (row: unknown[]) => T): Map<unknown, T[]> {
-    const found = new Map<unknown, T[]>()
-    for (const [repository, ...row] of this.#rows(`SELECT repository, ${columns} FROM ${table}`)) {
-      const known = found.get(repository)
-      if (known === undefined) found.set(repository, [read(row)])
-      else known.push(read(row))
-    }
-    return found
-  }
-
-  #rows(sql: string): unknown[][] {
-    const statement = this.#database.prepare(sql)
-    // Node 22.13 to 22.15 have objects only.
-    if ('setReturnArrays' in statement) statement.setReturnArrays(true)
-    return statement.all().map((row: unknown): unknown[] => (Array.isArray(row) ? row : Object.values(row as object)))
-  }
 }
 
 const idOf = '(SELECT id FROM repositories WHERE name = ?)'
-
-function valid<T extends string>(check: (text: string) => text is T, value: unknown): T {
-  if (typeof value === 'string' && check(value)) return value
-  throw new DamagedIndex('a row holds what is no name')
-}
-
-function validJson(text: string): string {
-  try {
-    JSON.parse(text)
-    return text
-  } catch (cause) {
-    throw new DamagedIndex('a row of state holds no JSON', { cause })
-  }
-}
 
 /** The -wal belongs to the damaged file: left behind, SQLite would play it into the new one. */
 function moveAside(paths: StoragePaths): string {

@@ -1,24 +1,9 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import type { IndexContents, StoredChange } from './index-protocol.ts'
-import { ReferrersModel } from './referrers-model.ts'
+import { RepositoryModel, type RepositoryView } from './repository-model.ts'
 import { SortedNames } from './sorted.ts'
 import type { ManifestRecord, Page, ReferrersPage, RepositoriesPage } from './storage.ts'
-
-/** A repository as it stands; for looking only. */
-export interface RepositoryView {
-  readonly links: ReadonlySet<Digest>
-  readonly manifests: ReadonlyMap<Digest, ManifestRecord>
-  readonly tags: ReadonlyMap<Tag, Digest>
-}
-
-interface RepositoryModel extends RepositoryView {
-  readonly links: Set<Digest>
-  readonly manifests: Map<Digest, ManifestRecord>
-  readonly referrers: ReferrersModel
-  readonly tags: Map<Tag, Digest>
-  readonly tagNames: SortedNames<Tag>
-}
 
 /** What the index holds, in memory: reads on a puller's path never wait for the disk. */
 export class IndexModel {
@@ -27,18 +12,7 @@ export class IndexModel {
   readonly #state: Map<string, string>
 
   constructor(contents: IndexContents) {
-    this.#repositories = new Map(
-      contents.repositories.map(({ name, links, manifests, tags }) => [
-        name,
-        {
-          links: new Set(links),
-          manifests: new Map(manifests.map((manifest) => [manifest.digest, manifest])),
-          referrers: new ReferrersModel(manifests),
-          tags: new Map(tags),
-          tagNames: new SortedNames(tags.map(([tag]) => tag))
-        }
-      ])
-    )
+    this.#repositories = new Map(contents.repositories.map((each) => [each.name, new RepositoryModel(each)]))
     this.#names = new SortedNames(this.#repositories.keys())
     this.#state = new Map(contents.state)
   }
@@ -65,7 +39,7 @@ export class IndexModel {
 
   /** Looks at each repository: mounts are rare, and a second table of every link would cost more memory than they do time. */
   holders(digest: Digest): Repository[] {
-    return [...this.#repositories].filter(([, { links }]) => links.has(digest)).map(([name]) => name)
+    return [...this.#repositories].filter(([, repository]) => repository.hasLink(digest)).map(([name]) => name)
   }
 
   referrers(repository: Repository, subject: Digest, page?: ReferrersPage): Digest[] {
@@ -78,8 +52,7 @@ export class IndexModel {
 
   /** Whether any repository names it: the bytes then stay. */
   names(digest: Digest): boolean {
-    for (const { links, manifests } of this.#repositories.values())
-      if (links.has(digest) || manifests.has(digest)) return true
+    for (const repository of this.#repositories.values()) if (repository.names(digest)) return true
     return false
   }
 
@@ -149,13 +122,7 @@ export class IndexModel {
   #known(name: Repository): RepositoryModel {
     let repository = this.#repositories.get(name)
     if (repository === undefined) {
-      repository = {
-        links: new Set(),
-        manifests: new Map(),
-        referrers: new ReferrersModel(),
-        tags: new Map(),
-        tagNames: new SortedNames()
-      }
+      repository = new RepositoryModel()
       this.#repositories.set(name, repository)
       this.#names.add(name)
     }

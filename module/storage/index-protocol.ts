@@ -1,7 +1,6 @@
-import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import type { StorageErrorCode } from './errors.ts'
-import type { IndexChange, ManifestRecord } from './storage.ts'
+import type { IndexChange } from './storage.ts'
 
 /** A change as it travels to the index worker: state is text by then. */
 export type StoredChange =
@@ -14,11 +13,19 @@ export interface IndexContents {
   readonly state: readonly (readonly [key: string, json: string])[]
 }
 
+/**
+ * What a repository holds, as text that was looked at but not taken apart: most of a large registry is not asked for between one
+ * start and the next. Lists have a space between each two; an empty one is no text at all.
+ */
 export interface RepositoryContents {
   readonly name: Repository
-  readonly links: readonly Digest[]
-  readonly manifests: readonly ManifestRecord[]
-  readonly tags: readonly (readonly [tag: Tag, digest: Digest])[]
+  /** Digests. */
+  readonly links: string | undefined
+  /** JSON: `[digest, media type, size, subject or null, artifact type or null]` of each. */
+  readonly manifests: string | undefined
+  readonly tags: string | undefined
+  /** The manifest of each tag, in the same order. */
+  readonly tagged: string | undefined
 }
 
 /** An error on its way between threads. */

@@ -18,6 +18,8 @@ export interface IndexOptions {
   readonly onDiskFull: (message: string) => void
   /** Makes commits wait: see `commitGate` in index-protocol.ts. */
   readonly commitGate?: SharedArrayBuffer | undefined
+  /** Milliseconds without a request after which the worker ends. */
+  readonly idleMs?: number
 }
 
 interface Waiting {
@@ -30,12 +32,15 @@ interface Waiting {
 
 /** Enough for one fsync to serve, and few enough that the first of them does not wait long. */
 const mostBatchesPerCommit = 256
+/** A worker holds more than ten mebibytes, and most devices write for some minutes of a day. */
+const defaultIdleMs = 10_000
 
 /** The index: reads from memory, and writes on a worker, those that wait together made durable by one commit. */
 export class WorkerIndex implements Index {
-  /** Holds the file, and its lock, until there is something to write: a thread of its own costs a start dearly. */
+  /** Holds the file, and its lock, while there is nothing to write: a thread of its own costs a start dearly. */
   #opened: IndexDatabase | undefined
   #worker: Worker | undefined
+  #idle: NodeJS.Timeout | undefined
   readonly #options: IndexOptions
   readonly #model: IndexModel
   readonly #hasBytes: (digest: Digest) => Promise<boolean>
@@ -164,12 +169,17 @@ export class WorkerIndex implements Index {
     this.#closed ??= new StorageError('CLOSED', 'the storage is closed')
     await this.#flushing
     await this.#turn
+    clearTimeout(this.#idle)
     this.#opened?.close()
+    this.#opened = undefined
     if (!worked || this.#worker === undefined) return
-    const exited = once(this.#worker, 'exit')
-    this.#worker.ref()
-    this.#worker.postMessage('close')
-    await exited
+    await dismiss(this.#worker)
+    this.#worker = undefined
+  }
+
+  /** Whether there is a worker now. */
+  get hasWorker(): boolean {
+    return this.#worker !== undefined
   }
 
   async #flush(): Promise<void> {
@@ -210,6 +220,7 @@ export class WorkerIndex implements Index {
 
   #ask(request: IndexRequest): Promise<IndexReply> {
     const reply = this.#turn.then(async () => {
+      clearTimeout(this.#idle)
       const worker = this.#worker ?? (await this.#hire())
       // A worker that dies meanwhile ends the wait too: `once` rejects on 'error'.
       worker.ref()
@@ -219,10 +230,27 @@ export class WorkerIndex implements Index {
         return (await answer)[0]
       } finally {
         worker.unref()
+        this.#idle = setTimeout(() => this.#rest(), this.#options.idleMs ?? defaultIdleMs).unref()
       }
     })
     this.#turn = reply.catch(() => undefined)
     return reply
+  }
+
+  /** Takes the file back, so that nobody else gets it, and lets the worker go. */
+  #rest(): void {
+    const rest = async (): Promise<void> => {
+      const worker = this.#worker
+      if (worker === undefined || this.#closed !== undefined) return
+      await dismiss(worker)
+      try {
+        this.#opened = IndexDatabase.resume(this.#options.folder)
+      } finally {
+        this.#worker = undefined
+      }
+    }
+    // Where it cannot be had back, the next request says why.
+    this.#turn = this.#turn.then(rest).catch(() => undefined)
   }
 
   /** Hands the file over to a worker. @throws {StorageError} where that cannot open it; the index is of no use then */
@@ -264,6 +292,13 @@ export class WorkerIndex implements Index {
       return error as Error
     }
   }
+}
+
+async function dismiss(worker: Worker): Promise<void> {
+  const exited = once(worker, 'exit')
+  worker.ref()
+  worker.postMessage('close')
+  await exited
 }
 
 /** Whether bytes must be here for a change, and stay. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Digest } from '../oci/digest.ts'
 import { readManifest } from '../oci/manifest.ts'
-import type { RepositoryView } from './index-model.ts'
+import type { RepositoryView } from './repository-model.ts'
 import type { StoragePaths } from './paths.ts'
 
 /** What a manifest names. */
