@@ -59,6 +59,11 @@ export class LayeredNetwork {
     await rm(this.#folder, { recursive: true, force: true })
   }
 
+  /** The file of a layer's namespace: for `nsenter`, where `ip netns exec` would hide the control groups. */
+  fileOf(layer: string): string {
+    return join('/run/netns', nameOf(layer))
+  }
+
   /** Starts a program in a layer. */
   start(layer: string, command: readonly string[], environment: Variables = {}): Program {
     return new Program('ip', this.#words(layer, command), environment)

@@ -87,6 +87,20 @@ export function count(text: string): number {
   return value
 }
 
-export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value]
+export function collect(value: string, before: readonly string[] | false | undefined): readonly string[] {
+  return [...(before === undefined || before === false ? [] : before), value]
+}
+
+/** As {@link collect}, of words that are known: a parser of its own takes the place of the one that `choices` brings. */
+export function collectOf(known: readonly string[]) {
+  return (value: string, before: readonly string[] | undefined): readonly string[] => {
+    if (!known.includes(value)) throw new InvalidArgumentError(`Allowed choices are ${known.join(', ')}.`)
+    return collect(value, before)
+  }
+}
+
+export function port(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new InvalidArgumentError('a port, 1 to 65535')
+  return value
 }

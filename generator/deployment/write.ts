@@ -15,12 +15,21 @@ const run = promisify(execFile)
  * @throws {GeneratorError} `OUTPUT_IN_GIT` or `OUTPUT_UNWRITABLE`
  */
 export async function writeSecretFile(path: string, text: string, allowInGit: boolean): Promise<void> {
-  if (!allowInGit && (await gitWouldTake(path)))
+  if (!allowInGit) await refuseInGit(path, 'choose another --output, or use --without-secrets or --allow-in-git')
+  await writing(path, () => writeDurably(path, text))
+}
+
+/**
+ * @param path absolute
+ * @param instead what else the person can do
+ * @throws {GeneratorError} `OUTPUT_IN_GIT` where git would pick a file up
+ */
+export async function refuseInGit(path: string, instead: string): Promise<void> {
+  if (await gitWouldTake(path))
     throw new GeneratorError(
       'OUTPUT_IN_GIT',
-      `${path} would hold passwords, and git does not ignore it. Ignore it there, choose another --output, or use --without-secrets or --allow-in-git`
+      `${path} would hold passwords, and git does not ignore it. Ignore it there, ${instead}`
     )
-  await writing(path, () => writeDurably(path, text))
 }
 
 /** Writes a file that everybody may read. @throws {GeneratorError} `OUTPUT_UNWRITABLE` */
