@@ -4,6 +4,7 @@ import { addAccessCommands } from './command-line/access.ts'
 import { addSecretCommands } from './command-line/secrets.ts'
 import { addChangeCommands } from './command-line/changes.ts'
 import { addDeviceCommands } from './command-line/devices.ts'
+import { addInitCommand } from './command-line/init.ts'
 import { addManifestCommands } from './command-line/manifests.ts'
 import { addRegistryCommands } from './command-line/registry.ts'
 import type { Runner } from './command-line/options.ts'
@@ -50,6 +51,7 @@ function createProgram(io: Io, act: Runner): Command {
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .addHelpText('after', `\n${environmentHelp}`)
 
+  addInitCommand(program, act)
   addRegistryCommands(program, act)
   addManifestCommands(program, act)
   addChangeCommands(program, act)

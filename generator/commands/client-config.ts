@@ -89,7 +89,13 @@ async function write(
   if (options.allowInGit !== true)
     for (const { path, mode } of files)
       if (mode === 0o600) await refuseInGit(path, 'write somewhere else, or use --allow-in-git')
-  const written = new Set(await writeNewFiles(files, { replace: options.force === true, signal: context.io.signal }))
+  const written = new Set(
+    await writeNewFiles(files, {
+      replace: options.force === true,
+      instead: '--force goes over what is there',
+      signal: context.io.signal
+    })
+  )
   for (const { path, mode } of files)
     context.stderr.write(
       `${written.has(path) ? 'wrote' : 'unchanged'} ${path}${mode === 0o600 ? ', which holds a password' : ''}\n`

@@ -51,7 +51,8 @@ export async function readTemplate(
   return { ...parseTemplate(text, path, environment), shipped: shipped.modulesContent }
 }
 
-const shippedTemplate = new URL(`../../${defaultTemplate}`, import.meta.url)
+/** The template that comes with Causeway. */
+export const shippedTemplate = new URL(`../../${defaultTemplate}`, import.meta.url)
 
 async function readTemplateText(path: string, workingFolder: string): Promise<string> {
   try {

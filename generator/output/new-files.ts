@@ -14,24 +14,31 @@ export interface NewFile {
  * Writes files that a person may have written before: all of them or, where one is there with other content, none.
  *
  * @param options.replace goes over what is there
+ * @param options.instead what a person can do where that is not wanted
  * @returns the paths that were written; the others are there with the same content
  * @throws {GeneratorError} `OUTPUT_EXISTS`, `OUTPUT_UNWRITABLE`, or `CANCELLED` before anything was put in place
  */
 export async function writeNewFiles(
   files: readonly NewFile[],
-  { replace, signal }: { readonly replace: boolean; readonly signal: AbortSignal }
+  { replace, instead, signal }: { readonly replace: boolean; readonly instead: string; readonly signal: AbortSignal }
 ): Promise<readonly string[]> {
   const compared = await Promise.all(files.map(async (file) => ({ file, before: await read(file.path) })))
   const changed = compared.filter(({ file, before }) => before !== file.content).map(({ file }) => file)
   const taken = compared.filter(({ file, before }) => before !== undefined && before !== file.content)
-  if (taken.length > 0 && !replace) throw exists(taken.map(({ file }) => file.path))
+  if (taken.length > 0 && !replace)
+    throw exists(
+      taken.map(({ file }) => file.path),
+      instead
+    )
   const draft = ({ path }: NewFile): string => `${path}.${process.pid}.new`
   const placed: string[] = []
   try {
     for (const file of changed) await writing(file.path, () => writeDraft(draft(file), file))
     if (signal.aborted) throw new GeneratorError('CANCELLED', 'stopped by Ctrl-C; nothing was written')
     for (const file of changed) {
-      await writing(file.path, () => (replace ? rename(draft(file), file.path) : place(draft(file), file.path)))
+      await writing(file.path, () =>
+        replace ? rename(draft(file), file.path) : place(draft(file), file.path, instead)
+      )
       placed.push(file.path)
     }
     return placed
@@ -51,12 +58,12 @@ async function writeDraft(draft: string, { path, content, mode }: NewFile): Prom
 }
 
 /** A link goes over nothing, not even what came there a moment ago. */
-async function place(draft: string, path: string): Promise<void> {
+async function place(draft: string, path: string, instead: string): Promise<void> {
   try {
     await link(draft, path)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
-    if (code === 'EEXIST') throw exists([path])
+    if (code === 'EEXIST') throw exists([path], instead)
     // File systems without links, such as FAT and some network shares.
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error
     await rename(draft, path)
@@ -84,10 +91,10 @@ async function removeAll(paths: readonly string[]): Promise<void> {
   for (const path of paths) await rm(path, { force: true })
 }
 
-function exists(paths: readonly string[]): GeneratorError {
+function exists(paths: readonly string[], instead: string): GeneratorError {
   return new GeneratorError(
     'OUTPUT_EXISTS',
-    `${paths.join(', ')} ${paths.length === 1 ? 'is' : 'are'} there already, and nothing was written; --force goes over ${paths.length === 1 ? 'it' : 'them'}`
+    `${paths.join(', ')} ${paths.length === 1 ? 'is' : 'are'} there already, and nothing was written; ${instead}`
   )
 }
 
