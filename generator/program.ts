@@ -3,6 +3,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { addAccessCommands } from './command-line/access.ts'
 import { addSecretCommands } from './command-line/secrets.ts'
 import { addChangeCommands } from './command-line/changes.ts'
+import { addCompletionCommands } from './command-line/completion.ts'
 import { addDeviceCommands } from './command-line/devices.ts'
 import { addInitCommand } from './command-line/init.ts'
 import { addManifestCommands } from './command-line/manifests.ts'
@@ -43,7 +44,7 @@ export async function run(args: readonly string[], io: Io, services: Services): 
 }
 
 /** The command line. Each command's code is loaded when it runs, so that `--help` answers at once. */
-function createProgram(io: Io, act: Runner): Command {
+export function createProgram(io: Io, act: Runner): Command {
   const program = new Command('causeway')
     .description('Connected registries for Azure IoT Edge: what they need in the cloud, their deployments and settings')
     .version(packageJson.version, '--version', 'print the version')
@@ -58,6 +59,7 @@ function createProgram(io: Io, act: Runner): Command {
   addAccessCommands(program, act)
   addDeviceCommands(program, act)
   addSecretCommands(program, act)
+  addCompletionCommands(program, act)
   return program
 }
 

@@ -1,5 +1,7 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
+import { cloudNames } from '../azure/clouds.ts'
 import type { InitOptions } from '../commands/init.ts'
+import { clientWays, modes } from '../init/names.ts'
 import { collect, type Runner } from './options.ts'
 
 /** Where a site begins. */
@@ -12,15 +14,19 @@ export function addInitCommand(program: Command, act: Runner): void {
     .option('--resource-group <name>', 'its resource group')
     .option('--registry <name>', 'the cloud registry')
     .option('--hub <name>', 'the IoT hub')
-    .option('--cloud <name>', 'the Azure cloud (default: AzureCloud)')
+    .addOption(new Option('--cloud <name>', 'the Azure cloud (default: AzureCloud)').choices(cloudNames))
     .option('--device <id>', 'a device, from the top; up to three times for layers (default: gateway)', collect)
     .option('--domain <domain>', "what the devices' names on the network end with")
-    .option('--mode <mode>', 'ReadOnly, or ReadWrite where clients push to devices (default: ReadOnly)')
+    .addOption(
+      new Option('--mode <mode>', 'ReadWrite where clients push to devices (default: ReadOnly)').choices(modes)
+    )
     .option('--repository <name>', 'what the devices hold; may be given several times (default: hello-world)', collect)
     .option('--token <name>', 'the client token that may pull from them (default: site-client)')
-    .option(
-      '--clients <way>',
-      'how clients on the network come: api-proxy, tls for the registry by itself, http which is insecure (default: api-proxy)'
+    .addOption(
+      new Option(
+        '--clients <way>',
+        'how clients on the network come: by TLS through the API proxy or to the registry itself, or by plain HTTP, which is insecure (default: api-proxy)'
+      ).choices(clientWays)
     )
     .option('--yes', 'ask nothing: defaults for what is not given')
     .action((folder: string, options: InitOptions) =>

@@ -194,9 +194,9 @@ describe('causeway init', function () {
   for (const [words, reason] of [
     [['--device', 'a', '--device', 'a'], /--device must be different devices/],
     [['--device', 'a', '--device', 'b', '--device', 'c', '--device', 'd'], /--device must be 1 to 3 devices/],
-    [['--mode', 'WriteOnly'], /--mode must be ReadOnly or ReadWrite/],
-    [['--clients', 'vpn'], /--clients must be api-proxy, tls or http/],
-    [['--cloud', 'MyCloud'], /--cloud must be AzureCloud, /],
+    [['--mode', 'WriteOnly'], /Allowed choices are ReadOnly, ReadWrite/],
+    [['--clients', 'vpn'], /Allowed choices are api-proxy, tls, http/],
+    [['--cloud', 'MyCloud'], /Allowed choices are AzureCloud, /],
     [['--repository', 'Upper'], /--repository Upper is no repository/],
     [['--token', 'abc'], /--token must be a token name/],
     [['--domain', 'a b'], /--domain must be a domain/],

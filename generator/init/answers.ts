@@ -1,9 +1,6 @@
 import { parseImageFilter } from '../../module/settings/image-filter.ts'
 import { siteSchema } from '../site-file/schema.ts'
-
-/** How clients on the network reach a device's registry. */
-export const clientWays = ['api-proxy', 'tls', 'http'] as const
-export type ClientWay = (typeof clientWays)[number]
+import { clientWays, modes, type ClientWay } from './names.ts'
 
 /** What a site file is made of; devices from the top. */
 export interface Answers {
@@ -15,7 +12,7 @@ export interface Answers {
   readonly devices: readonly string[]
   /** The domain that the devices' names on the network end with; empty where it is left open. */
   readonly domain: string
-  readonly mode: 'ReadOnly' | 'ReadWrite'
+  readonly mode: (typeof modes)[number]
   /** Entries of an image set. */
   readonly repositories: readonly string[]
   readonly token: string
@@ -87,7 +84,7 @@ export const questions: readonly Question[] = [
     flag: '--mode',
     prompt: 'May clients push to the devices: ReadWrite, or ReadOnly',
     fallback: 'ReadOnly',
-    problem: oneOf('ReadOnly', 'ReadWrite')
+    problem: oneOf(...modes)
   },
   {
     name: 'repositories',

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { shippedTemplate } from '../deployment/template.ts'
-import type { ClientWay } from './answers.ts'
+import type { ClientWay } from './names.ts'
 
 interface TemplateModules {
   'connected-registry': { settings: { createOptions: { HostConfig: { PortBindings: Record<string, object[]> } } } }
