@@ -14,6 +14,7 @@ export class Network {
   readonly #severed: RegExp[] = []
   readonly #server: Server
   readonly #sockets = new Set<Duplex>()
+  readonly #opened = new Map<string, number>()
 
   private constructor() {
     this.#server = createServer((_request, response) => {
@@ -69,6 +70,11 @@ export class Network {
     return undefined
   }
 
+  /** How many tunnels were opened to a `host:port` so far. */
+  tunnelsTo(name: string): number {
+    return this.#opened.get(name.toLowerCase()) ?? 0
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close()
@@ -83,6 +89,7 @@ export class Network {
       client.end('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n')
       return
     }
+    this.#opened.set(name.toLowerCase(), this.tunnelsTo(name) + 1)
     const server: Socket = connect(port, '127.0.0.1')
     this.#track(server, name)
     server.once('connect', () => {

@@ -17,7 +17,18 @@ export function proxyFor(host: string, env: Variables): string | undefined {
 export function agentFor(host: string, env: Variables): HttpAgent {
   const proxy = proxyFor(host, env)
   if (proxy === undefined) return new Agent({ keepAlive: true })
-  return new HttpsProxyAgent(proxy.includes('://') ? proxy : `http://${proxy}`, { keepAlive: true })
+  return new KeptProxyAgent(proxy.includes('://') ? proxy : `http://${proxy}`, { keepAlive: true })
+}
+
+/**
+ * Where the protocol does not stand among a request's options, as with azure-iothub, agent-base looks for `node:https` in the
+ * stack: there when a request asks for a connection, and no longer when one is put back. The two had different names, and none
+ * was used twice. Whatever goes this way is HTTPS.
+ */
+class KeptProxyAgent extends HttpsProxyAgent<string> {
+  override isSecureEndpoint(): true {
+    return true
+  }
 }
 
 /** `*`, a name with all below it (`.example.com`, `example.com`, `*.example.com`), or an address. */

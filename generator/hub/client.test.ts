@@ -72,6 +72,15 @@ describe('the client of IoT Hub', () => {
     assert.ok(Math.abs(Date.parse(twin.reportedAt ?? '') - Date.now()) < 60_000)
   })
 
+  it('makes call after call over one connection, through a proxy too', async () => {
+    const before = network.tunnelsTo(`${host}:443`)
+    const fresh = await connect()
+    for (let at = 0; at < 5; at++) await fresh.twin(`device-${at}`, 'registry')
+    for await (const _ of fresh.modulesNamed('registry')) continue
+    fresh.close()
+    assert.equal(network.tunnelsTo(`${host}:443`) - before, 1)
+  })
+
   it('gives nothing for what is not there', async () => {
     assert.equal(await hub.twin('nobody', 'registry'), undefined)
     assert.equal(await hub.twin('device-0', 'nothing'), undefined)
