@@ -18,7 +18,7 @@ import { Pace } from '../hub/pace.ts'
 import { Fingerprints } from '../plan/fingerprints.ts'
 import type { Secrets } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
-import { testSite } from '../testing.ts'
+import { deviceNamed, testSite } from '../testing.ts'
 import { validateManifest } from '../validate/manifest.ts'
 import { automaticContent } from './content.ts'
 import { settingsOf } from './own-settings.ts'
@@ -259,6 +259,23 @@ describe(`${fleet} devices under two automatic deployments`, function () {
     const ttl = (desired('ship-0', '$edgeHub')['storeAndForwardConfiguration'] as { timeToLiveSecs: number })
       .timeToLiveSecs
     assert.equal(ttl, 7200)
+  })
+
+  it('find out what they share once, however often one of them is looked at', () => {
+    const site = siteOf()
+    let looks = 0
+    const device = deviceNamed(site, 'ship-0')
+    const watched = Object.defineProperty({ ...device }, 'imageSets', {
+      get: () => {
+        looks++
+        return device.imageSets
+      }
+    })
+    const counted: Site = { ...site, devices: { ...site.devices, 'ship-0': watched } }
+    const others = ids.filter((id) => id.startsWith('ship-') && id !== 'ship-0')
+    // As a rotation does: each device by itself, look after look.
+    for (const id of others) settingsOf(counted, { secrets, now })(deviceNamed(site, id))
+    assert.ok(looks > 0 && looks < 10, `${looks} looks at one device, while ${others.length} others were`)
   })
 
   it('cannot share what differs between them', () => {

@@ -51,7 +51,7 @@ export function automaticContent(
         `an automatic deployment has one content for all its devices, and ${deployment.name} would need two: ${difference.path} is ${difference.before ?? 'absent'} for ${first.id}, and ${difference.after ?? 'absent'} for ${device.id}. Make them the same, or two deployments of them`
       )
   }
-  const shared = sharedSettings(site, deployment, options)
+  const shared = sharedSettings(site, deployment)
   const base = baseOf(site, generateManifest(site, first, template, options))
   // Passwords count by their salted hashes: an id tells when one changes, and not what it is.
   const hashed = baseOf(
@@ -65,15 +65,24 @@ export function automaticContent(
   }
 }
 
-/** Settings that are the same on every device of an automatic deployment: its layer owns them, and `configure` leaves them alone. */
-export function sharedSettings(
-  site: Site,
-  deployment: AutomaticDeployment,
-  options: { readonly secrets: Secrets; readonly now: Date }
-): Document {
+const known = new WeakMap<Site, Map<string, Document>>()
+
+/**
+ * Settings that are the same on every device of an automatic deployment: its layer owns them, and `configure` leaves them alone.
+ * Passwords have no part in them, so they are found out once for a site, however often its devices are looked at.
+ */
+export function sharedSettings(site: Site, deployment: AutomaticDeployment): Document {
+  const ofSite = known.get(site) ?? new Map<string, Document>()
+  known.set(site, ofSite)
+  const found = ofSite.get(deployment.name) ?? findShared(site, deployment)
+  ofSite.set(deployment.name, found)
+  return found
+}
+
+function findShared(site: Site, deployment: AutomaticDeployment): Document {
   let shared: Document | undefined
   for (const device of devicesIn(site, deployment)) {
-    const settings = without(generateSettings(site, device, options), perDevice)
+    const settings = without(generateSettings(site, device, { now: new Date(0) }), perDevice)
     shared = shared === undefined ? settings : inBoth(shared, settings)
   }
   return shared ?? {}

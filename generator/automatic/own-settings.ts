@@ -13,17 +13,15 @@ export interface WantedSettings {
   readonly own: (desired: Document) => Document
 }
 
-/** Makes the settings of devices, one after the other: what those of an automatic deployment share is found out once. */
+/** Makes the settings of devices, one after the other. */
 export function settingsOf(
   site: Site,
   options: { readonly secrets: Secrets; readonly now: Date }
 ): (device: Device) => WantedSettings {
-  const shared = new Map<string, Document>()
   return (device) => {
     const deployment = automaticDeploymentOf(site, device.id)
     if (deployment === undefined) return { settings: generateSettings(site, device, options), own: settingsOnly }
-    const owned = shared.get(deployment.name) ?? sharedSettings(site, deployment, options)
-    shared.set(deployment.name, owned)
+    const owned = sharedSettings(site, deployment)
     const settings = ownSettings(site, device, owned, options)
     return {
       settings,

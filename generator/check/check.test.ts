@@ -92,6 +92,14 @@ describe('causeway check', () => {
       for (const [key, twin] of before) hub.twins.set(key, twin)
     })
 
+  it('reads each twin once, however many checks look at it', async () => {
+    const reads: string[] = []
+    hub.onRead = (key) => reads.push(key)
+    assert.equal((await causeway('check')).code, 0)
+    hub.onRead = () => undefined
+    assert.deepEqual(reads.sort(), ['gateway/$edgeAgent', 'gateway/$edgeHub', 'gateway/connected-registry'])
+  })
+
   it('warns of passwords that run out, which is no difference', async () => {
     const store = await SecretStore.open(
       await testBackend(join(folder, '.causeway')),

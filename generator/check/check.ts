@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import type { GeneratorErrorCode } from '../errors.ts'
 import { GeneratorError } from '../errors.ts'
+import type { FleetTwins } from '../fleet/read.ts'
 import type { Device, Site } from '../site-file/site.ts'
 import type { Change } from '../plan/plan.ts'
 
@@ -35,6 +36,8 @@ export interface CheckScope {
   readonly days: number
   readonly imageCheck: boolean
   readonly now: Date
+  /** Of `devices`, read once for all checks. */
+  readonly twins: FleetTwins
 }
 
 /** One way of looking; they run in turn, and what one cannot look at does not keep the next from it. */

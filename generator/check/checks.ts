@@ -2,7 +2,6 @@ import { readTemplate } from '../deployment/template.ts'
 import { readReported } from '../hub/configure.ts'
 import { judgementOf, refusalOf } from '../hub/deploy.ts'
 import type { HubTwin } from '../hub/hub.ts'
-import { readTwins } from '../fleet/read.ts'
 import { sentence } from '../plan/format.ts'
 import { makePlan } from '../plan/make.ts'
 import { compareTokens } from '../rotation/compare.ts'
@@ -13,13 +12,14 @@ import type { Check, CheckFinding } from './check.ts'
 /** Whether the cloud registry, the hub and the devices' twins are what the site file says: what a plan would change. */
 const differences: Check = {
   name: 'differences from the site file',
-  async run(context, site, { devices, template, imageCheck }) {
+  async run(context, site, { devices, template, imageCheck, twins }) {
     const { plan } = await makePlan(context, site, {
       registry: true,
       images: imageCheck,
       devices,
       deployments: devices.length === Object.keys(site.devices).length ? Object.values(site.deployments) : [],
-      template: await readTemplate(template, context.io.workingFolder, { env: context.io.env })
+      template: await readTemplate(template, context.io.workingFolder, { env: context.io.env }),
+      twins
     })
     return plan.changes.map((change) => ({
       code: change.code,
@@ -33,25 +33,22 @@ const differences: Check = {
 /** Whether devices have taken what the hub holds for them. */
 const acknowledged: Check = {
   name: 'what the devices say of it',
-  async run(context, site, { devices }) {
-    const hub = await context.hub(site)
-    const ids = devices.map(({ id }) => id)
-    const agents = await readTwins(hub, ids, '$edgeAgent')
-    const modules = await readTwins(hub, ids, site.moduleName)
-    return ids.flatMap((id) => [...agentFindings(id, agents.get(id)), ...moduleFindings(id, modules.get(id))])
+  async run(_context, site, { devices, twins }) {
+    const agents = await twins.of('$edgeAgent')
+    const modules = await twins.of(site.moduleName)
+    return devices.flatMap(({ id }) => [...agentFindings(id, agents.get(id)), ...moduleFindings(id, modules.get(id))])
   }
 }
 
 /** Whether each token is in the cloud registry, and known to the devices, as it is kept here: status, actions, passwords. */
 const tokens: Check = {
   name: 'tokens in the cloud registry and on the devices',
-  async run(context, site, { devices, now }) {
-    const ids = devices.map(({ id }) => id)
+  async run(context, site, { now, twins }) {
     const found = await compareTokens({
       site,
       secrets: await context.secrets(site, 'read'),
       acr: await context.acr(site),
-      twins: await readTwins(await context.hub(site), ids, site.moduleName),
+      twins: await twins.of(site.moduleName),
       now,
       warnDays: 0
     })

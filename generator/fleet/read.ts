@@ -26,3 +26,22 @@ export async function readTwins(
   for await (const twin of hub.modulesNamed(moduleId)) if (wanted.has(twin.deviceId)) twins.set(twin.deviceId, twin)
   return twins
 }
+
+/** Twins of a fleet, where several ask for the same ones: each module's are read once. */
+export class FleetTwins {
+  readonly #hub: () => Promise<Pick<Hub, 'twin' | 'modulesNamed'>>
+  readonly #devices: readonly string[]
+  readonly #read = new Map<string, Promise<ReadonlyMap<string, HubTwin>>>()
+
+  constructor(hub: () => Promise<Pick<Hub, 'twin' | 'modulesNamed'>>, devices: readonly string[]) {
+    this.#hub = hub
+    this.#devices = devices
+  }
+
+  /** The twins of a module, by device; one that could not be read is not tried again. */
+  of(moduleId: string): Promise<ReadonlyMap<string, HubTwin>> {
+    const reading = this.#read.get(moduleId) ?? this.#hub().then((hub) => readTwins(hub, this.#devices, moduleId))
+    this.#read.set(moduleId, reading)
+    return reading
+  }
+}

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { DeploymentManifest } from '../deployment/generate.ts'
 import { isRecord } from '../deployment/template.ts'
+import type { FleetTwins } from '../fleet/read.ts'
 import type { Hub, HubTwin } from '../hub/hub.ts'
 import { differences } from './difference.ts'
 import type { Fingerprints } from './fingerprints.ts'
@@ -14,10 +15,23 @@ const system = ['$edgeAgent', '$edgeHub'] as const
 /** What a device's hub has of it now: the desired halves of the twins that a deployment manifest speaks of. */
 export type CurrentTwins = ReadonlyMap<string, HubTwin>
 
-/** Reads the twins of a device that its deployment would write. */
-export async function readCurrent(hub: Hub, deviceId: string, manifest: DeploymentManifest): Promise<CurrentTwins> {
+/**
+ * Reads the twins of a device that its deployment would write.
+ *
+ * @param fleet where the twins of many devices are read together
+ */
+export async function readCurrent(
+  hub: Hub,
+  deviceId: string,
+  manifest: DeploymentManifest,
+  fleet?: FleetTwins
+): Promise<CurrentTwins> {
   const names = Object.keys(manifest.modulesContent)
-  const twins = await Promise.all(names.map((moduleId) => hub.twin(deviceId, moduleId)))
+  const twins = await Promise.all(
+    names.map(async (moduleId) =>
+      fleet === undefined ? hub.twin(deviceId, moduleId) : (await fleet.of(moduleId)).get(deviceId)
+    )
+  )
   return new Map(twins.flatMap((twin) => (twin === undefined ? [] : [[twin.moduleId, twin] as const])))
 }
 

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import { formatManifest, generateManifest, type DeploymentManifest } from '../deployment/generate.ts'
 import type { Template } from '../deployment/template.ts'
+import type { FleetTwins } from '../fleet/read.ts'
 import { atOnce } from '../hub/at-once.ts'
 import type { Hub } from '../hub/hub.ts'
 import { withRevocations } from '../secrets/revoked.ts'
@@ -31,6 +32,8 @@ export interface PlanScope {
   readonly complete?: boolean
   /** Tokens whose passwords a saved plan did not know yet: what has been made of them since is no change. */
   readonly unmade?: readonly string[]
+  /** Where they are read for others too; each device's own are read one by one otherwise, as new as they can be. */
+  readonly twins?: FleetTwins
 }
 
 /** A device's part of a plan, with what a deployment needs of it. */
@@ -83,7 +86,8 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
         made.map(({ manifest }) => manifest)
       )
     : []
-  const devices = made.length === 0 ? [] : await planDevices(await context.hub(site), site, made, fingerprints)
+  const devices =
+    made.length === 0 ? [] : await planDevices(await context.hub(site), site, made, scope.twins, fingerprints)
   parts.push(...devices.map(({ planned }) => planned))
   const deployments: AutomaticPlan[] = []
   for (const { deployment, content } of contents)
@@ -91,7 +95,7 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   parts.push(...deployments.map(({ planned }) => planned))
   const shared = scope.devices.filter((device) => !alone.includes(device))
   if (shared.length > 0)
-    parts.push(...(await planSettings(await context.hub(site), site, shared, complete, fingerprints)))
+    parts.push(...(await planSettings(await context.hub(site), site, shared, scope.twins, complete, fingerprints)))
   const plan: Plan = {
     schemaVersion: '1.0',
     registry: site.loginServer,
@@ -132,10 +136,11 @@ async function planDevices(
   hub: Hub,
   site: Site,
   made: readonly Made[],
+  twins: FleetTwins | undefined,
   fingerprints: Fingerprints
 ): Promise<DevicePlan[]> {
   return atOnce(made, readsAtOnce, async ({ device, manifest, identity }) => {
-    const current = await readCurrent(hub, device.id, manifest)
+    const current = await readCurrent(hub, device.id, manifest, twins)
     const planned = planDevice(device.id, current, manifest, site.moduleName, fingerprints, identity)
     return { device, manifest, current, planned }
   })
@@ -146,12 +151,14 @@ async function planSettings(
   hub: Hub,
   site: Site,
   devices: readonly Device[],
+  twins: FleetTwins | undefined,
   secrets: Secrets,
   fingerprints: Fingerprints
 ): Promise<PlannedPart[]> {
   const wanted = settingsOf(site, { secrets, now: new Date() })
+  const read = await twins?.of(site.moduleName)
   return atOnce(devices, readsAtOnce, async (device) => {
-    const twin = await hub.twin(device.id, site.moduleName)
+    const twin = read === undefined ? await hub.twin(device.id, site.moduleName) : read.get(device.id)
     const { settings, own } = wanted(device)
     return planOwnSettings(device.id, site.moduleName, twin, own(twin?.desired ?? {}), settings, fingerprints)
   })

@@ -23,6 +23,8 @@ export class RotatedDevices {
   readonly #store: SecretStore
   readonly #hub: Hub
   #twins = new Map<string, HubTwin>()
+  /** What each device is to be told; made once for a look, between two of which passwords change. */
+  readonly #made = new Map<string, WantedSettings>()
 
   constructor(site: Site, store: SecretStore, hub: Hub) {
     this.#site = site
@@ -32,6 +34,7 @@ export class RotatedDevices {
 
   /** Reads the twins of these devices anew. */
   async look(ids: readonly string[]): Promise<void> {
+    this.#made.clear()
     this.#twins = new Map(await readTwins(this.#hub, ids, this.#site.moduleName))
   }
 
@@ -40,18 +43,17 @@ export class RotatedDevices {
    * new password once the one above knows it, or it would be refused there.
    */
   async send(ids: readonly string[], isWaitedFor: (id: string) => boolean): Promise<void> {
-    const now = new Date()
     const ready = ids.filter((id) => {
       const above = this.#site.devices[this.#site.devices[id]?.parent ?? '']
       if (above === undefined || !ids.includes(above.id) || !isWaitedFor(above.id)) return true
-      return this.#isConfigured(above.id, this.#wanted(above, now)) && this.#acknowledged(above.id)
+      return this.#isConfigured(above.id, this.#wanted(above)) && this.#acknowledged(above.id)
     })
     await atOnce(ready, writesAtOnce, async (id) => {
       const device = this.#site.devices[id]
       if (device === undefined || !this.#twins.has(id)) return
-      const wanted = this.#wanted(device, now)
+      const wanted = this.#wanted(device)
       if (this.#isConfigured(id, wanted)) return
-      await configure(this.#hub, id, this.#site.moduleName, wanted, this.#settings(device, now).own)
+      await configure(this.#hub, id, this.#site.moduleName, wanted, this.#settings(device).own)
       const twin = await this.#hub.twin(id, this.#site.moduleName)
       if (twin !== undefined) this.#twins.set(id, twin)
     })
@@ -62,7 +64,7 @@ export class RotatedDevices {
     const twin = this.#twins.get(device.id)
     // Never deployed to: it gets the new one with its first deployment.
     if (twin === undefined) return undefined
-    if (!this.#isConfigured(device.id, this.#wanted(device, new Date())))
+    if (!this.#isConfigured(device.id, this.#wanted(device)))
       return device.parent === undefined ? 'not told yet' : `waits for ${device.parent} to know its new password`
     if (!this.#acknowledged(device.id)) {
       const status = readReported(twin)?.lastDesiredStatus
@@ -81,16 +83,18 @@ export class RotatedDevices {
   }
 
   /** Where an automatic deployment brings what its devices share, only what is this device's own. */
-  #settings(device: Device, now: Date): WantedSettings {
-    return settingsOf(this.#site, { secrets: this.#store, now })(device)
+  #settings(device: Device): WantedSettings {
+    const made = this.#made.get(device.id) ?? settingsOf(this.#site, { secrets: this.#store, now: new Date() })(device)
+    this.#made.set(device.id, made)
+    return made
   }
 
-  #wanted(device: Device, now: Date): Readonly<Record<string, unknown>> {
-    const { settings } = this.#settings(device, now)
+  #wanted(device: Device): Readonly<Record<string, unknown>> {
+    const { settings } = this.#settings(device)
     // Others keep the password that their deployment gave them.
     const begun = this.#twins.get(device.id)?.desired['parent'] !== undefined
     const rotated = this.#store.rotation(device.syncToken) !== undefined
-    const parent = begun || rotated ? parentSettings(this.#site, device, this.#store, now) : undefined
+    const parent = begun || rotated ? parentSettings(this.#site, device, this.#store, new Date()) : undefined
     return parent === undefined ? { ...settings } : { ...settings, parent }
   }
 
