@@ -1,4 +1,4 @@
-import type { GeneratorError } from '../errors.ts'
+import { GeneratorError } from '../errors.ts'
 import { withRevocations } from '../secrets/revoked.ts'
 import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
@@ -8,7 +8,7 @@ import { pullOwnWorkloads } from './own-workloads.ts'
 import { findPlaceholder, resolveReferences } from './references.ts'
 import { withConnectedRegistry } from './connected-registry.ts'
 import { artifactOf, twinSettingsFor } from './settings-artifact.ts'
-import { assertSettings } from './settings-for.ts'
+import { assertSettings, settingsKey } from './settings-for.ts'
 import { isRecord, templateError, type Template } from './template.ts'
 import { expandVariables, registryAddress, variablesFor } from './variables.ts'
 import type { SettingsInput } from '../../module/settings/document.ts'
@@ -30,26 +30,93 @@ export interface GenerateOptions {
  * @throws {GeneratorError} `TEMPLATE_INVALID` with its place, `SECRET_MISSING`, `SETTINGS_INVALID`, `SETTINGS_TOO_LARGE`
  */
 export function generateManifest(
-  described: Site,
+  site: Site,
   device: Device,
-  given: Template,
+  template: Template,
   options: GenerateOptions
 ): DeploymentManifest {
-  const { slotOf, slotsOf } = choices(options)
-  const site = options.secrets === undefined ? described : withRevocations(described, options.secrets)
-  const template = withConnectedRegistry(withWholeCreateOptions(given), site, device)
-  const variables = variablesFor(site, device, twinSettingsFor(site, device, slotsOf), slotOf)
-  const expanded = expandVariables(template, { variables, slotOf, secrets: options.secrets !== undefined })
-  assertModule(expanded, template, site.moduleName)
-  const local = pullOwnWorkloads(expanded, template, { site, device, address: registryAddress(site, device), slotOf })
-  assertProxyPort(local, template, site, device)
-  const chunked = withCreateOptions(withNetwork(local, site, device), template)
-  const modulesContent = (
-    options.secrets === undefined ? chunked : resolveReferences(chunked, options.secrets)
-  ) as DeploymentManifest['modulesContent']
-  if (options.secrets !== undefined)
-    assertSettings(modulesContent[site.moduleName]?.['properties.desired'], device.id, artifactOf(site, device))
-  return { modulesContent }
+  return manifestMaker(site, template, options)(device)
+}
+
+/**
+ * {@link generateManifest} for the devices of a fleet, one after the other: what does not differ between them is made once.
+ * The passwords are those of the moment it is called.
+ */
+export function manifestMaker(
+  described: Site,
+  given: Template,
+  options: GenerateOptions
+): (device: Device) => DeploymentManifest {
+  const choose = choices(options)
+  const { slotOf } = choose
+  const { secrets } = options
+  const site = secrets === undefined ? described : withRevocations(described, secrets)
+  const whole = withWholeCreateOptions(given)
+  const settingsOf = settingsMaker(site, choose.slotsOf, secrets)
+  return (device) => {
+    const template = withConnectedRegistry(whole, site, device)
+    const settings = settingsOf(device)
+    const variables = variablesFor(site, device, settings.open, slotOf)
+    const expanded = expandVariables(template, { variables, slotOf, secrets: secrets !== undefined })
+    assertModule(expanded, template, site.moduleName)
+    const local = pullOwnWorkloads(expanded, template, { site, device, address: registryAddress(site, device), slotOf })
+    assertProxyPort(local, template, site, device)
+    const chunked = withCreateOptions(withNetwork(local, site, device), template)
+    const modulesContent = (
+      secrets === undefined ? chunked : resolveReferences(chunked, secrets, settings.resolved)
+    ) as DeploymentManifest['modulesContent']
+    if (secrets !== undefined) settings.check(modulesContent[site.moduleName]?.['properties.desired'])
+    return { modulesContent }
+  }
+}
+
+interface MadeSettings {
+  /** With references in place of hashes. */
+  readonly open: SettingsInput
+  /** The same with hashes, where they are looked for in `open`. */
+  readonly resolved: (value: object) => unknown
+  /** @throws {GeneratorError} where the module would refuse them */
+  readonly check: (desired: unknown) => void
+}
+
+/** Devices whose settings are the same share them, once put together, filled in and checked. */
+function settingsMaker(
+  site: Site,
+  slotsOf: ReturnType<typeof choices>['slotsOf'],
+  secrets: Secrets | undefined
+): (device: Device) => MadeSettings {
+  const made = new Map<string, MadeSettings>()
+  return (device) => {
+    const artifact = artifactOf(site, device)
+    const key = artifact === undefined ? settingsKey(device) : undefined
+    const found = key === undefined ? undefined : made.get(key)
+    if (found !== undefined) return found
+    const open = twinSettingsFor(site, device, slotsOf)
+    let complete: unknown
+    let checked: unknown
+    const settings: MadeSettings = {
+      open,
+      resolved: (value) =>
+        value !== open || secrets === undefined ? undefined : (complete ??= resolvedOrUndefined(open, secrets)),
+      check: (desired) => {
+        if (desired !== undefined && desired === checked) return
+        assertSettings(desired, device.id, artifact)
+        checked = desired
+      }
+    }
+    if (key !== undefined) made.set(key, settings)
+    return settings
+  }
+}
+
+/** Undefined where a password is missing: that is told together with those that the rest of the manifest misses. */
+function resolvedOrUndefined(open: SettingsInput, secrets: Secrets): unknown {
+  try {
+    return resolveReferences(open, secrets)
+  } catch (error) {
+    if (error instanceof GeneratorError && error.code === 'SECRET_MISSING') return undefined
+    throw error
+  }
 }
 
 /**
@@ -58,10 +125,11 @@ export function generateManifest(
  * @throws {GeneratorError} as {@link generateManifest}
  */
 export function generateSettings(site: Site, device: Device, options: GenerateOptions): SettingsInput {
-  const effective = options.secrets === undefined ? site : withRevocations(site, options.secrets)
+  const { secrets } = options
+  const effective = secrets === undefined ? site : withRevocations(site, secrets)
   const settings = twinSettingsFor(effective, device, choices(options).slotsOf)
-  if (options.secrets === undefined) return settings
-  const complete = resolveReferences(settings, options.secrets) as SettingsInput
+  if (secrets === undefined) return settings
+  const complete = resolveReferences(settings, secrets) as SettingsInput
   assertSettings(complete, device.id, artifactOf(site, device))
   return complete
 }

@@ -4,7 +4,7 @@ import type { Device, Site } from '../site-file/site.ts'
 import { slots } from '../secrets/store.ts'
 import { twinSize } from './limits.ts'
 import { mapStrings } from './references.ts'
-import { settingsFor, type SlotsOf } from './settings-for.ts'
+import { settingsFor, settingsKey, type SlotsOf } from './settings-for.ts'
 
 /** Bytes as IoT Hub counts them: what is below has room to grow until the hub's 32 KB. */
 const largestInTwin = 24 * 1024
@@ -19,17 +19,29 @@ export interface SettingsArtifact extends PackedArtifact {
   readonly tag: string
 }
 
-const known = new WeakMap<Site, Map<string, SettingsArtifact | undefined>>()
+interface Known {
+  readonly byDevice: Map<string, SettingsArtifact | undefined>
+  /** What devices with the same settings have in common. */
+  readonly byKey: Map<string, PackedArtifact | undefined>
+}
+
+const known = new WeakMap<Site, Known>()
 
 /**
  * The image sets and scope maps of a device that are too large for its twin. What decides is the site file alone, whatever
  * passwords are kept: `provision`, `generate` and `configure` must come to the same.
  */
 export function artifactOf(site: Site, device: Device): SettingsArtifact | undefined {
-  const ofSite = known.get(site) ?? new Map<string, SettingsArtifact | undefined>()
+  const ofSite: Known = known.get(site) ?? { byDevice: new Map(), byKey: new Map() }
   known.set(site, ofSite)
-  if (!ofSite.has(device.id)) ofSite.set(device.id, makeArtifact(site, device))
-  return ofSite.get(device.id)
+  const { byDevice, byKey } = ofSite
+  if (byDevice.has(device.id)) return byDevice.get(device.id)
+  const key = settingsKey(device)
+  const packed = key !== undefined && byKey.has(key) ? byKey.get(key) : pack(site, device)
+  if (key !== undefined) byKey.set(key, packed)
+  const artifact = packed === undefined ? undefined : placed(packed, device)
+  byDevice.set(device.id, artifact)
+  return artifact
 }
 
 /** A device's settings as they go into its twin: whole, or with a reference to the artifact in which they go on. */
@@ -42,11 +54,15 @@ export function twinSettingsFor(site: Site, device: Device, slotsOf: SlotsOf): S
   return { schemaVersion, mode, logLevel, settingsArtifact, ...rest }
 }
 
-function makeArtifact(site: Site, device: Device): SettingsArtifact | undefined {
+function pack(site: Site, device: Device): PackedArtifact | undefined {
   const settings = wholeSettings(site, device, () => slots.map((slot) => ({ slot })))
   const measured = mapStrings(settings, (text) => (text.startsWith('${hash:') ? 'h'.repeat(hashLength) : text))
-  if (twinSize(measured) <= largestInTwin) return undefined
-  const packed = packArtifact({ imageSets: settings.imageSets ?? {}, scopeMaps: settings.scopeMaps ?? {} })
+  return twinSize(measured) <= largestInTwin
+    ? undefined
+    : packArtifact({ imageSets: settings.imageSets ?? {}, scopeMaps: settings.scopeMaps ?? {} })
+}
+
+function placed(packed: PackedArtifact, device: Device): SettingsArtifact {
   return {
     ...packed,
     repository: `causeway/settings/${device.registryName}`,

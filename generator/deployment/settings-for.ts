@@ -85,6 +85,23 @@ export function settingsFor(
 }
 
 /**
+ * What a device's settings come of, where they come of nothing that is its own: devices with the same key have the same
+ * settings. Undefined for one with others below it, whose tokens and names stand in its settings.
+ */
+export function settingsKey({
+  children,
+  mode,
+  logLevel,
+  imageSets,
+  tokens,
+  sync,
+  status,
+  settings
+}: Device): string | undefined {
+  return children.length > 0 ? undefined : JSON.stringify([mode, logLevel, imageSets, tokens, sync, status, settings])
+}
+
+/**
  * Checks settings as the module will: nothing that it would refuse leaves this machine.
  *
  * @param artifact in which they go on, if they do

@@ -81,6 +81,7 @@ export interface Expansion {
 export function expandVariables(template: Template, { variables, slotOf, secrets }: Expansion): unknown {
   const { environment, bare } = template
   return mapStrings(template.modulesContent, (text, path) => {
+    if (!text.includes('$')) return text
     const refuse = (why: string): never => {
       throw templateError(template.name, template.document.positionOf(['modulesContent', ...path]), why)
     }

@@ -6,14 +6,18 @@ import type { Secrets } from './store.ts'
  * file says, until somebody takes the revocation back.
  */
 export function withRevocations(site: Site, secrets: Secrets): Site {
-  const names = [
-    site.pullToken.name,
-    ...Object.keys(site.tokens),
-    ...Object.values(site.devices).map(({ syncToken }) => syncToken)
-  ]
-  const revoked = names.filter((name) => secrets.isRevoked?.(name) === true).map((name) => name.toLowerCase())
-  return revoked.length === 0 ? site : { ...site, revoked: new Set(revoked) }
+  const ofSite = known.get(site) ?? new WeakMap<Secrets, Site>()
+  known.set(site, ofSite)
+  const found = ofSite.get(secrets) ?? {
+    ...site,
+    revoked: { has: (token: string) => secrets.isRevoked?.(token) === true }
+  }
+  ofSite.set(secrets, found)
+  return found
 }
+
+/** The same site for the same secrets, so that what is kept of a site is found again; the secrets are asked each time. */
+const known = new WeakMap<Site, WeakMap<Secrets, Site>>()
 
 /** What a token's status is to be. */
 export function statusOf(
@@ -21,5 +25,5 @@ export function statusOf(
   token: string,
   wanted: 'enabled' | 'disabled' = 'enabled'
 ): 'enabled' | 'disabled' {
-  return site.revoked?.has(token.toLowerCase()) === true ? 'disabled' : wanted
+  return site.revoked?.has(token) === true ? 'disabled' : wanted
 }

@@ -43,7 +43,7 @@ export function resolveSite(
           { name, ...deployment, devices: ids.filter((id) => deployment.devices.some((pattern) => fits(id, pattern))) }
         ])
       ),
-      devices: Object.fromEntries(ids.map((id) => [id, resolveDevice(document, id, ids)]))
+      devices: resolveDevices(document, ids)
     }
   }
 }
@@ -56,7 +56,33 @@ function syncNames(registry: { readonly name: string; readonly syncToken?: strin
   return { token: registry.syncToken ?? `${registry.name}-sync-token`, scopeMap: `${registry.name}-sync` }
 }
 
-function resolveDevice(document: SiteDocument, id: string, ids: readonly string[]): Device {
+/** What devices have in common they share, in memory too: a site may have thousands. */
+interface Common {
+  readonly imageSets: readonly string[]
+  readonly tokens: readonly string[]
+  readonly network: Device['network']
+  readonly childrenOf: ReadonlyMap<string, readonly string[]>
+}
+
+function resolveDevices(document: SiteDocument, ids: readonly string[]): Readonly<Record<string, Device>> {
+  const childrenOf = new Map<string, string[]>()
+  for (const id of ids) {
+    const parent = document.devices[id]?.parent
+    if (parent === undefined) continue
+    const children = childrenOf.get(parent) ?? []
+    children.push(id)
+    childrenOf.set(parent, children)
+  }
+  const common: Common = {
+    imageSets: Object.keys(document.imageSets).sort(),
+    tokens: Object.keys(document.tokens).sort(),
+    network: { ...document.network, own: false },
+    childrenOf
+  }
+  return Object.fromEntries(ids.map((id) => [id, resolveDevice(document, id, common)]))
+}
+
+function resolveDevice(document: SiteDocument, id: string, common: Common): Device {
   const device = document.devices[id]
   if (device === undefined) throw new Error(`no device ${id}`)
   const registry = device.connectedRegistry
@@ -69,18 +95,19 @@ function resolveDevice(document: SiteDocument, id: string, ids: readonly string[
     syncScopeMap: names.scopeMap,
     resource: registry.resource,
     ...(device.parent === undefined ? {} : { parent: device.parent }),
-    children: ids.filter((other) => document.devices[other]?.parent === id),
+    children: common.childrenOf.get(id) ?? [],
     port: device.port,
     dataFolder: device.dataFolder,
-    imageSets: [...(device.imageSets ?? Object.keys(document.imageSets))].sort(),
-    tokens: [...(device.tokens ?? Object.keys(document.tokens))].sort(),
+    imageSets: device.imageSets === undefined ? common.imageSets : [...device.imageSets].sort(),
+    tokens: device.tokens === undefined ? common.tokens : [...device.tokens].sort(),
     ...(device.hostName === undefined ? {} : { hostName: device.hostName }),
-    network: { ...(device.network ?? document.network), own: device.network !== undefined },
+    network: device.network === undefined ? common.network : { ...device.network, own: true },
     workloads: device.workloads ?? document.workloads,
     sync: device.sync ?? document.sync,
     status: device.status ?? document.status,
     logLevel: device.logLevel ?? document.logLevel,
-    settings: { ...document.settings, ...device.settings }
+    settings:
+      Object.keys(device.settings).length === 0 ? document.settings : { ...document.settings, ...device.settings }
   }
 }
 

@@ -19,8 +19,8 @@ export interface Site {
   readonly apiProxyPort: number
   readonly deployments: Readonly<Record<string, AutomaticDeployment>>
   readonly devices: Readonly<Record<string, Device>>
-  /** Tokens that are disabled whatever the site file says, in lower case: see `secrets/revoked.ts`. */
-  readonly revoked?: ReadonlySet<string>
+  /** Tokens that are disabled whatever the site file says: see `secrets/revoked.ts`. */
+  readonly revoked?: Pick<ReadonlySet<string>, 'has'>
 }
 
 /** Devices that IoT Hub brings their modules to by a condition. */
@@ -37,7 +37,18 @@ export function automaticDeploymentOf(
   { deployments }: Pick<Site, 'deployments'>,
   device: string
 ): AutomaticDeployment | undefined {
-  return Object.values(deployments).find(({ devices }) => devices.includes(device))
+  const owners = owning.get(deployments) ?? ownersOf(deployments)
+  owning.set(deployments, owners)
+  return owners.get(device)
+}
+
+/** Asked for each device of thousands. */
+const owning = new WeakMap<Site['deployments'], ReadonlyMap<string, AutomaticDeployment>>()
+
+function ownersOf(deployments: Site['deployments']): ReadonlyMap<string, AutomaticDeployment> {
+  return new Map(
+    Object.values(deployments).flatMap((deployment) => deployment.devices.map((id) => [id, deployment] as const))
+  )
 }
 
 export interface ClientToken {
