@@ -145,10 +145,7 @@ export function devicesOf(site: Site, names: readonly string[] | undefined): rea
     names.flatMap((name) => {
       const fitting = name.includes('*') ? all.filter(({ id }) => fits(id, name)) : all.filter(({ id }) => id === name)
       if (fitting.length > 0) return fitting
-      const known = Object.keys(site.devices)
-      const some =
-        known.length > 20 ? `${known.slice(0, 20).join(', ')} and ${known.length - 20} more` : known.join(', ')
-      throw new GeneratorError('USAGE', `the site file has no device ${name}; it has ${some}`)
+      throw new GeneratorError('USAGE', `the site file has no device ${name}; it has ${someOf(site)}`)
     })
   )
   return all.filter((device) => wanted.has(device))
@@ -158,5 +155,11 @@ export function devicesOf(site: Site, names: readonly string[] | undefined): rea
 export function deviceOf(site: Site, name: string | undefined): Device {
   const [device, ...others] = devicesOf(site, name === undefined ? undefined : [name])
   if (device !== undefined && others.length === 0) return device
-  throw new GeneratorError('USAGE', `say which device with --device: ${Object.keys(site.devices).join(', ')}`)
+  throw new GeneratorError('USAGE', `say which device with --device: ${someOf(site)}`)
+}
+
+/** Names of devices, for a message: a fleet has thousands. */
+function someOf(site: Site): string {
+  const known = Object.keys(site.devices)
+  return known.length > 20 ? `${known.slice(0, 20).join(', ')} and ${known.length - 20} more` : known.join(', ')
 }

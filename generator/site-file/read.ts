@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { GeneratorError } from '../errors.ts'
-import { parsePositioned, type Finding, type PositionedDocument } from './positions.ts'
-import { resolveSite } from './resolve.ts'
+import { expandDevices, type Expanded } from './expand.ts'
+import { parsePositioned, type Finding } from './positions.ts'
+import { resolveSite, type SiteProblem } from './resolve.ts'
 import { siteSchema } from './schema.ts'
 import { knownKeys, suggest } from './suggest.ts'
 import type { z } from 'zod'
@@ -33,34 +34,54 @@ export async function readSite(path: string, workingFolder: string): Promise<Sit
 export function parseSite(text: string, name: string): Site {
   const document = parsePositioned(text)
   if (document.errors.length > 0) throw invalid(name, document.errors)
-  const parsed = siteSchema.safeParse(document.value ?? {})
-  if (!parsed.success)
-    throw invalid(
+  const expanded = expandDevices(document)
+  const problems = (found: readonly SiteProblem[]): GeneratorError =>
+    invalid(
       name,
-      parsed.error.issues.flatMap((issue) => describe(issue, document))
+      told(
+        found.map(({ path, message }) => ({ path, message, key: false })),
+        expanded
+      )
     )
+  if (expanded.problems.length > 0) throw problems(expanded.problems)
+  const parsed = siteSchema.safeParse(expanded.value ?? {})
+  if (!parsed.success) throw invalid(name, told(parsed.error.issues.flatMap(describe), expanded))
   const resolved = resolveSite(parsed.data)
   if (resolved.ok) return resolved.site
-  throw invalid(
-    name,
-    resolved.problems.map(({ path, message }) => ({
-      position: document.positionOf(path),
-      message: `${dotted(path)}: ${message}`
-    }))
-  )
+  throw problems(resolved.problems)
 }
 
-function describe(issue: z.core.$ZodIssue, document: PositionedDocument): Finding[] {
+interface Told extends SiteProblem {
+  /** Whether it is about the key and not its value. */
+  readonly key: boolean
+}
+
+/** With places in the file; what is wrong with many devices of one pattern is told once. */
+function told(found: readonly Told[], { positionOf, writtenAs }: Expanded): Finding[] {
+  const places = Map.groupBy(found, ({ path, key }) => `${dotted(writtenAs(path))}\0${String(key)}`)
+  return [...places.values()].flatMap((same) => {
+    const devices = new Set(same.map(({ path }) => path[1]))
+    const [first] = same
+    const shown = devices.size === 1 || first === undefined ? same : [first]
+    const more = devices.size === 1 ? '' : ` (of ${String(first?.path[1])}, and ${devices.size - 1} more)`
+    return shown.map(({ path, message, key }) => ({
+      position: positionOf(path, key),
+      message: `${dotted(writtenAs(path))}: ${message}${more}`
+    }))
+  })
+}
+
+function describe(issue: z.core.$ZodIssue): Told[] {
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(siteSchema, issue.path)
-    return issue.keys.map((key) => ({
-      position: document.positionOf([...issue.path, key], true),
-      message: `${dotted([...issue.path, key])}: unknown${suggest(key, known) || `; known are ${known.join(', ')}`}`
+    return issue.keys.map((name) => ({
+      path: [...issue.path, name],
+      key: true,
+      message: `unknown${suggest(name, known) || `; known are ${known.join(', ')}`}`
     }))
   }
   const key = issue.code === 'invalid_key'
-  const reason = key ? (issue.issues[0]?.message ?? issue.message) : issue.message
-  return [{ position: document.positionOf(issue.path, key), message: `${dotted(issue.path)}: ${reason}` }]
+  return [{ path: issue.path, key, message: key ? (issue.issues[0]?.message ?? issue.message) : issue.message }]
 }
 
 function invalid(name: string, findings: readonly Finding[]): GeneratorError {

@@ -205,6 +205,9 @@ export const siteSchema = z.strictObject({
       device
     )
     .refine((devices) => Object.keys(devices).length > 0, { error: 'needs a device' })
+    .describe(
+      'By id in IoT Hub. A key such as ship-{001..400} or {north,south}-{1..20} means many, with {1} and {2} in its values for what the braces stand for; an entry that means fewer devices goes over one that means more, key by key'
+    )
 })
 
 export type SiteDocument = z.output<typeof siteSchema>
