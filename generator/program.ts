@@ -67,6 +67,7 @@ const environmentHelp = `Environment:
   CAUSEWAY_SITE, CAUSEWAY_SECRETS            as --site and --secrets
   CAUSEWAY_SECRETS_KEY                       what encrypts that file: 32 random bytes in base64; or _KEY_FILE
   CAUSEWAY_PASSWORD_<TOKEN>[__PASSWORD2]     passwords, for --secrets environment, which is only read
+  CAUSEWAY_IMPORT_PASSWORD                   for causeway acr import --username
   AZURE_TENANT_ID, AZURE_CLIENT_ID, …        who to be in Azure; without them, whoever az login signed in
   AZURE_SUBSCRIPTION_ID                      for causeway acr, as --subscription
   IOTHUB_CONNECTION_STRING                   for the IoT hub, instead of that

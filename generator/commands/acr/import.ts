@@ -2,6 +2,7 @@ import type { ImportImageParameters } from '@azure/arm-containerregistry'
 import { isRepository, isTag } from '../../../module/oci/name.ts'
 import { GeneratorError } from '../../errors.ts'
 import type { AcrCommand } from './command.ts'
+import { givenPassword, passwordVariable } from './given-password.ts'
 import type { Invocation } from './invocation.ts'
 import * as options from './options.ts'
 
@@ -25,7 +26,11 @@ export const importCommand: AcrCommand = {
       help: 'the Azure registry that the image is in: its name, login server or resource id'
     },
     { names: ['--username', '-u'], arity: 'one', help: 'who to be at another registry' },
-    { names: ['--password', '-p'], arity: 'one', help: 'the password there; others on this machine can see it here' },
+    {
+      names: ['--password', '-p'],
+      arity: 'one',
+      help: `where the password there is: @FILE, or @- for stdin (default: ${passwordVariable}); never the password itself`
+    },
     {
       names: ['--image', '-t'],
       arity: 'one',
@@ -41,9 +46,10 @@ export const importCommand: AcrCommand = {
 
 async function run(call: Invocation): ReturnType<AcrCommand['run']> {
   const { args } = call
-  const password = args.optional('--password')
-  if (password !== undefined) call.context.redaction.add(password)
-  if (args.has('--username') && password === undefined) throw args.usage('--username needs --password')
+  const credentials = args.has('--username') || args.has('--password')
+  const password = credentials ? await givenPassword(call.context, args.optional('--password')) : undefined
+  if (credentials && password === undefined)
+    throw args.usage(`--username needs a password: --password @FILE, --password @- for stdin, or ${passwordVariable}`)
   const image = args.text('--source')
   const targets = (args.list('--image') ?? []).map((target) => checkTarget(call, '--image', target))
   const repositories = (args.list('--repository') ?? []).map((target) => checkTarget(call, '--repository', target))

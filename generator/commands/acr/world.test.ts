@@ -65,6 +65,8 @@ export interface Asked {
   readonly env?: Record<string, string>
   /** What a person answers. */
   readonly answer?: string
+  /** What comes in on stdin without anybody being there. */
+  readonly piped?: string
   readonly signal?: AbortSignal
 }
 
@@ -138,7 +140,8 @@ export class AcrWorld {
       management,
       env: { AZURE_SUBSCRIPTION_ID: subscription, ...asked.env },
       ...(asked.signal === undefined ? {} : { signal: asked.signal }),
-      ...(asked.answer === undefined ? {} : { stdin: asked.answer, asked: true })
+      ...(asked.answer === undefined ? {} : { stdin: asked.answer, asked: true }),
+      ...(asked.piped === undefined ? {} : { stdin: asked.piped })
     })
   }
 
