@@ -51,6 +51,8 @@ const table = {
   PASSWORD_NOT_TAKEN: 'error',
   ROTATION_PENDING: 'conflict',
   CONNECTED_REGISTRY_DIFFERS: 'conflict',
+  RESOURCES_WOULD_GO: 'conflict',
+  REGISTRY_FULL: 'error',
   SKU_TOO_SMALL: 'error',
   HUB_MISMATCH: 'error',
   PLAN_UNREADABLE: 'error',

@@ -1,5 +1,13 @@
 import { PassThrough, Readable } from 'node:stream'
-import type { Acr, ConnectedRegistryState, ImageImport, TokenState } from './acr/acr.ts'
+import type {
+  Acr,
+  ConnectedRegistryChanges,
+  ConnectedRegistryState,
+  ImageImport,
+  NewConnectedRegistry,
+  RegistryState,
+  TokenState
+} from './acr/acr.ts'
 import type { ImageState, RegistryContent } from './acr/content.ts'
 import type { Management } from './acr/management.ts'
 import type { Services } from './context.ts'
@@ -46,7 +54,8 @@ export function deviceNamed(site: Site, id: string): Device {
 export class FakeAcr implements Acr {
   readonly scopeMaps = new Map<string, readonly string[]>()
   readonly tokens = new Map<string, TokenState>()
-  readonly connectedRegistries = new Map<string, ConnectedRegistryState>()
+  readonly registries = new Map<string, ConnectedRegistryState>()
+  sku = 'Premium'
   readonly images = new Set<string>()
   readonly writes: string[] = []
   dataEndpointEnabled = false
@@ -54,8 +63,8 @@ export class FakeAcr implements Acr {
   failure: { readonly error: Error; readonly made: boolean } | undefined
   #passwords = 0
 
-  registry(): Promise<{ dataEndpointEnabled: boolean }> {
-    return Promise.resolve({ dataEndpointEnabled: this.dataEndpointEnabled })
+  registry(): Promise<RegistryState> {
+    return Promise.resolve({ sku: this.sku, dataEndpointEnabled: this.dataEndpointEnabled })
   }
   enableDataEndpoint(): Promise<void> {
     this.dataEndpointEnabled = true
@@ -101,17 +110,34 @@ export class FakeAcr implements Acr {
     if (before !== undefined) this.tokens.set(token, { ...before, passwords })
     return this.#wrote(`delete ${token}/${slot}`)
   }
-  connectedRegistry(name: string): Promise<ConnectedRegistryState | undefined> {
-    return Promise.resolve(this.connectedRegistries.get(name))
+  deleteToken(name: string): Promise<void> {
+    this.tokens.delete(name)
+    return this.#wrote(`delete token ${name}`)
   }
-  createConnectedRegistry(name: string, registry: ConnectedRegistryState): Promise<void> {
-    this.connectedRegistries.set(name, registry)
-    return this.#wrote(`connected registry ${name}`)
+  deleteScopeMap(name: string): Promise<void> {
+    this.scopeMaps.delete(name)
+    return this.#wrote(`delete scope map ${name}`)
   }
-  updateConnectedRegistry(name: string, clientTokens: readonly string[]): Promise<void> {
-    const before = this.connectedRegistries.get(name)
-    if (before !== undefined) this.connectedRegistries.set(name, { ...before, clientTokens })
-    return this.#wrote(`connected registry ${name}`)
+  connectedRegistries(): Promise<readonly ConnectedRegistryState[]> {
+    return Promise.resolve([...this.registries.values()])
+  }
+  createConnectedRegistry(registry: NewConnectedRegistry): Promise<void> {
+    this.registries.set(registry.name, { clientTokens: [], notifications: [], active: false, ...registry })
+    return this.#wrote(`connected registry ${registry.name}`)
+  }
+  updateConnectedRegistry(name: string, changes: ConnectedRegistryChanges): Promise<void> {
+    const before = this.registries.get(name)
+    if (before !== undefined) this.registries.set(name, { ...before, ...changes })
+    return this.#wrote(`update connected registry ${name} ${Object.keys(changes).join(' ')}`)
+  }
+  deactivateConnectedRegistry(name: string): Promise<void> {
+    const before = this.registries.get(name)
+    if (before !== undefined) this.registries.set(name, { ...before, active: false })
+    return this.#wrote(`deactivate connected registry ${name}`)
+  }
+  deleteConnectedRegistry(name: string): Promise<void> {
+    this.registries.delete(name)
+    return this.#wrote(`delete connected registry ${name}`)
   }
   importImage({ target, force }: ImageImport): Promise<'imported' | 'already there'> {
     if (this.images.has(target) && !force) return Promise.resolve('already there')

@@ -19,13 +19,22 @@ export interface Acr {
   generatePassword(token: string, slot: Slot): Promise<NewPassword>
   /** Takes the password in this slot away, and leaves the other one. */
   deletePassword(token: string, slot: Slot): Promise<void>
-  connectedRegistry(name: string): Promise<ConnectedRegistryState | undefined>
-  createConnectedRegistry(name: string, registry: ConnectedRegistryState): Promise<void>
-  updateConnectedRegistry(name: string, clientTokens: readonly string[]): Promise<void>
+  deleteToken(name: string): Promise<void>
+  deleteScopeMap(name: string): Promise<void>
+  /** All of the registry, whoever made them. */
+  connectedRegistries(): Promise<readonly ConnectedRegistryState[]>
+  createConnectedRegistry(registry: NewConnectedRegistry): Promise<void>
+  /** Changes what is given, and leaves the rest as it is. */
+  updateConnectedRegistry(name: string, changes: ConnectedRegistryChanges): Promise<void>
+  deactivateConnectedRegistry(name: string): Promise<void>
+  /** Its sync token, that token's scope map, and its gateway in those of its ancestors stay behind. */
+  deleteConnectedRegistry(name: string): Promise<void>
   importImage(image: ImageImport): Promise<'imported' | 'already there'>
 }
 
 export interface RegistryState {
+  /** `Basic`, `Standard` or `Premium`. */
+  readonly sku: string
   readonly dataEndpointEnabled: boolean
 }
 
@@ -41,13 +50,35 @@ export interface TokenState {
   readonly passwords: Readonly<Partial<Record<Slot, string>>>
 }
 
-export interface ConnectedRegistryState {
+/** What can be said of a connected registry when it is made, and never changed. */
+export interface ConnectedRegistryIdentity {
+  readonly name: string
   readonly mode: string
   readonly syncToken: string
   /** The connected registry above, by name. */
   readonly parent?: string
-  /** Token names. */
+}
+
+/** What can be changed of it in place. */
+export interface ConnectedRegistryChanges {
+  readonly schedule?: string
+  /** Goes with a schedule: one that is sent alone takes the window away (facts: arm-wire §6). */
+  readonly syncWindow?: string
+  readonly messageTtl?: string
+  /** Token names; they replace those that were there. */
+  readonly clientTokens?: readonly string[]
+  readonly notifications?: readonly string[]
+  readonly logLevel?: string
+  readonly garbageCollection?: { readonly enabled?: boolean; readonly schedule?: string }
+}
+
+export type NewConnectedRegistry = ConnectedRegistryIdentity & ConnectedRegistryChanges
+
+export interface ConnectedRegistryState extends ConnectedRegistryIdentity, ConnectedRegistryChanges {
   readonly clientTokens: readonly string[]
+  readonly notifications: readonly string[]
+  /** Whether somebody runs as it. */
+  readonly active: boolean
 }
 
 export interface ImageImport {

@@ -103,13 +103,43 @@ describe('the client of the cloud registry’s management', () => {
       await acr.enableDataEndpoint()
       assert.equal((await acr.registry()).dataEndpointEnabled, true)
       const registry = `registry${mood.length}`
-      await acr.createConnectedRegistry(registry, { mode: 'ReadOnly', syncToken: name, clientTokens: [] })
-      await acr.updateConnectedRegistry(registry, [name])
-      assert.deepEqual(await acr.connectedRegistry(registry), {
+      await acr.createConnectedRegistry({ name: registry, mode: 'ReadOnly', syncToken: name, clientTokens: [] })
+      const found = async (): Promise<unknown> =>
+        (await acr.connectedRegistries()).find((each) => each.name === registry)
+      const made = {
+        name: registry,
         mode: 'ReadOnly',
         syncToken: name,
-        clientTokens: [name]
-      })
+        clientTokens: [],
+        notifications: [],
+        active: false,
+        schedule: '* * * * *',
+        messageTtl: 'P2D',
+        logLevel: 'Information',
+        garbageCollection: { enabled: true, schedule: '0 0 * * *' }
+      }
+      assert.deepEqual(await found(), made)
+      const changes = {
+        schedule: '0 12 * * *',
+        syncWindow: 'PT4H',
+        messageTtl: 'P3D',
+        clientTokens: [name],
+        notifications: ['hello-world:*:push'],
+        logLevel: 'Warning',
+        garbageCollection: { enabled: false }
+      }
+      await acr.updateConnectedRegistry(registry, changes)
+      const changed = { ...made, ...changes, garbageCollection: { enabled: false, schedule: '0 0 * * *' } }
+      assert.deepEqual(await found(), changed)
+      cloud.registry(azure.registry).reportConnectedRegistry(registry, { activation: 'Active' })
+      assert.deepEqual(await found(), { ...changed, active: true })
+      await acr.deactivateConnectedRegistry(registry)
+      assert.deepEqual(await found(), changed)
+      await acr.deleteConnectedRegistry(registry)
+      assert.equal(await found(), undefined)
+      await acr.deleteToken(name)
+      await acr.deleteScopeMap(name)
+      assert.deepEqual([await acr.token(name), await acr.scopeMap(name)], [undefined, undefined])
     })
 
   it('tells an operation that failed on its way', async () => {

@@ -1,12 +1,18 @@
-import { ContainerRegistryManagementClient, type ConnectedRegistry, type Token } from '@azure/arm-containerregistry'
+import {
+  ContainerRegistryManagementClient,
+  type ConnectedRegistry,
+  type ConnectedRegistryUpdateParameters,
+  type Token
+} from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
 import { clouds } from '../azure/clouds.ts'
 import { refusalOf } from '../azure/errors.ts'
 import { slots } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
-import type { Acr, ConnectedRegistryState, TokenState } from './acr.ts'
+import type { Acr, ConnectedRegistryChanges, ConnectedRegistryState, TokenState } from './acr.ts'
 import { createCalls } from './calls.ts'
 import { leafOf } from './cloud-registry.ts'
+import { always, defaultMessageTtl } from './connected-registry-values.ts'
 import { defaultPollInterval } from './management.ts'
 import { newPassword } from './new-password.ts'
 
@@ -17,9 +23,6 @@ export interface AcrClientOptions {
   readonly pollInterval?: number
   readonly client?: ContainerRegistryManagementClient
 }
-
-/** az's default: messages of a connected registry are kept for two days. */
-const messageTtl = 'P2D'
 
 /**
  * The one place that speaks to `Microsoft.ContainerRegistry`. Whether a write is done at once or takes its time is the
@@ -41,11 +44,28 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
 
   const { attempt, absentOr } = createCalls(signal, `registry ${azure.registry}`)
 
+  /** What is not given is not sent, and stays as it is. */
+  const changesOf = (changes: ConnectedRegistryChanges): ConnectedRegistryUpdateParameters => {
+    const { schedule, syncWindow, messageTtl, clientTokens, notifications, logLevel, garbageCollection } = changes
+    const syncProperties = {
+      ...(schedule === undefined ? {} : { schedule }),
+      ...(syncWindow === undefined ? {} : { syncWindow }),
+      ...(messageTtl === undefined ? {} : { messageTtl })
+    }
+    return {
+      ...(Object.keys(syncProperties).length === 0 ? {} : { syncProperties }),
+      ...(clientTokens === undefined ? {} : { clientTokenIds: clientTokens.map((token) => idOf('tokens', token)) }),
+      ...(notifications === undefined ? {} : { notificationsList: [...notifications] }),
+      ...(logLevel === undefined ? {} : { logging: { logLevel } }),
+      ...(garbageCollection === undefined ? {} : { garbageCollection })
+    }
+  }
+
   return {
     registry: () =>
       attempt(`reading registry ${azure.registry}`, async () => {
         const registry = await client.registries.get(...at, once)
-        return { dataEndpointEnabled: registry.dataEndpointEnabled === true }
+        return { sku: registry.sku.name, dataEndpointEnabled: registry.dataEndpointEnabled === true }
       }),
     enableDataEndpoint: () =>
       attempt(`enabling the data endpoint of ${azure.registry}`, async () => {
@@ -90,30 +110,52 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
         const passwords = held.flatMap(({ name }) => (name === undefined || name === slot ? [] : [{ name }]))
         await client.tokens.update(...at, token, { credentials: { passwords } }, patient)
       }),
-    connectedRegistry: (name) =>
-      absentOr(`reading connected registry ${name}`, async () =>
-        connectedRegistryState(await client.connectedRegistries.get(...at, name, once))
-      ),
-    createConnectedRegistry: (name, registry) =>
+    deleteToken: (name) =>
+      attempt(`deleting token ${name}`, async () => {
+        await client.tokens.delete(...at, name, patient)
+      }),
+    deleteScopeMap: (name) =>
+      attempt(`deleting scope map ${name}`, async () => {
+        await client.scopeMaps.delete(...at, name, patient)
+      }),
+    connectedRegistries: () =>
+      attempt('listing connected registries', async () => {
+        const found: ConnectedRegistryState[] = []
+        for await (const each of client.connectedRegistries.list(...at, once)) found.push(connectedRegistryState(each))
+        return found
+      }),
+    createConnectedRegistry: ({ name, mode, syncToken, parent, ...settings }) =>
       attempt(`creating connected registry ${name}`, async () => {
+        const { syncProperties, ...others } = changesOf({
+          ...settings,
+          schedule: settings.schedule ?? always,
+          messageTtl: settings.messageTtl ?? defaultMessageTtl
+        })
         await client.connectedRegistries.create(
           ...at,
           name,
           {
-            mode: registry.mode,
+            mode,
             parent: {
-              ...(registry.parent === undefined ? {} : { id: idOf('connectedRegistries', registry.parent) }),
-              syncProperties: { tokenId: idOf('tokens', registry.syncToken), messageTtl }
+              ...(parent === undefined ? {} : { id: idOf('connectedRegistries', parent) }),
+              syncProperties: { messageTtl: defaultMessageTtl, ...syncProperties, tokenId: idOf('tokens', syncToken) }
             },
-            clientTokenIds: registry.clientTokens.map((token) => idOf('tokens', token))
+            ...others
           },
           patient
         )
       }),
-    updateConnectedRegistry: (name, clientTokens) =>
+    updateConnectedRegistry: (name, changes) =>
       attempt(`updating connected registry ${name}`, async () => {
-        const clientTokenIds = clientTokens.map((token) => idOf('tokens', token))
-        await client.connectedRegistries.update(...at, name, { clientTokenIds }, patient)
+        await client.connectedRegistries.update(...at, name, changesOf(changes), patient)
+      }),
+    deactivateConnectedRegistry: (name) =>
+      attempt(`deactivating connected registry ${name}`, async () => {
+        await client.connectedRegistries.deactivate(...at, name, patient)
+      }),
+    deleteConnectedRegistry: (name) =>
+      attempt(`deleting connected registry ${name}`, async () => {
+        await client.connectedRegistries.delete(...at, name, patient)
       }),
     importImage: ({ registry, source, target, force }) =>
       attempt(`importing ${target}`, async () => {
@@ -156,10 +198,21 @@ function tokenState(token: Token): TokenState {
 }
 
 function connectedRegistryState(registry: ConnectedRegistry): ConnectedRegistryState {
+  const { schedule, syncWindow, messageTtl, tokenId = '' } = registry.parent?.syncProperties ?? {}
+  const logLevel = registry.logging?.logLevel
+  const collection = registry.garbageCollection
   return {
+    name: registry.name ?? '',
     mode: registry.mode ?? '',
-    syncToken: leafOf(registry.parent?.syncProperties.tokenId ?? ''),
+    syncToken: leafOf(tokenId),
     ...(registry.parent?.id === undefined ? {} : { parent: leafOf(registry.parent.id) }),
-    clientTokens: (registry.clientTokenIds ?? []).map(leafOf)
+    clientTokens: (registry.clientTokenIds ?? []).map(leafOf),
+    notifications: registry.notificationsList ?? [],
+    active: registry.activation?.status === 'Active',
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(syncWindow === undefined ? {} : { syncWindow }),
+    ...(messageTtl === undefined ? {} : { messageTtl }),
+    ...(logLevel === undefined ? {} : { logLevel }),
+    ...(collection === undefined ? {} : { garbageCollection: collection })
   }
 }

@@ -93,7 +93,7 @@ describe('provision, interrupted after every call and run again', function () {
         ...token,
         passwords: Object.keys(token?.passwords ?? {})
       })),
-      connectedRegistry: await acr.connectedRegistry('plantgateway')
+      connectedRegistries: await acr.connectedRegistries()
     }
   }
 

@@ -1,25 +1,42 @@
 import { GeneratorError } from '../errors.ts'
-import type { Acr } from './acr.ts'
-import type { Wanted, WantedConnectedRegistry, WantedScopeMap, WantedToken } from './wanted.ts'
+import type { Difference } from '../plan/difference.ts'
+import type { Acr, RegistryState } from './acr.ts'
+import { stepsOf, told, type ConnectedRegistrySteps } from './connected-registry-steps.ts'
+import { leftoversOf, provisionConnectedRegistries, type Leftovers } from './provision-connected-registries.ts'
+import type { Wanted, WantedScopeMap, WantedToken } from './wanted.ts'
 
 /** What became of one thing. */
 export interface Outcome {
   readonly kind: 'scope map' | 'token' | 'connected registry' | 'data endpoint' | 'password' | 'image'
   readonly name: string
-  readonly outcome: 'created' | 'updated' | 'unchanged'
+  readonly outcome: 'created' | 'updated' | 'unchanged' | 'recreated' | 'deleted'
   /** What differed, in a few words. */
   readonly detail?: string
+  /** The same by place, where there is more to show of it. */
+  readonly differences?: readonly Difference[]
 }
 
 /**
  * Brings the cloud registry to what is wanted, touching only what differs. What it is not told about it leaves alone.
  * Nothing is undone where it stops half-way: it is safe to run again, and goes on where it stopped.
  *
+ * @param allow.remove whether connected registries may be deleted, to go or to be made anew
  * @param tell is called with each outcome as it comes
- * @throws {GeneratorError} `CONNECTED_REGISTRY_DIFFERS` for what cannot be changed in place, and Azure's refusals
+ * @throws {GeneratorError} before anything is changed: `SKU_TOO_SMALL`, `REGISTRY_FULL`, `CONNECTED_REGISTRY_DIFFERS` for what cannot
+ *   be changed in place, `RESOURCES_WOULD_GO`; and Azure's refusals
  */
-export async function provisionResources(acr: Acr, wanted: Wanted, tell: (outcome: Outcome) => void): Promise<void> {
+export async function provisionResources(
+  acr: Acr,
+  wanted: Wanted,
+  tell: (outcome: Outcome) => void,
+  allow: { readonly remove: boolean }
+): Promise<void> {
   const registry = await acr.registry()
+  if (wanted.connectedRegistries.length > 0) assertPremium(registry)
+  const current = wanted.connectedRegistries.length + wanted.retired.length > 0 ? await acr.connectedRegistries() : []
+  const steps = stepsOf(current, wanted)
+  const leftovers = await leftoversOf(acr, wanted, current)
+  if (!allow.remove) assertNothingGoes(steps, leftovers)
   if (wanted.connectedRegistries.length > 0 && !registry.dataEndpointEnabled) {
     // Azure refuses a connected registry without it (facts: connected-registry §4).
     await acr.enableDataEndpoint()
@@ -27,7 +44,41 @@ export async function provisionResources(acr: Acr, wanted: Wanted, tell: (outcom
   }
   for (const scopeMap of wanted.scopeMaps) tell(await provisionScopeMap(acr, scopeMap))
   for (const token of wanted.tokens) tell(await provisionToken(acr, token))
-  for (const each of wanted.connectedRegistries) tell(await provisionConnectedRegistry(acr, each))
+  await provisionConnectedRegistries(acr, wanted, current, steps, leftovers, tell)
+}
+
+function assertPremium({ sku }: RegistryState): void {
+  if (sku.toLowerCase() === 'premium') return
+  throw new GeneratorError(
+    'SKU_TOO_SMALL',
+    `connected registries as Azure resources (resource: true) need a Premium registry, and this one is ${sku}. Change it with az acr update --sku Premium, or take resource: true away: devices need no resource`
+  )
+}
+
+function assertNothingGoes(steps: ConnectedRegistrySteps, leftovers: readonly Leftovers[]): void {
+  const anew = steps.creations.flatMap(({ registry, anew: why }) => (why === undefined ? [] : [{ registry, why }]))
+  if (anew.length > 0)
+    throw new GeneratorError(
+      'CONNECTED_REGISTRY_DIFFERS',
+      `Azure cannot change ${anew.length === 1 ? 'a connected registry' : `${anew.length} connected registries`} in place; --allow-remove deletes and makes anew what causeway plan shows as such, or change the site file`,
+      {
+        details: anew.map(
+          ({ registry, why }) => `CONNECTED_REGISTRY_DIFFERS connected registry ${registry.name}: ${told(why)}`
+        )
+      }
+    )
+  if (leftovers.length === 0) return
+  throw new GeneratorError(
+    'RESOURCES_WOULD_GO',
+    'retired connected registries would be deleted, and whoever still uses their tokens loses access; look at causeway plan, and give --allow-remove',
+    {
+      details: leftovers.flatMap(({ name, state, token, scopeMap }) => [
+        ...(state === undefined ? [] : [`RESOURCES_WOULD_GO connected registry ${name}`]),
+        ...(token === undefined ? [] : [`RESOURCES_WOULD_GO token ${token}`]),
+        ...(scopeMap === undefined ? [] : [`RESOURCES_WOULD_GO scope map ${scopeMap}`])
+      ])
+    }
+  )
 }
 
 async function provisionScopeMap(acr: Acr, wanted: WantedScopeMap): Promise<Outcome> {
@@ -58,29 +109,6 @@ async function provisionToken(acr: Acr, wanted: WantedToken): Promise<Outcome> {
   if (changes.length === 0) return { ...subject, outcome: 'unchanged' }
   await acr.updateToken(wanted.name, wanted)
   return { ...subject, outcome: 'updated', detail: changes.join(', ') }
-}
-
-async function provisionConnectedRegistry(acr: Acr, wanted: WantedConnectedRegistry): Promise<Outcome> {
-  const subject = { kind: 'connected registry', name: wanted.name } as const
-  const current = await acr.connectedRegistry(wanted.name)
-  if (current === undefined) {
-    await acr.createConnectedRegistry(wanted.name, wanted)
-    return { ...subject, outcome: 'created' }
-  }
-  for (const [what, is, should] of [
-    ['mode', current.mode, wanted.mode],
-    ['sync token', current.syncToken, wanted.syncToken],
-    ['parent', current.parent ?? 'the cloud registry', wanted.parent ?? 'the cloud registry']
-  ] as const)
-    if (!same(is, should))
-      throw new GeneratorError(
-        'CONNECTED_REGISTRY_DIFFERS',
-        `connected registry ${wanted.name} has ${what} ${is}, and the site file wants ${should}. Azure cannot change that: delete it there, or change the site file`
-      )
-  const { added, removed } = difference(current.clientTokens, wanted.clientTokens)
-  if (added.length + removed.length === 0) return { ...subject, outcome: 'unchanged' }
-  await acr.updateConnectedRegistry(wanted.name, wanted.clientTokens)
-  return { ...subject, outcome: 'updated', detail: 'client tokens' }
 }
 
 /** Names and actions come back in any order, and names in any case (facts: arm-wire §13). */

@@ -10,13 +10,17 @@ import {
   type Device,
   type Site
 } from '../site-file/site.ts'
+import type { ConnectedRegistryChanges, NewConnectedRegistry } from './acr.ts'
 import { syncRights } from './sync-rights.ts'
 
 /** What a site needs in the cloud registry, in the order in which it can be made. */
 export interface Wanted {
   readonly scopeMaps: readonly WantedScopeMap[]
   readonly tokens: readonly WantedToken[]
+  /** Parents before their children. */
   readonly connectedRegistries: readonly WantedConnectedRegistry[]
+  /** Connected registries that are to go, by name. */
+  readonly retired: readonly string[]
 }
 
 export interface WantedScopeMap {
@@ -31,12 +35,11 @@ export interface WantedToken {
   readonly status: 'enabled' | 'disabled'
 }
 
-export interface WantedConnectedRegistry {
-  readonly name: string
+export interface WantedConnectedRegistry extends NewConnectedRegistry {
   readonly mode: 'ReadOnly' | 'ReadWrite'
-  readonly syncToken: string
-  readonly parent?: string
   readonly clientTokens: readonly string[]
+  /** Whether nobody is to run as it. */
+  readonly deactivate?: boolean
 }
 
 const reading = ['content/read', 'metadata/read'] as const
@@ -102,9 +105,26 @@ export function wantedOf(site: Site): Wanted {
         mode: device.mode,
         syncToken: device.syncToken,
         ...(device.parent === undefined ? {} : { parent: site.devices[device.parent]?.registryName ?? device.parent }),
-        clientTokens: device.tokens
-      }))
+        clientTokens: device.tokens,
+        ...settingsOf(device)
+      })),
+    retired: site.retired
   }
+}
+
+/** What the site file says of the resource, without what it leaves open. */
+function settingsOf({ resourceSettings }: Device): ConnectedRegistryChanges & { readonly deactivate?: boolean } {
+  const { garbageCollection, ...others } = resourceSettings
+  return {
+    ...given(others),
+    ...(garbageCollection === undefined ? {} : { garbageCollection: given(garbageCollection) })
+  }
+}
+
+type Given<Values> = { [Key in keyof Values]?: Exclude<Values[Key], undefined> }
+
+function given<Values extends object>(values: Values): Given<Values> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Given<Values>
 }
 
 /**

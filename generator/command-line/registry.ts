@@ -10,6 +10,7 @@ export function addRegistryCommands(program: Command, act: Runner): void {
     .description('make scope maps, tokens and passwords in the cloud registry; safe to run again')
     .option('--regenerate <token/slot>', 'make this password anew, and take the one before it away', collect)
     .option('--plan <file>', 'only if it still does what this plan said')
+    .option('--allow-remove', 'delete retired connected registries, and make anew what Azure cannot change in place')
     .addOption(outcomeOption())
     .action((options: ProvisionOptions) =>
       act(options, async (context) => (await import('../commands/provision.ts')).provision(context, options))

@@ -1,3 +1,4 @@
+import { resourceNotes } from '../acr/resource-notes.ts'
 import { devicesOf, type CommonOptions, type Context } from '../context.ts'
 import { readTemplate } from '../deployment/template.ts'
 import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
@@ -25,6 +26,7 @@ export interface PlanOptions extends CommonOptions {
 export async function planCommand(context: Context, options: PlanOptions): Promise<ExitCode> {
   return withoutOtherCodes(context, async () => {
     const site = await context.site()
+    for (const note of resourceNotes(site)) context.stderr.write(`${note}\n`)
     const template = await readTemplate(options.template, context.io.workingFolder, {
       env: context.io.env,
       platform: options.platform

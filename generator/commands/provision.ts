@@ -1,6 +1,7 @@
 import type { Acr } from '../acr/acr.ts'
 import { provisionPassword, type TokenSlot } from '../acr/passwords.ts'
-import { provisionResources } from '../acr/provision.ts'
+import { provisionResources, type Outcome } from '../acr/provision.ts'
+import { resourceNotes } from '../acr/resource-notes.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import type { CommonOptions, Context } from '../context.ts'
 import { GeneratorError } from '../errors.ts'
@@ -15,6 +16,7 @@ export interface ProvisionOptions extends CommonOptions {
   readonly regenerate?: readonly string[]
   /** A saved plan. */
   readonly plan?: string
+  readonly allowRemove?: boolean
   readonly output: OutcomeStyle
 }
 
@@ -26,6 +28,7 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
   for (const { token } of regenerate)
     if (!names.has(token.toLowerCase()))
       throw new GeneratorError('USAGE', `the site file has no token ${token}; it has ${[...names.values()].join(', ')}`)
+  for (const note of resourceNotes(site)) context.stderr.write(`${note}\n`)
   const store = await context.secrets(site, 'write')
   const wanted = wantedOf(withRevocations(site, store))
   const acr = await context.acr(site)
@@ -35,10 +38,15 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
   const task = progress.begin('provisioning', wanted.scopeMaps.length + 2 * wanted.tokens.length)
   let done = 0
   try {
-    await provisionResources(acr, wanted, (outcome) => {
+    const gone: string[] = []
+    const note = (outcome: Outcome): void => {
       tell(outcome)
-      if (outcome.kind !== 'connected registry' && outcome.kind !== 'data endpoint') task.advance(++done, outcome.name)
-    })
+      if (outcome.kind === 'token' && outcome.outcome === 'deleted') gone.push(outcome.name)
+      else if (outcome.kind === 'scope map' || outcome.kind === 'token') task.advance(++done, outcome.name)
+    }
+    await provisionResources(acr, wanted, note, { remove: options.allowRemove === true })
+    for (const token of gone)
+      for (const slot of slots) if (store.slot(token, slot) !== undefined) await store.takeBack(token, slot, undefined)
     for (const { name } of wanted.tokens) {
       const anew = regenerate.filter(({ token }) => token.toLowerCase() === name.toLowerCase()).map(({ slot }) => slot)
       const outcomes = await provisionPassword(acr, store, name, anew)

@@ -1,3 +1,4 @@
+import { statusNotes } from '../acr/resource-notes.ts'
 import { pause, waitFor } from '../azure/wait.ts'
 import { devicesOf, type CommonOptions, type Context } from '../context.ts'
 import { isShown, readFleet, type DeviceStatus, type FleetFilter } from '../fleet/status.ts'
@@ -18,7 +19,9 @@ export interface StatusOptions extends CommonOptions, FleetFilter {
 /** Shows where devices stand, from their twins: once, again and again, or until every image is there. */
 export async function status(context: Context, options: StatusOptions): Promise<void> {
   const site = await context.site()
-  const names = devicesOf(site, options.device).map((device) => device.id)
+  const devices = devicesOf(site, options.device)
+  for (const note of statusNotes(devices)) context.stderr.write(`${note}\n`)
+  const names = devices.map((device) => device.id)
   const hub = await context.hub(site)
   const interval = (options.interval ?? (names.length <= 20 ? 2 : 10)) * 1000
   const look = (): Promise<DeviceStatus[]> => readFleet(hub, names, site.moduleName, new Date())

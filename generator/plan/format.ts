@@ -143,7 +143,7 @@ export function sentence(change: Change): string {
 }
 
 function isWarning({ action, code }: Change): boolean {
-  return action === 'remove' || code === 'P207' || code === 'P104'
+  return action === 'remove' || code === 'P207' || code === 'P104' || code === 'P107'
 }
 
 /** SARIF 2.1.0, as code scanning takes it. */

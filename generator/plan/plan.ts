@@ -9,6 +9,7 @@ export const changeCodes = {
   P104: 'image absent from the cloud registry',
   P105: 'data endpoint',
   P106: 'connected registry',
+  P107: 'connected registry made anew',
   P201: 'module added',
   P202: 'module changed',
   P203: 'module removed',

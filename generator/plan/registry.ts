@@ -24,7 +24,7 @@ const codes: Partial<Record<Outcome['kind'], ChangeCode>> = {
 export async function planRegistry(acr: Acr, wanted: Wanted, secrets: Secrets): Promise<PlannedPart> {
   const seen = new Map<string, unknown>()
   const outcomes: Outcome[] = []
-  await provisionResources(readOnly(acr, seen), wanted, (outcome) => outcomes.push(outcome))
+  await provisionResources(readOnly(acr, seen), wanted, (outcome) => outcomes.push(outcome), { remove: true })
   for (const { name } of wanted.tokens) {
     const password = plannedPassword(name, seen.get(`token ${name}`) as TokenState | undefined, secrets)
     if (password !== undefined) outcomes.push(password)
@@ -36,25 +36,37 @@ export async function planRegistry(acr: Acr, wanted: Wanted, secrets: Secrets): 
   }
 }
 
-function changeOf({ kind, name, outcome, detail }: Outcome, wanted: Wanted): Change[] {
-  const code = codes[kind]
+function changeOf(told: Outcome, wanted: Wanted): Change[] {
+  const { kind, name, outcome, detail } = told
+  const code = outcome === 'recreated' ? 'P107' : codes[kind]
   if (outcome === 'unchanged' || code === undefined) return []
-  const created = outcome === 'created'
+  const warning = warningOf(told)
   return [
     {
       code,
-      action: created ? 'add' : 'change',
+      action: outcome === 'created' ? 'add' : outcome === 'deleted' ? 'remove' : 'change',
       part: registryPart,
       subject: kind === 'data endpoint' ? kind : `${kind} ${name}`,
       differences:
-        kind !== 'scope map'
+        told.differences ??
+        (kind !== 'scope map'
           ? []
-          : created
+          : outcome === 'created'
             ? (wanted.scopeMaps.find((map) => map.name === name)?.actions ?? []).map(added)
-            : actionsOf(detail ?? ''),
-      ...(detail === undefined || kind === 'scope map' ? {} : { warning: detail })
+            : actionsOf(detail ?? '')),
+      ...(warning === undefined ? {} : { warning })
     }
   ]
+}
+
+function warningOf({ kind, outcome, detail, differences }: Outcome): string | undefined {
+  if (outcome === 'recreated')
+    return 'Azure cannot change this in place: it is deleted and made anew, those below it too; provision asks for --allow-remove'
+  if (outcome === 'deleted')
+    return kind === 'token'
+      ? 'whoever still logs in with it loses access; provision asks for --allow-remove'
+      : 'provision asks for --allow-remove'
+  return kind === 'scope map' || differences !== undefined ? undefined : detail
 }
 
 function added(path: string): Difference {
@@ -106,7 +118,7 @@ function readOnly(acr: Acr, seen: Map<string, unknown>): Acr {
     registry: () => note('registry', acr.registry()),
     scopeMap: (name) => note(`scope map ${name}`, acr.scopeMap(name)),
     token: (name) => note(`token ${name}`, acr.token(name)),
-    connectedRegistry: (name) => note(`connected registry ${name}`, acr.connectedRegistry(name)),
+    connectedRegistries: () => note('connected registries', acr.connectedRegistries()),
     enableDataEndpoint: nothing,
     createScopeMap: nothing,
     updateScopeMap: nothing,
@@ -114,6 +126,10 @@ function readOnly(acr: Acr, seen: Map<string, unknown>): Acr {
     updateToken: nothing,
     createConnectedRegistry: nothing,
     updateConnectedRegistry: nothing,
+    deactivateConnectedRegistry: nothing,
+    deleteConnectedRegistry: nothing,
+    deleteToken: nothing,
+    deleteScopeMap: nothing,
     generatePassword: never,
     deletePassword: never,
     importImage: never

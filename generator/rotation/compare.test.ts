@@ -26,7 +26,7 @@ describe('tokens, revoked and compared', () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-compare-'))
     world = new RotationWorld(site, folder)
     await world.deploy()
-    await provisionResources(world.acr, wantedOf(site), () => undefined)
+    await provisionResources(world.acr, wantedOf(site), () => undefined, { remove: false })
     await world.withStore(async (secrets) => {
       for (const device of Object.values(site.devices))
         await configure(world.hub, device.id, site.moduleName, {

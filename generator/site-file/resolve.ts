@@ -1,14 +1,10 @@
 import { clouds } from '../azure/clouds.ts'
 import { fits } from './pattern.ts'
 import { isOneOf, suggest } from './suggest.ts'
+import type { SiteProblem } from './problem.ts'
 import type { SiteDocument } from './schema.ts'
+import { resourceProblems } from './resource-problems.ts'
 import { runtimeImageSet, settingsPushToken, type Device, type Site } from './site.ts'
-
-/** Something wrong that only shows when the parts are seen together. */
-export interface SiteProblem {
-  readonly path: readonly PropertyKey[]
-  readonly message: string
-}
 
 /** Puts the parts of a site together: names that must exist, names that must differ, parents, and what follows from them. */
 export function resolveSite(
@@ -18,6 +14,7 @@ export function resolveSite(
     ...unknownNames(document),
     ...parentProblems(document),
     ...doubleNames(document),
+    ...resourceProblems(document),
     ...deploymentProblems(document)
   ]
   if (problems.length > 0) return { ok: false, problems }
@@ -36,6 +33,7 @@ export function resolveSite(
       tokens: document.tokens,
       imageSets: document.imageSets,
       moduleName: document.moduleName,
+      retired: document.retired,
       apiProxyPort: document.apiProxyPort,
       deployments: Object.fromEntries(
         Object.entries(document.deployments).map(([name, deployment]) => [
@@ -94,6 +92,7 @@ function resolveDevice(document: SiteDocument, id: string, common: Common): Devi
     syncToken: names.token,
     syncScopeMap: names.scopeMap,
     resource: registry.resource,
+    resourceSettings: { ...document.resourceSettings, ...device.resourceSettings },
     ...(device.parent === undefined ? {} : { parent: device.parent }),
     children: common.childrenOf.get(id) ?? [],
     port: device.port,

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isRepository, isTag } from '../../module/oci/name.ts'
 import { settingsSchema } from '../../module/settings/document.ts'
 import { cloudNames } from '../azure/clouds.ts'
+import { resourceSettings } from './resource-settings.ts'
 
 /** `repository:tag`. A digest instead of the tag waits for a later release: edgeAgent takes one or the other, never both. */
 const image = z.string().refine(isImage, { error: 'must be repository:tag, in lower case, without a registry' })
@@ -106,8 +107,13 @@ const device = z.strictObject({
     resource: z
       .boolean()
       .default(false)
-      .describe('Whether to make the connected registry in Azure Resource Manager too')
+      .describe(
+        'Whether to make the connected registry in Azure Resource Manager too: billed each, 50 at most in a Premium registry, with its data endpoint enabled; Causeway needs none of it, and its connectionState stays Offline'
+      )
   }),
+  resourceSettings: resourceSettings
+    .default({})
+    .describe("Of this device's connected registry in Azure Resource Manager, each in place of the site's"),
   parent: z.string().optional().describe('The device above this one, by its key here'),
   port: z
     .int()
@@ -185,6 +191,17 @@ export const siteSchema = z.strictObject({
   settings: furtherSettings
     .default({})
     .describe('Further settings of every module; `causeway schema settings` has all'),
+  resourceSettings: resourceSettings
+    .default({})
+    .describe(
+      'Of connected registries in Azure Resource Manager (resource: true); devices of Causeway follow sync, logLevel and settings instead'
+    ),
+  retired: z
+    .array(z.string().regex(/^[a-zA-Z0-9]{5,50}$/, { error: 'must be the name of a connected registry' }))
+    .default([])
+    .describe(
+      'Connected registries to delete from Azure Resource Manager, each with its sync token and scope map where nothing here uses them; provision asks for --allow-remove'
+    ),
   moduleName: z
     .string()
     .regex(/^[a-zA-Z0-9_-]{1,128}$/)

@@ -1,5 +1,6 @@
 import { repositoryOfEntry } from '../../module/settings/image-filter.ts'
 import type { SettingsInput } from '../../module/settings/document.ts'
+import type { ResourceSettings } from './resource-settings.ts'
 import type { SiteDocument } from './schema.ts'
 
 /** A site with every default filled in and every name known to exist. */
@@ -16,6 +17,8 @@ export interface Site {
   readonly tokens: Readonly<Record<string, ClientToken>>
   readonly imageSets: SiteDocument['imageSets']
   readonly moduleName: string
+  /** Connected registries that are to go from Azure Resource Manager, by name. */
+  readonly retired: readonly string[]
   readonly apiProxyPort: number
   readonly deployments: Readonly<Record<string, AutomaticDeployment>>
   readonly devices: Readonly<Record<string, Device>>
@@ -65,6 +68,8 @@ export interface Device {
   /** The scope map of the sync token, in the cloud registry and in the parent's settings. */
   readonly syncScopeMap: string
   readonly resource: boolean
+  /** What Azure Resource Manager is to keep of it, where `resource` is true. */
+  readonly resourceSettings: ResourceSettings
   readonly parent?: string
   /** Devices right below this one, sorted. */
   readonly children: readonly string[]

@@ -110,5 +110,17 @@ describe('connected registries of the pretend Resource Manager', () => {
       assert.equal((await arm.call('POST', `${path}/deactivate`)).status, 200)
       assert.equal((await arm.ok('GET', path)).properties.activation.status, 'Inactive')
     })
+
+    it('has 49 others beside it at the most, and 50 client tokens', async () => {
+      const tokens = await Promise.all(Array.from({ length: 51 }, (_, index) => arm.makeToken(`token${index}`)))
+      const [last = '', ...others] = tokens
+      for (const [index, token] of others.entries())
+        await arm.ok('PUT', idOf('connectedRegistries', `registry${index}`), connected(token))
+      const refused = await arm.call('PUT', idOf('connectedRegistries', 'onemore'), connected(last))
+      assert.deepEqual([refused.status, refused.json.error.code], [403, 'QuotaExceeded'])
+      await arm.ok('PUT', idOf('connectedRegistries', 'registry0'), connected(others[0] ?? ''))
+      const crowded = { properties: { clientTokenIds: tokens } }
+      assert.equal((await arm.call('PATCH', idOf('connectedRegistries', 'registry0'), crowded)).status, 403)
+    })
   })
 })

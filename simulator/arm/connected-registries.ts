@@ -28,6 +28,10 @@ import { dataEndpointOf, renderSystemData, systemData, type ConnectedRegistry } 
 
 const kind = 'connectedRegistries'
 
+/** For one cloud registry, and client tokens of one connected registry (connected-registry §1). */
+const mostConnectedRegistries = 50
+const mostClientTokens = 50
+
 /** `…/connectedRegistries`, `…/{name}` and `…/{name}/deactivate` (arm-wire §6). */
 export function connectedRegistries(
   context: ArmContext,
@@ -58,6 +62,11 @@ function put(context: ArmContext, call: Call, name: string, existing: ConnectedR
   checkName(kind, name)
   if (existing !== undefined) checkIdle(existing)
   checkRegistry(call)
+  if (existing === undefined && call.registry.connectedRegistries.size >= mostConnectedRegistries)
+    throw new ArmError(
+      'QuotaExceeded',
+      `The registry ${call.registry.name} has ${mostConnectedRegistries} connected registries, which is the most that is allowed.`
+    )
   const properties = required(optionalObject(call.body, 'properties'), 'properties')
   const parentProperties = required(optionalObject(properties, 'parent'), 'parent')
   const mode = readMode(properties)
@@ -255,6 +264,8 @@ function checkToken(context: ArmContext, call: Call, id: string): void {
 
 function readClientTokens(context: ArmContext, call: Call, properties: Json): readonly string[] | undefined {
   const ids = optionalStrings(properties, 'clientTokenIds')
+  if ((ids?.length ?? 0) > mostClientTokens)
+    throw new ArmError('QuotaExceeded', `A connected registry has at most ${mostClientTokens} client tokens.`)
   for (const id of ids ?? []) checkToken(context, call, id)
   return ids
 }

@@ -39,6 +39,7 @@ const table = {
   ModeNotAllowed: [400, 'provider', 'unverified'],
   SyncTokenInUse: [409, 'provider', 'unverified'],
   ConnectedRegistryHasChildren: [409, 'provider', 'unverified'],
+  QuotaExceeded: [403, 'provider', 'unverified'],
   OperationInProgress: [409, 'provider', 'unverified'],
   ImportSourceNotFound: [400, 'provider', 'unverified'],
   ImportTargetExists: [409, 'provider', 'unverified'],

@@ -3,12 +3,12 @@ import { checkActions, gatewayActionsOf, isReadWrite, sameActions, syncActionsOf
 import type { CloudRegistry } from '../../acr/cloud-registry.ts'
 import { applySyncChange, Family, planSyncChange, type SyncChange } from '../../acr/family.ts'
 import { leafOf } from '../../acr/cloud-registry.ts'
+import { always, defaultMessageTtl, mostClientTokens } from '../../acr/connected-registry-values.ts'
 import { checkName } from '../../acr/names.ts'
 import { GeneratorError } from '../../errors.ts'
 import type { Option } from './arguments.ts'
 import type { AcrCommand } from './command.ts'
 import {
-  always,
   checkMessageTtl,
   checkNotifications,
   checkSchedule,
@@ -106,7 +106,7 @@ function propertiesOf({ args }: Invocation): Properties {
   return {
     syncProperties: {
       schedule,
-      messageTtl: checkMessageTtl(args.optional('--sync-message-ttl') ?? 'P2D'),
+      messageTtl: checkMessageTtl(args.optional('--sync-message-ttl') ?? defaultMessageTtl),
       ...(window === undefined ? {} : { syncWindow: checkSyncWindow(window) })
     },
     logging: {
@@ -124,9 +124,6 @@ function propertiesOf({ args }: Invocation): Properties {
         })
   }
 }
-
-/** The service's limit for one connected registry (facts: connected-registry §1). */
-const mostClientTokens = 50
 
 export function clientTokensOf(call: Invocation, names: readonly string[]): readonly string[] {
   const tokens = [...new Set(names.map((token) => checkName('token', token)))]

@@ -1,10 +1,10 @@
 import { leafOf } from '../../acr/cloud-registry.ts'
+import { always } from '../../acr/connected-registry-values.ts'
 import { checkName } from '../../acr/names.ts'
 import type { Option } from './arguments.ts'
 import type { AcrCommand } from './command.ts'
 import { clientTokensOf } from './connected-registry-create.ts'
 import {
-  always,
   checkMessageTtl,
   checkNotifications,
   checkSchedule,
