@@ -55,6 +55,7 @@ const table = {
   REGISTRY_FULL: 'error',
   SKU_TOO_SMALL: 'error',
   HUB_MISMATCH: 'error',
+  CLOUD_MISMATCH: 'error',
   PLAN_UNREADABLE: 'error',
   PLAN_STALE: 'conflict',
   IMAGES_ABSENT: 'error',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { arm, armHost } from './arm/arm.ts'
+import { arm } from './arm/arm.ts'
 import type { ArmContext, ArmKnobs } from './arm/context.ts'
 import { issuePassword } from './arm/credentials.ts'
 import { TokenDirectory } from './arm/directory.ts'
@@ -26,12 +26,15 @@ import { PretendRegistry } from './cloud-registry/pretend-registry.ts'
 import { preparePublicImage, publicBlobHost, publicGate, publicRegistryHost } from './cloud-registry/public-registry.ts'
 import { RegistryTokens } from './cloud-registry/registry-tokens.ts'
 import { CloudServer, type LoggedRequest } from './cloud-http.ts'
-import { keyVault, vaultDomain, type VaultKnobs } from './key-vault/key-vault.ts'
-import { entra, hubAudiences, loginHost, registryAudiences } from './login/entra.ts'
+import { clouds, type CloudNames, type SimulatedCloud } from './cloud-names.ts'
+import { keyVault, type VaultKnobs } from './key-vault/key-vault.ts'
+import { audiencesOf, entra } from './login/entra.ts'
 import { EntraTokenError, EntraTokens, type EntraIdentity } from './login/entra-tokens.ts'
 import type { Network } from './network.ts'
 
 export interface CloudOptions {
+  /** Which of Azure's clouds it is: AzureCloud unless given. */
+  readonly cloud?: SimulatedCloud
   readonly network: Network
   readonly authority: CertificateAuthority
   /** Where blobs are kept while it runs; fresh and its own. */
@@ -94,16 +97,19 @@ export interface Cloud {
  */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const now = options.now ?? Date.now
+  const names: CloudNames = clouds[options.cloud ?? 'AzureCloud']
+  const audiences = audiencesOf(names)
   const states = new Map(
-    options.registries.map((registry) => [registry.name.toLowerCase(), createRegistry(registry, now())])
+    options.registries.map((registry) => [registry.name.toLowerCase(), createRegistry(registry, now(), names.registry)])
   )
   const certificate = await options.authority.issue([
-    armHost,
-    loginHost,
+    names.resourceManager,
+    names.login,
+    ...names.loginAliases,
     publicRegistryHost,
     publicBlobHost,
-    ...(options.keyVaults ?? []).map((name) => `${name}.${vaultDomain}`),
-    ...[...states.values()].flatMap((state) => [loginServerOf(state), dataEndpointOf(state), storeOf(state)])
+    ...(options.keyVaults ?? []).map((name) => `${name}.${names.keyVault}`),
+    ...[...states.values()].flatMap((state) => [loginServerOf(state), dataEndpointOf(state), storeOf(state, names)])
   ])
   const files = await BlobFiles.open(join(options.folder, 'cloud'))
   const server = await CloudServer.start(certificate, now)
@@ -118,21 +124,21 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   }
 
   const login = { tokenSeconds: 3599 }
-  announce(
-    loginHost,
-    entra({
-      tokens: entraTokens,
-      clientId: options.clientId,
-      clientSecret: options.clientSecret,
-      lifetime: () => login.tokenSeconds
-    })
-  )
+  const entraHost = entra({
+    names,
+    tokens: entraTokens,
+    clientId: options.clientId,
+    clientSecret: options.clientSecret,
+    lifetime: () => login.tokenSeconds
+  })
+  // MSAL asks at the name it prefers, whatever authority it is given: in China at the second.
+  for (const host of [names.login, ...names.loginAliases]) announce(host, entraHost)
 
   const vaults = new Map<string, VaultKnobs>()
   for (const name of options.keyVaults ?? []) {
-    const vault = keyVault({ name, tokens: entraTokens, now })
+    const vault = keyVault({ names, name, tokens: entraTokens, now })
     vaults.set(name.toLowerCase(), vault.knobs)
-    announce(`${name}.${vaultDomain}`, vault.host)
+    announce(`${name}.${names.keyVault}`, vault.host)
   }
 
   const publicRegistry = new PretendRegistry({
@@ -149,10 +155,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
   const members = new Map<string, Member>()
   for (const state of states.values()) {
-    const member = createMember(state, options.tenantId, files, now, entraTokens)
+    const member = createMember(state, names, options.tenantId, files, now, entraTokens)
     members.set(state.name.toLowerCase(), member)
     announce(loginServerOf(state), member.registry.serve)
-    announce(storeOf(state), member.registry.serveBlobs)
+    announce(storeOf(state, names), member.registry.serveBlobs)
   }
   const followDataEndpoint = (state: RegistryState): void => {
     const member = members.get(state.name.toLowerCase())
@@ -163,12 +169,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
   const knobs: ArmKnobs = { ...defaultArmKnobs(), ...options.arm }
   const context: ArmContext = {
+    names,
     subscriptionId: options.subscriptionId,
     resourceGroup: options.resourceGroup,
     tenantId: options.tenantId,
     now,
     knobs,
-    operations: new Operations(knobs, `https://${armHost}`),
+    operations: new Operations(knobs, `https://${names.resourceManager}`),
     registries: states,
     onRegistryChanged: followDataEndpoint,
     importImage: (target, request) =>
@@ -178,7 +185,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           : [...members.values()].find((member) => member.facts.loginServer === host)
       )
   }
-  announce(armHost, arm(context, entraTokens))
+  announce(names.resourceManager, arm(context, entraTokens))
 
   return {
     requests: server.requests,
@@ -186,7 +193,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     login,
     registry: (name) => createHandle(need(members, name), context, server),
     keyVault: (name) => need(vaults, name),
-    verifyHubToken: (authorization) => entraTokens.verify(authorization, hubAudiences),
+    verifyHubToken: (authorization) => entraTokens.verify(authorization, audiences.hub),
     async close() {
       for (const host of server.hosts()) withdraw(host)
       await server.close()
@@ -204,6 +211,7 @@ interface Member {
 
 function createMember(
   state: RegistryState,
+  names: CloudNames,
   tenantId: string,
   files: BlobFiles,
   now: () => number,
@@ -224,15 +232,20 @@ function createMember(
     knobs,
     now,
     gate: tokenGate(facts),
-    blobHostName: () => (state.dataEndpointEnabled ? dataEndpointOf(state) : storeOf(state)),
-    elsewhere: (exchange) => oauth2(exchange, facts, (token) => verifyForRegistry(entraTokens, token))
+    blobHostName: () => (state.dataEndpointEnabled ? dataEndpointOf(state) : storeOf(state, names)),
+    elsewhere: (exchange) =>
+      oauth2(exchange, facts, (token) => verifyForRegistry(entraTokens, audiencesOf(names).registry, token))
   })
   return { state, facts, registry }
 }
 
-async function verifyForRegistry(tokens: EntraTokens, token: string): Promise<EntraIdentity | undefined> {
+async function verifyForRegistry(
+  tokens: EntraTokens,
+  audiences: readonly string[],
+  token: string
+): Promise<EntraIdentity | undefined> {
   try {
-    return await tokens.verifyToken(token, registryAudiences)
+    return await tokens.verifyToken(token, audiences)
   } catch (error) {
     if (error instanceof EntraTokenError) return undefined
     throw error
@@ -241,7 +254,7 @@ async function verifyForRegistry(tokens: EntraTokens, token: string): Promise<En
 
 function createHandle(member: Member, context: ArmContext, server: CloudServer): CloudRegistry {
   const { state, registry, facts } = member
-  const hosts = new Set([facts.loginServer, dataEndpointOf(state), storeOf(state)])
+  const hosts = new Set([facts.loginServer, dataEndpointOf(state), storeOf(state, context.names)])
   return {
     name: state.name,
     loginServer: facts.loginServer,
@@ -301,9 +314,9 @@ function defaultArmKnobs(): ArmKnobs {
 }
 
 /** The storage account that holds a registry's blobs; its name tells the registry's to nobody. */
-function storeOf(state: RegistryState): string {
+function storeOf(state: RegistryState, { storage }: CloudNames): string {
   const hash = createHash('sha256').update(`${state.region} ${state.name.toLowerCase()}`).digest('hex')
-  return `managed${hash.slice(0, 14)}.blob.core.windows.net`
+  return `managed${hash.slice(0, 14)}.${storage}`
 }
 
 function need<T>(from: ReadonlyMap<string, T>, name: string): T {

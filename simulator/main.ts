@@ -3,15 +3,17 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startControl } from './control.ts'
+import { simulatedClouds, type SimulatedCloud } from './cloud-names.ts'
 import type { DeviceOptions } from './device.ts'
 import { startSimulator } from './simulator.ts'
 
-const usage = `usage: npm run simulator -- [--json] [--device id[:parent]]… [--retry-seconds N] [--folder FOLDER]
+const usage = `usage: npm run simulator -- [--json] [--device id[:parent]]… [--cloud CLOUD] [--retry-seconds N] [--folder FOLDER]
 
 Starts a pretend Azure and pretend IoT Edge devices on loopback, prints the environment in which causeway and the
 Azure SDKs find them, and stays until it is told to end (Ctrl-C).
 
   --device id[:parent]  a device, below another one where a parent is named; one device "gateway" when there is none
+  --cloud CLOUD         which of Azure's clouds it is: AzureCloud by default, AzureUSGovernment or AzureChinaCloud
   --retry-seconds N     how long a device waits before it tries a failed module again the first time; 10, as real ones
   --folder FOLDER       where the pretend world keeps its files; a temporary folder, removed at the end, by default
   --json                one JSON object on one line in place of shell lines
@@ -22,6 +24,7 @@ interface Arguments {
   readonly devices: readonly DeviceOptions[]
   readonly folder: string | undefined
   readonly retryMs: number | undefined
+  readonly cloud: SimulatedCloud
 }
 
 function readArguments(): Arguments | undefined {
@@ -30,6 +33,7 @@ function readArguments(): Arguments | undefined {
       json: { type: 'boolean', default: false },
       device: { type: 'string', multiple: true, default: [] },
       folder: { type: 'string' },
+      cloud: { type: 'string', default: 'AzureCloud' },
       'retry-seconds': { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false }
     }
@@ -39,8 +43,15 @@ function readArguments(): Arguments | undefined {
     json: values.json,
     devices: values.device.map(readDevice),
     folder: values.folder,
+    cloud: readCloud(values.cloud),
     retryMs: readSeconds(values['retry-seconds'])
   }
+}
+
+function readCloud(text: string): SimulatedCloud {
+  const cloud = simulatedClouds.find((known) => known === text)
+  if (cloud === undefined) throw new Error(`--cloud takes ${simulatedClouds.join(', ')}, and not ${text}`)
+  return cloud
 }
 
 function readSeconds(text: string | undefined): number | undefined {
@@ -58,7 +69,7 @@ function readDevice(text: string): DeviceOptions {
   return parentId === undefined ? { id } : { id, parentId }
 }
 
-async function run({ json, devices, folder: chosen, retryMs }: Arguments): Promise<void> {
+async function run({ json, devices, folder: chosen, retryMs, cloud }: Arguments): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
   })
@@ -66,6 +77,7 @@ async function run({ json, devices, folder: chosen, retryMs }: Arguments): Promi
   try {
     const simulator = await startSimulator({
       folder,
+      cloud,
       ...(devices.length === 0 ? {} : { devices }),
       ...(retryMs === undefined ? {} : { backoff: { baseMs: retryMs } })
     })

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { clouds, type SimulatedCloud } from './cloud-names.ts'
 import { CertificateAuthority } from './certificates.ts'
 import { startCloud, type Cloud, type CloudOptions } from './cloud.ts'
 import type { ImageContent } from './control.ts'
@@ -12,6 +13,8 @@ import { TwinStore } from './twins.ts'
 export interface SimulatorOptions extends Pick<DeviceWorld, 'programs' | 'backoff' | 'stopGraceMs' | 'pullLayers'> {
   /** Where the pretend world keeps its files. */
   readonly folder: string
+  /** Which of Azure's clouds it is: AzureCloud unless given. */
+  readonly cloud?: SimulatedCloud
   /** One device `gateway` by default. A nested device names its parent. */
   readonly devices?: readonly DeviceOptions[]
   /** `mycontainerregistry001` in `westus2` by default. */
@@ -92,6 +95,7 @@ async function assemble(
     ...login,
     subscriptionId,
     resourceGroup,
+    cloud: options.cloud ?? 'AzureCloud',
     registries: [registry]
   })
   started.push(() => cloud.close())
@@ -100,6 +104,7 @@ async function assemble(
   const devices = new Map<string, Device>()
   const hub = await startHub({
     name: defaults.hub,
+    domain: clouds[options.cloud ?? 'AzureCloud'].hub,
     network,
     authority: cloudAuthority,
     twins,

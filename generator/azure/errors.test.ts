@@ -52,6 +52,38 @@ describe('errors of Azure', () => {
       /^AZURE_UNAUTHORIZED .*refuses the sign-in \(AADSTS7000215: Invalid client secret provided/
     ],
     [
+      'a tenant that is not in this cloud',
+      Object.assign(new Error('chain\n- AADSTS90002: Tenant x not found. Trace ID: 1\n'), {
+        name: 'AuthenticationError'
+      }),
+      /^AZURE_UNAUTHORIZED .*AADSTS90002.*Look whether azure\.cloud of the site file/
+    ],
+    [
+      'a token of another cloud',
+      restError(401, 'InvalidAuthenticationTokenAudience'),
+      /^AZURE_UNAUTHORIZED .*Look whether azure\.cloud of the site file/
+    ],
+    [
+      'a vault of another tenant',
+      Object.assign(
+        new Error(
+          'EnvironmentCredential authentication failed. Status code: 400\nMore details:\nThe current credential is not configured to acquire tokens for tenant 00000000-0000-0000-0000-0000000000a1. To enable'
+        ),
+        { name: 'AuthenticationError' }
+      ),
+      /^AZURE_UNAUTHORIZED .*belongs to tenant 00000000-0000-0000-0000-0000000000a1, .*Set AZURE_TENANT_ID/
+    ],
+    [
+      'a sign-in service with a problem of its own',
+      Object.assign(
+        new Error(
+          'EnvironmentCredential authentication failed.\nMore details:\nserver_error: Error(s): Not Available\nHttp status code: 502\n'
+        ),
+        { name: 'AuthenticationError' }
+      ),
+      /^AZURE_UNAVAILABLE .*the sign-in service of Azure, or a proxy before it, answers 502; run this again later/
+    ],
+    [
       'a sign-in service that cannot be reached',
       Object.assign(new Error('network_error: See …'), { name: 'AuthenticationRequiredError' }),
       /^AZURE_UNREACHABLE .*sign-in service of Azure cannot be reached/

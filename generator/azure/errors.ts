@@ -47,22 +47,47 @@ export function azureError(error: unknown, what: string, where: string): Generat
   return refusalError(refusalOf(error), what, error)
 }
 
+/** No such tenant, no such resource, and nobody across clouds: the tenant or the registry is in another cloud. */
+const isOtherCloud = /^AADSTS(?:90002|500011|900382):/
+const otherCloud =
+  'Look whether azure.cloud of the site file (--cloud of causeway acr; AzureCloud where it is left out) is the cloud that you have your tenant in: AzureCloud, AzureUSGovernment or AzureChinaCloud'
+
 /** Entra ID's own number says most; MSAL hides what the network said behind a word of its own. */
 function signInError(error: Error, what: string): GeneratorError {
   if (/network_error|endpoints_resolution_error|openid_config_error/.test(error.message))
     return networkError(networkCodeOf(error) ?? 'network_error', what, 'the sign-in service of Azure', error)
+  const [, status] = /Http status code: (\d{3})/.exec(error.message) ?? []
+  if (/server_error/.test(error.message) && status?.startsWith('5') === true)
+    return new GeneratorError(
+      'AZURE_UNAVAILABLE',
+      `${what}: the sign-in service of Azure, or a proxy before it, answers ${status}; run this again later`,
+      { cause: error }
+    )
+  const [, tenant] = /not configured to acquire tokens for tenant ([\w-]+)/.exec(error.message) ?? []
+  if (tenant !== undefined)
+    return new GeneratorError(
+      'AZURE_UNAUTHORIZED',
+      `${what}: it belongs to tenant ${tenant}, and you sign in to another. Set AZURE_TENANT_ID to it, or run az login --tenant ${tenant}; look at azure.cloud and the names in the site file too`,
+      { cause: error }
+    )
   const refused = /AADSTS\d+: [^\r\n]{1,200}/.exec(error.message)?.[0]
+  const [, more] = /More details:\s*([^\r\n]+)/.exec(error.message) ?? []
   const reason =
     refused === undefined
-      ? `nobody to sign in as (${firstLine(error.message)})`
+      ? `nobody to sign in as (${firstLine(more ?? error.message)})`
       : `Azure refuses the sign-in (${firstLine(refused)})`
-  const advice = 'Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run az login'
+  const advice = isOtherCloud.test(refused ?? '')
+    ? `${otherCloud}. Otherwise check AZURE_TENANT_ID`
+    : 'Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run az login'
   return new GeneratorError('AZURE_UNAUTHORIZED', `${what}: ${reason}. ${advice}`, { cause: error })
 }
 
 /** The error for an HTTP status, with advice by kind. */
 function refusalError(refusal: Refusal, what: string, cause: Error): GeneratorError {
-  const [code, advice] = advise(refusal.status)
+  const [code, advice] =
+    refusal.code === 'InvalidAuthenticationTokenAudience'
+      ? (['AZURE_UNAUTHORIZED', `. ${otherCloud}`] as const)
+      : advise(refusal.status)
   const service = refusal.code === undefined || refusal.message.includes(refusal.code) ? '' : `${refusal.code}: `
   return new GeneratorError(code, `${what}: ${service}${firstLine(refusal.message)}${advice}`, { cause })
 }

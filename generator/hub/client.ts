@@ -211,7 +211,11 @@ async function connect(
   if (named.toLowerCase() !== host.toLowerCase())
     throw new GeneratorError(
       'HUB_MISMATCH',
-      `IOTHUB_CONNECTION_STRING is for ${named}, and the site file names ${host}`
+      `IOTHUB_CONNECTION_STRING is for ${named}, and the site file names ${host}. ${
+        named.split('.', 1)[0]?.toLowerCase() === host.split('.', 1)[0]?.toLowerCase()
+          ? 'The hub is of another cloud: set azure.cloud of the site file to it'
+          : 'Set the one or the other: azure.hub of the site file, or the variable'
+      }`
     )
   return {
     registry: iothub.Registry.fromConnectionString(connectionString),

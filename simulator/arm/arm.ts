@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { BodyTooLarge, type Exchange, type Host } from '../cloud-http.ts'
-import { armAudiences, loginHost } from '../login/entra.ts'
+import { audiencesOf } from '../login/entra.ts'
 import { EntraTokenError, type EntraTokens } from '../login/entra-tokens.ts'
 import { isJson, type ArmContext, type Call, type Json, type Reply, type ResourceKind } from './context.ts'
 import { connectedRegistries } from './connected-registries.ts'
@@ -10,8 +10,6 @@ import { importImage } from './import-image.ts'
 import { listRegistries, listResources, registry } from './registries.ts'
 import { scopeMaps } from './scope-maps.ts'
 import { tokens } from './tokens.ts'
-
-export const armHost = 'management.azure.com'
 
 const apiVersions = [
   '2019-05-01-preview',
@@ -126,11 +124,12 @@ async function resource(
 
 async function authenticate(exchange: Exchange, context: ArmContext, entraTokens: EntraTokens): Promise<string> {
   try {
-    return (await entraTokens.verify(exchange.header('authorization'), armAudiences)).clientId
+    return (await entraTokens.verify(exchange.header('authorization'), audiencesOf(context.names).resourceManager))
+      .clientId
   } catch (error) {
     if (!(error instanceof EntraTokenError)) throw error
     const [code, text] = refusals[error.reason]
-    const header = `Bearer authorization_uri="https://${loginHost}/${context.tenantId}", error="invalid_token", error_description="${text}"`
+    const header = `Bearer authorization_uri="https://${context.names.login}/${context.tenantId}", error="invalid_token", error_description="${text}"`
     throw new ArmError(code, text, { 'www-authenticate': header })
   }
 }

@@ -1,3 +1,4 @@
+import type { CloudNames } from '../cloud-names.ts'
 import { ArmError } from './errors.ts'
 import type { OperationKnobs, Operations } from './operations.ts'
 import type { RegistryState, Resource } from './state.ts'
@@ -44,6 +45,7 @@ export interface ImportRequest {
 
 /** What the handlers share. */
 export interface ArmContext {
+  readonly names: CloudNames
   readonly subscriptionId: string
   readonly resourceGroup: string
   readonly tenantId: string

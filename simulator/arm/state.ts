@@ -67,6 +67,8 @@ export interface ConnectedRegistry extends Resource {
 export type Sku = 'Basic' | 'Standard' | 'Premium'
 
 export interface RegistryState extends Resource {
+  /** What names of the cloud's registries end with. */
+  readonly domain: string
   readonly region: string
   readonly creationDate: Stamp
   sku: Sku
@@ -102,10 +104,11 @@ const systemScopeMaps: readonly (readonly [name: string, description: string, ac
   ['_repositories_push', 'Can push to any repository of the registry', ['content/read', 'content/write']]
 ]
 
-export function createRegistry(options: NewRegistry, now: number): RegistryState {
+export function createRegistry(options: NewRegistry, now: number, domain: string): RegistryState {
   const created = systemData(now, 'simulator')
   const state: RegistryState = {
     name: options.name,
+    domain,
     region: options.region,
     provisioningState: 'Succeeded',
     systemData: created,
@@ -151,9 +154,9 @@ export function renderSystemData(data: SystemData, offset: (time: Stamp) => stri
 }
 
 export function loginServerOf(registry: RegistryState): string {
-  return `${registry.name.toLowerCase()}.azurecr.io`
+  return `${registry.name.toLowerCase()}.${registry.domain}`
 }
 
 export function dataEndpointOf(registry: RegistryState): string {
-  return `${registry.name.toLowerCase()}.${registry.region.toLowerCase()}.data.azurecr.io`
+  return `${registry.name.toLowerCase()}.${registry.region.toLowerCase()}.data.${registry.domain}`
 }

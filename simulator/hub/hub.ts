@@ -21,6 +21,8 @@ import { TwinView, type IsConnected } from './twin-json.ts'
 export interface HubOptions {
   /** The hub's name: `causeway-hub` is `causeway-hub.azure-devices.net`. */
   readonly name: string
+  /** What names of the cloud's hubs end with: `azure-devices.net` unless given. */
+  readonly domain?: string
   readonly network: Network
   /** Signs the hub's server certificate. */
   readonly authority: CertificateAuthority
@@ -75,7 +77,7 @@ const mostRequestsKept = 10_000
 
 /** Starts the service API of a pretend IoT Hub and announces it on the network as `<name>.azure-devices.net:443`. */
 export async function startHub(options: HubOptions): Promise<Hub> {
-  const hostName = `${options.name}.azure-devices.net`
+  const hostName = `${options.name}.${options.domain ?? 'azure-devices.net'}`
   const policies = options.policies ?? [{ name: 'iothubowner', key: randomBytes(32).toString('base64') }]
   const identities = new IdentityRegistry(options.twins)
   registerDevices(identities, options.devices ?? [])

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Exchange, Host } from '../cloud-http.ts'
-import { vaultAudiences, loginHost } from '../login/entra.ts'
+import type { CloudNames } from '../cloud-names.ts'
+import { audiencesOf } from '../login/entra.ts'
 import { EntraTokenError, type EntraTokens } from '../login/entra-tokens.ts'
 import { VaultError } from './errors.ts'
 import { VaultSecrets, type DeletedSecret, type SecretVersion } from './secrets.ts'
-
-export const vaultDomain = 'vault.azure.net'
 
 /** Switches of a pretend vault. */
 export interface VaultKnobs {
@@ -18,6 +17,7 @@ export interface VaultKnobs {
 }
 
 export interface VaultOptions {
+  readonly names: CloudNames
   readonly name: string
   readonly tokens: EntraTokens
   readonly now: () => number
@@ -33,7 +33,7 @@ const largestValue = 25 * 1024
  * https://learn.microsoft.com/rest/api/keyvault/secrets and .../key-vault/general/authentication-requests-and-responses say.
  */
 export function keyVault(options: VaultOptions): { readonly host: Host; readonly knobs: VaultKnobs } {
-  const secrets = new VaultSecrets(options.name, options.now)
+  const secrets = new VaultSecrets(`${options.name}.${options.names.keyVault}`, options.now)
   const knobs: VaultKnobs = {
     permissions: new Set(['get', 'list', 'set', 'delete', 'recover', 'purge']),
     deletion: 0,
@@ -95,10 +95,10 @@ async function route(exchange: Exchange, options: OpenVault, secrets: VaultSecre
     send(200, reveal(secrets.set(checkName(name), await readValue(exchange))))
   } else if (collection === 'secrets' && name !== undefined && third === undefined && method === 'DELETE') {
     may('delete')
-    send(200, describeDeleted(secrets.delete(name, options.knobs.deletion), options.name))
+    send(200, describeDeleted(secrets.delete(name, options.knobs.deletion), options))
   } else if (collection === 'deletedsecrets' && name !== undefined && third === undefined && method === 'GET') {
     may('get')
-    send(200, describeDeleted(secrets.deleted(name), options.name))
+    send(200, describeDeleted(secrets.deleted(name), options))
   } else if (collection === 'deletedsecrets' && name !== undefined && third === 'recover' && method === 'POST') {
     may('recover')
     send(200, describe(secrets.recover(name)))
@@ -109,12 +109,12 @@ async function route(exchange: Exchange, options: OpenVault, secrets: VaultSecre
   } else throw new VaultError('BadParameter', `${method} ${url.pathname} is not simulated.`)
 }
 
-async function authenticate(exchange: Exchange, { tokens }: VaultOptions): Promise<void> {
+async function authenticate(exchange: Exchange, { tokens, names }: VaultOptions): Promise<void> {
   try {
-    await tokens.verify(exchange.header('authorization'), vaultAudiences)
+    await tokens.verify(exchange.header('authorization'), audiencesOf(names).keyVault)
   } catch (error) {
     if (!(error instanceof EntraTokenError)) throw error
-    const challenge = `Bearer authorization="https://${loginHost}/${tokens.tenantId}", resource="https://${vaultDomain}"`
+    const challenge = `Bearer authorization="https://${names.login}/${tokens.tenantId}", resource="https://${names.keyVault}"`
     const message =
       error.reason === 'missing'
         ? 'AKV10000: Request is missing a Bearer or PoP token.'
@@ -192,9 +192,9 @@ function reveal(secret: SecretVersion): Record<string, unknown> {
   return { value: secret.value, ...describe(secret, true) }
 }
 
-function describeDeleted({ secret, deletedAt }: DeletedSecret, vault: string): Record<string, unknown> {
+function describeDeleted({ secret, deletedAt }: DeletedSecret, { name, names }: VaultOptions): Record<string, unknown> {
   return {
-    recoveryId: `https://${vault}.${vaultDomain}/deletedsecrets/${secret.name}`,
+    recoveryId: `https://${name}.${names.keyVault}/deletedsecrets/${secret.name}`,
     deletedDate: Math.floor(deletedAt / 1000),
     scheduledPurgeDate: Math.floor(deletedAt / 1000) + 90 * 86_400,
     ...describe(secret, true)

@@ -21,14 +21,15 @@ type Versions = readonly [SecretVersion, ...SecretVersion[]]
 
 /** The secrets of one vault: each with its versions, newest first, and those that are deleted and can be had back. */
 export class VaultSecrets {
-  readonly #vault: string
+  readonly #host: string
   readonly #now: () => number
   /** By name in lower case: a vault knows no two names that differ in case only. */
   readonly #secrets = new Map<string, Versions>()
   readonly #deleted = new Map<string, { readonly versions: Versions; readonly at: number; readonly readyAt: number }>()
 
-  constructor(vault: string, now: () => number) {
-    this.#vault = vault
+  /** @param host `name.vault.azure.net` */
+  constructor(host: string, now: () => number) {
+    this.#host = host
     this.#now = now
   }
 
@@ -56,7 +57,7 @@ export class VaultSecrets {
     if (deleted !== undefined) throw this.#stillDeleted(name, deleted)
     const secret: SecretVersion = {
       name,
-      id: `https://${this.#vault}.vault.azure.net/secrets/${name}`,
+      id: `https://${this.#host}/secrets/${name}`,
       version: randomUUID().replaceAll('-', ''),
       value,
       ...(contentType === undefined ? {} : { contentType }),

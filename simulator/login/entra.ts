@@ -1,28 +1,32 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import type { Exchange, Host } from '../cloud-http.ts'
+import type { CloudNames } from '../cloud-names.ts'
 import type { EntraTokens } from './entra-tokens.ts'
 
-export const loginHost = 'login.microsoftonline.com'
+/** Audiences that registries and hubs take in every cloud: the SDKs know no others (facts: azure-sdk §4). */
+const registryAudience = 'https://containerregistry.azure.net'
+const hubAudience = 'https://iothubs.azure.net'
 
-/**
- * The resources a token can be asked for, by the scope's resource part, with the audience the token gets. ARM is known by two
- * names; the SDK of the public cloud asks for the first or the second depending on its version.
- */
-const audiences: Readonly<Record<string, string>> = {
-  'https://management.azure.com': 'https://management.azure.com',
-  'https://management.core.windows.net': 'https://management.core.windows.net/',
-  'https://containerregistry.azure.net': 'https://containerregistry.azure.net',
-  'https://iothubs.azure.net': 'https://iothubs.azure.net',
-  'https://vault.azure.net': 'https://vault.azure.net'
+/** Audiences each service of a cloud takes. ARM is known by two names; SDKs ask for either, by their version. */
+export interface Audiences {
+  readonly resourceManager: readonly string[]
+  readonly registry: readonly string[]
+  readonly hub: readonly string[]
+  readonly keyVault: readonly string[]
 }
 
-/** Audiences each service takes. */
-export const armAudiences = ['https://management.azure.com', 'https://management.core.windows.net/'] as const
-export const registryAudiences = ['https://containerregistry.azure.net', ...armAudiences] as const
-export const hubAudiences = ['https://iothubs.azure.net'] as const
-export const vaultAudiences = ['https://vault.azure.net'] as const
+export function audiencesOf(names: CloudNames): Audiences {
+  const resourceManager = Object.values(names.resourceManagerAudiences)
+  return {
+    resourceManager,
+    registry: [registryAudience, ...resourceManager],
+    hub: [hubAudience],
+    keyVault: [`https://${names.keyVault}`]
+  }
+}
 
 export interface EntraOptions {
+  readonly names: CloudNames
   readonly tokens: EntraTokens
   readonly clientId: string
   readonly clientSecret: string
@@ -62,7 +66,7 @@ export function entra(options: EntraOptions): Host {
       await route(exchange, options)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      refuse(exchange, error)
+      refuse(exchange, error, options.names.login)
     }
   }
 }
@@ -70,13 +74,13 @@ export function entra(options: EntraOptions): Host {
 async function route(exchange: Exchange, options: EntraOptions): Promise<void> {
   const path = exchange.url.pathname.replaceAll(/\/{2,}/g, '/')
   if (exchange.method === 'GET' && path === '/common/discovery/instance') {
-    exchange.json(200, instanceDiscovery(exchange.url, options.tokens.tenantId))
+    exchange.json(200, instanceDiscovery(exchange.url, options))
     return
   }
   const [, tenant = '', rest = ''] = /^\/([^/]+)\/(.+)$/.exec(path) ?? []
   if (exchange.method === 'GET' && rest === 'v2.0/.well-known/openid-configuration') {
     checkTenant(tenant, options)
-    exchange.json(200, openIdConfiguration(options.tokens.tenantId))
+    exchange.json(200, openIdConfiguration(options))
     return
   }
   if (exchange.method === 'POST' && rest === 'oauth2/v2.0/token') {
@@ -106,7 +110,7 @@ async function issue(exchange: Exchange, options: EntraOptions): Promise<void> {
       `Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '${clientId}'.`
     )
   const lifetime = options.lifetime()
-  const token = await options.tokens.issue(clientId, audienceOf(form.get('scope')), lifetime)
+  const token = await options.tokens.issue(clientId, audienceOf(form.get('scope'), options.names), lifetime)
   exchange.json(
     200,
     { token_type: 'Bearer', expires_in: lifetime, ext_expires_in: lifetime, access_token: token },
@@ -115,7 +119,7 @@ async function issue(exchange: Exchange, options: EntraOptions): Promise<void> {
 }
 
 /** `https://management.azure.com//.default` is the same resource as with one slash: the SDK sends either. */
-function audienceOf(scope: string | null): string {
+function audienceOf(scope: string | null, names: CloudNames): string {
   if (scope === null)
     throw new Refusal('AADSTS90014', "The required field 'scope' is missing from the credential. Ensure it is sent.")
   const resource = /^(https:\/\/[^/ ]+)\/{0,2}\.default$/.exec(
@@ -126,7 +130,8 @@ function audienceOf(scope: string | null): string {
   )?.[1]
   if (resource === undefined)
     throw new Refusal('AADSTS70011', `The provided value for the input parameter 'scope' is not valid: ${scope}`)
-  const audience = audiences[resource]
+  const other = [registryAudience, hubAudience, `https://${names.keyVault}`].find((known) => known === resource)
+  const audience = names.resourceManagerAudiences[resource] ?? other
   if (audience === undefined)
     throw new Refusal('AADSTS500011', `The resource principal named ${resource} was not found in the tenant.`)
   return audience
@@ -134,10 +139,13 @@ function audienceOf(scope: string | null): string {
 
 function checkTenant(tenant: string, options: EntraOptions): void {
   if (tenant.toLowerCase() !== options.tokens.tenantId.toLowerCase())
-    throw new Refusal('AADSTS90002', `Tenant '${tenant}' not found. Check to make sure you have the correct tenant ID.`)
+    throw new Refusal(
+      'AADSTS90002',
+      `Tenant '${tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.`
+    )
 }
 
-function refuse(exchange: Exchange, refusal: Refusal): void {
+function refuse(exchange: Exchange, refusal: Refusal, loginHost: string): void {
   const [status, error] = refusals[refusal.code]
   const trace = randomUUID()
   const correlation = exchange.header('client-request-id') ?? randomUUID()
@@ -157,7 +165,8 @@ function refuse(exchange: Exchange, refusal: Refusal): void {
   })
 }
 
-function instanceDiscovery(url: URL, tenantId: string): unknown {
+function instanceDiscovery(url: URL, { names, tokens: { tenantId } }: EntraOptions): unknown {
+  const { login: loginHost, loginAliases } = names
   const tenant = /^https:\/\/[^/]+\/([^/]+)\//.exec(url.searchParams.get('authorization_endpoint') ?? '')?.[1]
   return {
     tenant_discovery_endpoint: `https://${loginHost}/${tenant ?? tenantId}/v2.0/.well-known/openid-configuration`,
@@ -165,15 +174,15 @@ function instanceDiscovery(url: URL, tenantId: string): unknown {
     metadata: [
       {
         preferred_network: loginHost,
-        preferred_cache: 'login.windows.net',
-        aliases: [loginHost, 'login.windows.net', 'login.microsoft.com', 'sts.windows.net']
+        preferred_cache: loginAliases[0] ?? loginHost,
+        aliases: [loginHost, ...loginAliases]
       }
     ]
   }
 }
 
-function openIdConfiguration(tenantId: string): unknown {
-  const base = `https://${loginHost}/${tenantId}`
+function openIdConfiguration({ names, tokens: { tenantId } }: EntraOptions): unknown {
+  const base = `https://${names.login}/${tenantId}`
   return {
     token_endpoint: `${base}/oauth2/v2.0/token`,
     token_endpoint_auth_methods_supported: ['client_secret_post'],
@@ -191,7 +200,7 @@ function openIdConfiguration(tenantId: string): unknown {
     end_session_endpoint: `${base}/oauth2/v2.0/logout`,
     claims_supported: ['sub', 'iss', 'aud', 'exp', 'iat', 'tid', 'ver'],
     tenant_region_scope: 'EU',
-    cloud_instance_name: 'microsoftonline.com',
+    cloud_instance_name: names.cloudInstance,
     cloud_graph_host_name: 'graph.windows.net',
     msgraph_host: 'graph.microsoft.com',
     rbac_url: 'https://pas.windows.net'
