@@ -35,6 +35,8 @@ describe('direct methods', () => {
     },
     cleaner: { collectGarbage: () => !cleaning, scrub: () => !cleaning },
     examine: () => Promise.resolve([{ check: 'disk', outcome: 'ok', message: 'free' }]),
+    probeProxy: ({ host, port }) =>
+      Promise.resolve({ url: `https://${host}:${port}/v2/`, status: 401, registry: true }),
     recent: log.recent,
     upward: () => [
       ...Array.from({ length: 5000 }, (_, at) => ({
@@ -66,6 +68,25 @@ describe('direct methods', () => {
   /** As edgeHub calls it: bytes in, and an answer whatever happens. */
   const call = (name: string, payload: unknown = null): ReturnType<typeof answerMethod> =>
     answerMethod(name, methods.get(name), Buffer.from(JSON.stringify(payload)), { timeoutMs: 5000, log })
+
+  it('looks through the API proxy by its module’s name, and at nothing that is no module’s', async () => {
+    const ask = (payload: unknown) =>
+      answerMethod('probeProxy', methods.get('probeProxy'), Buffer.from(JSON.stringify(payload)), {
+        timeoutMs: 1000,
+        log
+      })
+    assert.deepEqual(await ask(null), {
+      status: 200,
+      payload: { url: 'https://IoTEdgeAPIProxy:8000/v2/', status: 401, registry: true }
+    })
+    assert.deepEqual((await ask({ proxy: 'Proxy', port: 443 })).payload, {
+      url: 'https://Proxy:443/v2/',
+      status: 401,
+      registry: true
+    })
+    for (const proxy of ['10.0.0.1', 'registry.example', 'a/b', '[::1]'])
+      assert.equal((await ask({ proxy })).status, 400, proxy)
+  })
 
   it('tell what waits for the parent, page by page, and what became of the rest', async () => {
     const names = async (query: object) => {

@@ -3,6 +3,7 @@ import { logLevels } from './log/levels.ts'
 import { redact } from './log/redact.ts'
 import type { LogRing } from './log/ring.ts'
 import type { PauseKeeper } from './pause-keeper.ts'
+import { usualProxy, type ProxyAddress, type ProxyProbe } from './proxy-probe.ts'
 import { imageStates } from './settings/reported.ts'
 import { upwardStates, type ImageNews, type UpwardEntry } from './status/events.ts'
 import type { Status } from './status/status.ts'
@@ -22,6 +23,8 @@ export interface MethodParts {
   readonly cleaner: Cleaner
   /** Looks at what this module needs of its device and its network. */
   readonly examine: () => Promise<readonly object[]>
+  /** Asks for `/v2/` through the API proxy: at this address, unless the environment names another. */
+  readonly probeProxy: (usual: ProxyAddress) => Promise<ProxyProbe>
   readonly recent: Pick<LogRing, 'tail'>
   /** What waits for the parent, in order, and then what did not go up as it was meant to, the newest first. */
   readonly upward: () => readonly UpwardEntry[]
@@ -50,6 +53,14 @@ const upwardQuery = z.strictObject({
   skip: z.int().min(0).default(0)
 })
 const pauseRequest = z.strictObject({ reason: z.string().min(1).max(300).optional() })
+/** A module's name and nothing else: whoever may call methods is not to look around the device's networks with this. */
+const proxyQuery = z.strictObject({
+  proxy: z
+    .string()
+    .regex(/^[a-zA-Z0-9_-]{1,128}$/, { error: 'must be the name of a module' })
+    .default(usualProxy.host),
+  port: z.int().min(1).max(65535).default(usualProxy.port)
+})
 const logsQuery = z.strictObject({
   lines: z.int().min(1).max(mostLines).default(200),
   level: z.enum(logLevels).exclude(['None']).default('Debug')
@@ -87,6 +98,13 @@ export function createMethods(parts: MethodParts): ReadonlyMap<string, MethodHan
     ['collectGarbage', method(nothing, () => started(cleaner.collectGarbage(), 'garbage collection'))],
     ['scrub', method(nothing, () => started(cleaner.scrub(), 'a scrub'))],
     ['doctor', method(nothing, async () => ({ status: 200, payload: { findings: await parts.examine() } }))],
+    [
+      'probeProxy',
+      method(proxyQuery, async ({ proxy, port }) => ({
+        status: 200,
+        payload: await parts.probeProxy({ host: proxy, port })
+      }))
+    ],
     [
       'logs',
       method(logsQuery, ({ lines, level }) => {

@@ -12,6 +12,7 @@ import { howToMend } from './how-to-mend.ts'
 import type { LineLog } from './log/log.ts'
 import { Maintenance } from './maintenance.ts'
 import { createMethods } from './methods.ts'
+import { probeProxy } from './proxy-probe.ts'
 import { createMetrics } from './metrics.ts'
 import { Notifying } from './notifying.ts'
 import { PageKeeper } from './page-keeper.ts'
@@ -219,6 +220,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
             pause,
             cleaner: maintenance,
             examine: () => examineModule({ environment, variables, settings, log }, stopping.signal),
+            probeProxy: (usual) => probeProxy(environment.apiProxy ?? usual, stopping.signal),
             recent: log.recent,
             upward: () => upward.entries(),
             syncNow: () => {

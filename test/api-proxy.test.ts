@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../module/oci/digest.ts'
+import { probeProxy } from '../module/proxy-probe.ts'
 import { manifest, portOf, useWorld } from '../module/registry/world.test.ts'
 import type { SettingsInput } from '../module/settings/document.ts'
 import { CertificateAuthority } from '../simulator/certificates.ts'
@@ -77,17 +78,26 @@ describe('behind a real nginx, as the API proxy routes', () => {
     await module.logs(/settings applied/, again)
   })
 
-  it('gets 502 when the registry is recreated at another address, until nginx reloads', async () => {
+  it('gets 502 when the registry is recreated at another address, until nginx reloads, and the module’s method sees both', async () => {
     const before = module.origin
+    const port = Number(proxy.host.split(':')[1])
+    // As the module's direct method `probeProxy` looks: a module's name in place of the address.
+    const probe = () => probeProxy({ host: 'localhost', port }, AbortSignal.timeout(10_000))
+    const url = `https://localhost:${port}/v2/`
+    assert.deepEqual(await probe(), { url, status: 401, registry: true })
     await module.stop()
     await module.start()
     assert.notEqual(module.origin, before)
+    assert.deepEqual(await probe(), { url, status: 502, registry: false })
     const lost = await pull()
     assert.notEqual(lost.code, 0)
     assert.match(lost.stderr, /502/)
     await proxy.reload(new URL(module.origin).host)
+    assert.deepEqual(await probe(), { url, status: 401, registry: true })
     const { code, stderr } = await pull()
     assert.equal(code, 0, stderr)
     assert.equal(await pulled(), digestOf(manifest))
+    await proxy.stop()
+    assert.deepEqual(await probe(), { url, registry: false, error: 'ECONNREFUSED' })
   })
 })

@@ -88,7 +88,7 @@ async function deployOne(
       ? (current.get('$edgeAgent')?.desiredVersion ?? 0)
       : await deploy(hub, device.id, manifest, options.allowRemove === true)
     const recreated = isRecreated(current, manifest, site.moduleName)
-    let restarted = false
+    let restarted = ''
     if (options.wait) {
       const patience = { signal: context.io.signal, interval: twinInterval, timeout: options.timeout * 1000 }
       await waitForDeployment(hub, device.id, manifest, version, patience, ({ running, waiting }) => {
@@ -96,9 +96,14 @@ async function deployOne(
       })
       const proxy = recreated ? proxyOf(manifest, site.moduleName) : undefined
       if (proxy !== undefined) {
-        task.advance(total, `restarting ${proxy}, which looks up the registry's address only when it starts`)
-        await restartProxy(hub, device.id, site.moduleName, proxy, patience)
-        restarted = true
+        task.advance(total, `restarting ${proxy.name}, which looks up the registry's address only when it starts`)
+        const unseen = await restartProxy(hub, device.id, site.moduleName, proxy, patience)
+        restarted =
+          unseen === undefined ? ', and its API proxy was restarted and leads to the registry' : restartedUnseen
+        if (unseen !== undefined)
+          context.stderr.write(
+            `${device.id}: whether the registry answers on /v2/ through ${proxy.name} could not be looked at: ${unseen}\n`
+          )
       }
     } else if (recreated)
       context.stderr.write(
@@ -107,7 +112,7 @@ async function deployOne(
     task.end('done')
     const what = same ? 'nothing to change; ' : ''
     const result = options.wait
-      ? `${device.id}: ${what}runs ${total} modules of deployment version ${version}${restarted ? ', and its API proxy was restarted' : ''}`
+      ? `${device.id}: ${what}runs ${total} modules of deployment version ${version}${restarted}`
       : `${device.id}: ${what}was given deployment version ${version}`
     progress.print(() => void context.stdout.write(`${result}\n`))
   } catch (error) {
@@ -115,6 +120,8 @@ async function deployOne(
     throw error
   }
 }
+
+const restartedUnseen = ', and its API proxy was restarted'
 
 /** Rolls out an automatic deployment, and waits until its devices have it. */
 async function deployAtScale(

@@ -131,14 +131,19 @@ describe('causeway plan', () => {
           const modules = { IoTEdgeAPIProxy: { ...running, lastStartTimeUtc: '2026-11-21T11:00:00Z' } }
           hub.put('gateway', '$edgeAgent', { ...twin, reported: { ...twin.reported, modules } })
         }
-        return { kind: 'answered', status: 200, payload: null }
+        return {
+          kind: 'answered',
+          status: 200,
+          payload: method === 'probeProxy' ? { registry: true, status: 401 } : null
+        }
       }
       const { code, stdout, stderr } = await causeway('deploy')
       assert.equal(code, 0, stderr)
-      assert.match(stdout, /and its API proxy was restarted/)
+      assert.match(stdout, /and its API proxy was restarted and leads to the registry$/m)
       assert.deepEqual(called, [
         'gateway/connected-registry images {"limit":1}',
-        'gateway/$edgeAgent RestartModule {"schemaVersion":"1.0","id":"IoTEdgeAPIProxy"}'
+        'gateway/$edgeAgent RestartModule {"schemaVersion":"1.0","id":"IoTEdgeAPIProxy"}',
+        'gateway/connected-registry probeProxy {"proxy":"IoTEdgeAPIProxy","port":8000}'
       ])
     })
 

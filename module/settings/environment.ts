@@ -11,6 +11,8 @@ export interface Environment {
   /** The module's own folder; Microsoft's files beside it are never touched. */
   readonly dataFolder: string
   readonly listen: { readonly host: string; readonly port: number }
+  /** Where the API proxy of this device answers, where it does not under its module's name. */
+  readonly apiProxy?: { readonly host: string; readonly port: number }
 }
 
 /** Microsoft's module keeps its data here, so a device's bind mount can be taken over as it is. */
@@ -27,6 +29,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   const connectionString = nonEmpty(variables['ACR_REGISTRY_CONNECTION_STRING'])
   const parentHostName = nonEmpty(variables['IOTEDGE_PARENTHOSTNAME'])
   const gateway = nonEmpty(variables['ACR_PARENT_GATEWAY_ENDPOINT'])
+  const apiProxy = nonEmpty(variables['CAUSEWAY_API_PROXY'])
   const parsed = connectionString === undefined ? undefined : parseConnectionString(connectionString)
   const connection =
     parsed === undefined || gateway === undefined ? parsed : { ...parsed, parentGatewayEndpoint: gateway }
@@ -35,7 +38,8 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     ...(connection === undefined ? {} : { connection }),
     ...(parentHostName === undefined ? {} : { parentHostName }),
     dataFolder: `${(nonEmpty(variables['CAUSEWAY_DATA']) ?? defaultData).replace(/\/+$/, '')}/causeway`,
-    listen: readListen(variables)
+    listen: readListen(variables),
+    ...(apiProxy === undefined ? {} : { apiProxy: readAddress('CAUSEWAY_API_PROXY', apiProxy, 'IoTEdgeAPIProxy:8000') })
   }
 }
 
@@ -66,11 +70,14 @@ function readSource(variables: Readonly<Record<string, string | undefined>>): En
 
 /** @throws {SettingsError} `ENVIRONMENT_INVALID` */
 export function readListen(variables: Readonly<Record<string, string | undefined>>): Environment['listen'] {
-  const text = nonEmpty(variables['CAUSEWAY_LISTEN']) ?? defaultListen
+  return readAddress('CAUSEWAY_LISTEN', nonEmpty(variables['CAUSEWAY_LISTEN']) ?? defaultListen, defaultListen)
+}
+
+function readAddress(variable: string, text: string, example: string): { host: string; port: number } {
   const [, bracketed, plain, port] = /^(?:\[([0-9a-f:]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text) ?? []
   const host = bracketed ?? plain
   if (host === undefined || Number(port) > 65535)
-    throw new SettingsError('ENVIRONMENT_INVALID', `CAUSEWAY_LISTEN must be host:port, such as ${defaultListen}`)
+    throw new SettingsError('ENVIRONMENT_INVALID', `${variable} must be host:port, such as ${example}`)
   return { host, port: Number(port) }
 }
 
