@@ -7,7 +7,7 @@ import { digestOf } from '../module/oci/digest.ts'
 import { hashPassword } from '../module/settings/password-hash.ts'
 import { bundle } from '../packaging/bundle.ts'
 import { LoneModule } from './lone-module.ts'
-import { mustRun, run } from './real-tools.ts'
+import { mustRun, run, skip } from './real-tools.ts'
 import { ask, pullPath, World } from './world.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -33,10 +33,9 @@ describe('the bundles', function () {
     ['Node 22', other]
   ] as const)
     describe(`on ${name}`, () => {
-      before(function () {
-        if (node !== undefined) return
-        console.log('    skipped: CAUSEWAY_NODE_22 names no Node 22.13')
-        this.skip()
+      before(async function () {
+        if (node === undefined) skip(this, 'CAUSEWAY_NODE_22 names no Node 22')
+        if (node === other) assert.match(await mustRun(node, ['--version']), /^v22\./, 'CAUSEWAY_NODE_22')
       })
 
       const built = (): { node: string; module: string; causeway: string } => ({
