@@ -7,15 +7,8 @@ import { bundle, root } from './bundle.ts'
 export const platforms = { amd64: 'x64', arm64v8: 'arm64', arm32v7: 'arm' } as const
 export type Platform = keyof typeof platforms
 
-/** Of koffi what is run: the rest are its sources, its documents and how to build it. */
-const runtimeOfKoffi = [
-  'package.json',
-  'LICENSE.txt',
-  'index.js',
-  'index.cjs',
-  'src/koffi/index.js',
-  'src/koffi/index.cjs'
-]
+/** Of koffi what is run: the rest are its C++ sources, its documents and how to build it. */
+const runtimeOfKoffi = ['package.json', 'LICENSE.txt', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js']
 
 export interface Content {
   /** Whether blobs leave by sendfile, for which a binary is needed: without it they leave by reads and writes. */
@@ -44,8 +37,7 @@ export async function layOut(platform: Platform, folder: string, epoch: number):
 }
 
 async function copyPackage(path: string, program: string): Promise<void> {
-  const source = join(root, 'node_modules', path)
-  if (existsSync(source)) await cp(source, join(program, 'node_modules', path), { recursive: true })
+  await cp(join(root, 'node_modules', path), join(program, 'node_modules', path), { recursive: true })
 }
 
 /** Modes and times of a checkout differ from one to the next, and would be another layer. */

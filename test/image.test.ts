@@ -222,6 +222,9 @@ describe('the image carries itself to the device', function () {
     const { layers } = JSON.parse(manifest.body.toString()) as { layers: { digest: string }[] }
     const last = layers.at(-1)?.digest ?? ''
     assert.equal((await pullPath(caller, repository, `blobs/${last}`)).status, 200)
+    const pid = await mustRun('podman', ['inspect', '--latest', '--format', '{{.State.Pid}}'], environment)
+    const mapped = await readFile(`/proc/${pid}/maps`, 'utf8')
+    assert.ok(/\/koffi\.node$/m.test(mapped), 'koffi runs, by which blobs leave by sendfile')
     while (twins.get(key)?.reported.properties['connectionState'] !== 'Online') await once(twins, 'reported')
   })
 
