@@ -19,8 +19,9 @@ interface BillOfMaterials {
  * and less what would differ from one build to the next.
  *
  * @param notices THIRD-PARTY-NOTICES of the program
+ * @param beside packages that are not in the program but beside it
  */
-export async function billOfMaterials(root: string, notices: string): Promise<string> {
+export async function billOfMaterials(root: string, notices: string, beside: readonly string[]): Promise<string> {
   const words = ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev', '--package-lock-only']
   const { stdout } = await promisify(execFile)('npm', words, { cwd: root, maxBuffer: 64 * 1024 * 1024 })
   const {
@@ -32,11 +33,14 @@ export async function billOfMaterials(root: string, notices: string): Promise<st
   } = JSON.parse(stdout) as BillOfMaterials
   const { timestamp: _timestamp, component, ...about } = metadata as { timestamp?: string; component: object }
   const held = new Set((await readFile(notices, 'utf8')).split('\n'))
-  const within = components.filter((component) => isHeld(component, held) || component.name.startsWith('koffi'))
+  const within = components.filter((component) => isHeld(component, held) || beside.includes(nameOf(component)))
   return `${JSON.stringify({ ...rest, metadata: { ...about, component: { ...component, name: 'connected-registry' } }, components: within }, undefined, 2)}\n`
 }
 
-function isHeld({ group, name, version }: Component, held: ReadonlySet<string>): boolean {
-  const full = group === undefined ? name : join(group, name)
-  return [...held].some((line) => line.startsWith(`${full} ${version} (`))
+function isHeld(component: Component, held: ReadonlySet<string>): boolean {
+  return [...held].some((line) => line.startsWith(`${nameOf(component)} ${component.version} (`))
+}
+
+function nameOf({ group, name }: Component): string {
+  return group === undefined ? name : join(group, name)
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { root } from './bundle.ts'
 import { buildCommand, isLoopback, pushCommands } from './engine.ts'
-import { platforms } from './image-content.ts'
+import { platforms } from './platforms.ts'
 
 const build = {
   file: 'module/Dockerfile',

@@ -1,43 +1,36 @@
-import { existsSync } from 'node:fs'
 import { chmod, cp, mkdir, opendir, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundle, root } from './bundle.ts'
-
-/** IoT Edge's names of platforms, as Node names them. */
-export const platforms = { amd64: 'x64', arm64v8: 'arm64', arm32v7: 'arm' } as const
-export type Platform = keyof typeof platforms
+import { nativePackage } from './native.ts'
+import type { Platform } from './platforms.ts'
 
 /** Of koffi what is run: the rest are its C++ sources, its documents and how to build it. */
 const runtimeOfKoffi = ['package.json', 'LICENSE.txt', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js']
-
-export interface Content {
-  /** Whether blobs leave by sendfile, for which a binary is needed: without it they leave by reads and writes. */
-  readonly hasNative: boolean
-}
 
 /**
  * Lays out what the image adds to its base: the same sources give the same files, modes and times.
  *
  * @param folder made anew; stands for the image's root folder
  * @param epoch seconds since 1970 that every file is of
+ * @param native the folder of koffi's package for the platform, or undefined where blobs are to leave by reads and writes
  */
-export async function layOut(platform: Platform, folder: string, epoch: number): Promise<Content> {
+export async function layOut(
+  platform: Platform,
+  folder: string,
+  epoch: number,
+  native: string | undefined
+): Promise<void> {
   await rm(folder, { recursive: true, force: true })
   const program = join(folder, 'opt/causeway')
   await bundle('module', program)
   await cp(join(root, 'LICENSE'), join(program, 'LICENSE'))
-  const native = `@koromix/koffi-linux-${platforms[platform]}`
-  const hasNative = existsSync(join(root, 'node_modules', native))
-  if (hasNative) {
-    await copyPackage(native, program)
-    for (const part of runtimeOfKoffi) await copyPackage(join('koffi', part), program)
+  if (native !== undefined) {
+    const packages = join(program, 'node_modules')
+    await cp(native, join(packages, nativePackage(platform)), { recursive: true })
+    for (const part of runtimeOfKoffi)
+      await cp(join(root, 'node_modules/koffi', part), join(packages, 'koffi', part), { recursive: true })
   }
   await settle(folder, epoch)
-  return { hasNative }
-}
-
-async function copyPackage(path: string, program: string): Promise<void> {
-  await cp(join(root, 'node_modules', path), join(program, 'node_modules', path), { recursive: true })
 }
 
 /** Modes and times of a checkout differ from one to the next, and would be another layer. */

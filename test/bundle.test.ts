@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
-import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../module/oci/digest.ts'
@@ -19,14 +19,20 @@ const other = process.env['CAUSEWAY_NODE_22']
 describe('the bundles', function () {
   this.timeout(90_000)
   let folder: string
+  /** Where nothing of koffi is found. */
+  let bare: string
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-bundle-'))
+    bare = await mkdtemp(join(tmpdir(), 'causeway-bare-'))
     await Promise.all([bundle('module', join(folder, 'module')), bundle('causeway', join(folder, 'causeway'))])
     // What has a binary is found by its place, as in the image.
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
+    await cp(join(folder, 'module'), join(bare, 'module'), { recursive: true })
   })
-  after(() => rm(folder, { recursive: true, force: true }))
+  after(async () => {
+    for (const place of [folder, bare]) await rm(place, { recursive: true, force: true })
+  })
 
   for (const [name, node] of [
     ['this Node', process.execPath],
@@ -63,35 +69,41 @@ describe('the bundles', function () {
         }
       })
 
-      it('find their worker threads, and packages that are loaded later', async () => {
-        const home = await mkdtemp(join(folder, 'lone-'))
-        const module = new LoneModule(home, [built().node, built().module])
-        const rights = ['content/read', 'content/write', 'metadata/read']
-        await module.write({
-          schemaVersion: '1.0',
-          mode: 'ReadWrite',
-          scopeMaps: { all: { actions: rights.map((right) => `repositories/*/${right}`) } },
-          tokens: { [user]: { scopeMap: 'all', passwords: { password1: { hash: await hashPassword(password) } } } }
-        })
-        await module.start()
-        try {
-          // Large enough to be hashed on one thread and sent by another.
-          const blob = Buffer.alloc(3 * 1024 * 1024, 'causeway')
-          const path = `${module.origin}/v2/plant/app/blobs`
-          const pushed = await fetch(`${path}/uploads/?digest=${digestOf(blob)}`, {
-            method: 'POST',
-            headers: { authorization, 'content-type': 'application/octet-stream' },
-            body: blob
+      for (const [how, withKoffi] of [
+        ['find their worker threads, and packages that are loaded later', true],
+        ['serve without koffi, too', false]
+      ] as const)
+        it(how, async () => {
+          const home = await mkdtemp(join(folder, 'lone-'))
+          const module = new LoneModule(home, [built().node, join(withKoffi ? folder : bare, 'module/main.js')])
+          const rights = ['content/read', 'content/write', 'metadata/read']
+          await module.write({
+            schemaVersion: '1.0',
+            mode: 'ReadWrite',
+            scopeMaps: { all: { actions: rights.map((right) => `repositories/*/${right}`) } },
+            tokens: { [user]: { scopeMap: 'all', passwords: { password1: { hash: await hashPassword(password) } } } }
           })
-          assert.equal(pushed.status, 201, await pushed.text())
-          const pulled = await fetch(`${path}/${digestOf(blob)}`, { headers: { authorization } })
-          assert.ok(blob.equals(Buffer.from(await pulled.arrayBuffer())))
-          const metrics = await ask({ origin: module.origin }, '/metrics')
-          assert.match(metrics.body.toString(), /^causeway_info\{version="\d+\.\d+\.\d+"\} 1$/m)
-        } finally {
-          assert.equal(await module.stop(), 0, module.log)
-        }
-      })
+          await module.start()
+          try {
+            // Large enough to be hashed on one thread and sent by another, and to be taken in past Node.
+            const blob = Buffer.alloc(12 * 1024 * 1024, 'causeway')
+            const path = `${module.origin}/v2/plant/app/blobs`
+            const pushed = await fetch(`${path}/uploads/?digest=${digestOf(blob)}`, {
+              method: 'POST',
+              headers: { authorization, 'content-type': 'application/octet-stream' },
+              body: blob
+            })
+            assert.equal(pushed.status, 201, await pushed.text())
+            const pulled = await fetch(`${path}/${digestOf(blob)}`, { headers: { authorization } })
+            assert.ok(blob.equals(Buffer.from(await pulled.arrayBuffer())))
+            const maps = await readFile(`/proc/${module.pid}/maps`, 'utf8')
+            assert.equal(maps.includes('koffi.node'), withKoffi)
+            const metrics = await ask({ origin: module.origin }, '/metrics')
+            assert.match(metrics.body.toString(), /^causeway_info\{version="\d+\.\d+\.\d+"\} 1$/m)
+          } finally {
+            assert.equal(await module.stop(), 0, module.log)
+          }
+        })
     })
 
   it('tell an older Node what is wanted, in one line', async () => {

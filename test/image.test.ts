@@ -9,6 +9,7 @@ import { CertificateAuthority } from '../simulator/certificates.ts'
 import { startEdgeHub, type EdgeHub } from '../simulator/edge-hub/edge-hub.ts'
 import { TwinStore } from '../simulator/twins.ts'
 import { BadLink } from './bad-link.ts'
+import { freePort } from './free-port.ts'
 import { LoneModule } from './lone-module.ts'
 import { isInstalled, mustRun, Program, run, skip, type Variables } from './real-tools.ts'
 import { ask, logIn, pullPath } from './world.ts'
@@ -18,6 +19,7 @@ const repository = 'acr/connected-registry'
 const [user, password] = ['carrier', 'a password for loopback alone']
 const auth = Buffer.from(`${user}:${password}`).toString('base64')
 const mebibyte = 1024 * 1024
+const name = 'connected-registry'
 
 interface CreateOptions {
   readonly HostConfig: {
@@ -222,7 +224,8 @@ describe('the image carries itself to the device', function () {
     const { layers } = JSON.parse(manifest.body.toString()) as { layers: { digest: string }[] }
     const last = layers.at(-1)?.digest ?? ''
     assert.equal((await pullPath(caller, repository, `blobs/${last}`)).status, 200)
-    const pid = await mustRun('podman', ['inspect', '--latest', '--format', '{{.State.Pid}}'], environment)
+    await mustRun('podman', ['healthcheck', 'run', name], environment)
+    const pid = await mustRun('podman', ['inspect', '--format', '{{.State.Pid}}', name], environment)
     const mapped = await readFile(`/proc/${pid}/maps`, 'utf8')
     assert.ok(/\/koffi\.node$/m.test(mapped), 'koffi runs, by which blobs leave by sendfile')
     while (twins.get(key)?.reported.properties['connectionState'] !== 'Online') await once(twins, 'reported')
@@ -241,7 +244,7 @@ describe('the image carries itself to the device', function () {
     const socket = new URL(hub.workloadUrl).pathname
     await chmod(socket, 0o666)
     return [
-      ...[...runner, '--rm', '--network', 'host', '--read-only', '--read-only-tmpfs=false'],
+      ...[...runner, '--rm', '--name', name, '--network', 'host', '--read-only', '--read-only-tmpfs=false'],
       ...['--volume', `${socket}:${socket}`],
       ...options.Binds.flatMap((bind) => ['--volume', bind.replace('${device.dataFolder}', data)]),
       ...options.SecurityOpt.flatMap((option) => ['--security-opt', option]),
@@ -250,7 +253,7 @@ describe('the image carries itself to the device', function () {
       ...['--memory', String(options.Memory)],
       ...Object.entries({
         ...hub.moduleEnvironment('connected-registry'),
-        CAUSEWAY_LISTEN: '127.0.0.1:0'
+        CAUSEWAY_LISTEN: `127.0.0.1:${await freePort()}`
       }).flatMap(([name, value]) => ['--env', `${name}=${value}`])
     ]
   }

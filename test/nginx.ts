@@ -1,8 +1,7 @@
-import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { ServerCertificate } from '../simulator/certificates.ts'
+import { freePort } from './free-port.ts'
 import { Program } from './real-tools.ts'
 
 /** Whether the workers must be told not to give up root's rights: nobody cannot write in our temporary folder. */
@@ -144,14 +143,4 @@ ${paths.join('')}  include names.conf;
 ${locations}  }
 }
 `
-}
-
-/** nginx takes no port 0; between this and its start nobody else is likely to be given the same one. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
