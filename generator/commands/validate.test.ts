@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { goodManifest } from '../../test/cases/deployment-manifests.ts'
@@ -78,6 +78,79 @@ describe('causeway validate', () => {
         [join('sites', 'north', 'deployment.json'), false]
       ]
     )
+  })
+
+  it('passes over what has the same words and is no deployment, follows no links to folders, and takes a folder for one', async () => {
+    const sites = join(folder, 'sites')
+    await mkdir(join(sites, 'folder.json'), { recursive: true })
+    await writeFile(join(sites, 'folder.json', 'deployment.JSON'), good)
+    await symlink(sites, join(sites, 'loop'))
+    await symlink(join(sites, 'nowhere'), join(sites, 'dangling.json'))
+    await symlink(join(folder, 'bad.json'), join(sites, 'linked.json'))
+    await writeFile(
+      join(sites, 'schema.json'),
+      '{"$schema": "x", "properties": {"modulesContent": {"$edgeAgent": {}}}}'
+    )
+    await writeFile(join(sites, 'twin.json'), '{"moduleId": "$edgeAgent"}')
+    await writeFile(join(sites, 'utf16.json'), Buffer.from(`\uFEFF${good}`, 'utf16le'))
+    const { stdout } = await causeway('validate sites --output json')
+    const { files } = JSON.parse(stdout) as { files: { file: string; ok: boolean }[] }
+    assert.deepEqual(
+      files.map(({ file, ok }) => [file, ok]),
+      [
+        [join('sites', 'folder.json', 'deployment.JSON'), true],
+        [join('sites', 'linked.json'), false],
+        [join('sites', 'utf16.json'), true]
+      ]
+    )
+  })
+
+  it('reads what is saved otherwise than as UTF-8, and says so', async () => {
+    const named = good.replace('hello-world:1.0', 'hello-world:1.0"  ,"x":"Käse')
+    const swapped = Buffer.from(`\uFEFF${named}`, 'utf16le').swap16()
+    for (const [bytes, column, message] of [
+      [Buffer.from(`\uFEFF${named}`, 'utf16le'), 1, /saved as UTF-16/],
+      [swapped, 1, /saved as UTF-16/],
+      [Buffer.from(`\uFEFF${named}`), 1, /byte order mark/],
+      [Buffer.from(named, 'latin1'), undefined, /no UTF-8/]
+    ] as const) {
+      await writeFile(join(folder, 'other.json'), bytes)
+      const { code, stdout } = await causeway('validate other.json --output json')
+      assert.equal(code, 0, stdout)
+      const { findings } = (JSON.parse(stdout) as { files: { findings: Record<string, unknown>[] }[] }).files[0]!
+      const [finding, ...more] = findings.filter(({ code: each }) => each === 'M001')
+      assert.deepEqual([finding?.['severity'], more], ['warning', []])
+      assert.match(String(finding?.['message']), message)
+      if (column !== undefined) assert.deepEqual([finding?.['line'], finding?.['column']], [1, column])
+      else assert.notEqual(finding?.['line'], 1)
+    }
+    // What someone wrote on purpose is no mistake.
+    await writeFile(join(folder, 'other.json'), named.replace('Käse', '\uFFFD'))
+    assert.doesNotMatch((await causeway('validate other.json')).stdout, /M001/)
+  })
+
+  it('says of anything at all what is wrong with it', async () => {
+    for (const [text, why] of [
+      ['', /^other\.json:1:1: error M001 it is not JSON: there is nothing in it$/],
+      ['\0\u0001\u0002', /^other\.json:1:1: error M001 it is not JSON: expected a value \(it holds null bytes/],
+      ['// x\n{}', /^other\.json:1:1: error M001 it is not JSON: a comment/],
+      ['[]', /^other\.json:1:1: error M002 it has no object modulesContent$/],
+      ['"modulesContent"', /^other\.json:1:1: error M002 /],
+      ['{"modulesContent": [}', /^other\.json:1:21: error M001 /],
+      ['{"content": {"deviceContent": {}}}', /^other\.json:1:14: error M002 deviceContent: it has deviceContent/]
+    ] as const) {
+      await writeFile(join(folder, 'other.json'), text)
+      const { code, stdout } = await causeway('validate other.json')
+      assert.equal(code, 3, text)
+      assert.match(stdout.trim(), why)
+    }
+  })
+
+  it('has an exit code for usage, and one for files, whatever the form', async () => {
+    assert.equal((await causeway('validate good.json --output yaml')).code, 1)
+    assert.equal((await causeway('validate good.json --nonsense')).code, 1)
+    assert.equal((await causeway('validate good.json --output json')).code, 0)
+    assert.equal((await causeway('validate bad.json --output json')).code, 3)
   })
 
   it('says what it cannot read', async () => {

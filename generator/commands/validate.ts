@@ -21,7 +21,7 @@ export async function validate(
   options: ValidateOptions
 ): Promise<ExitCode> {
   const files = await readManifestFiles(names, context.io.workingFolder, context.io.stdin)
-  const examined = files.map(({ file, text }) => examine(text, file))
+  const examined = files.map(({ file, text, encoding }) => examine(text, file, encoding))
   checkLayers(examined.map(({ deployment }) => deployment))
   const reports = examined.map((each) => each.toReport())
   if (options.output === 'json') context.stdout.write(`${JSON.stringify({ files: reports }, undefined, 2)}\n`)

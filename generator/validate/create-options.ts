@@ -1,4 +1,4 @@
-import { findPlaceholder, JsonSyntaxError, memberOf, parseJson, type JsonNode } from './json.ts'
+import { findPlaceholder, JsonSyntaxError, memberOf, parseJson, parseTolerantly, type JsonNode } from './json.ts'
 import { join, type Spot } from './place.ts'
 import { documentHoles, filled, templateHole, templateHoles } from './placeholders.ts'
 
@@ -72,13 +72,31 @@ function checkText(text: string, spot: Spot): CreateOptions {
       if (!(error instanceof JsonSyntaxError)) throw error
       failure ??= error
     }
+  const tolerated = tolerantReading(text, template)
+  if (tolerated?.kind === 'object') {
+    spot.finding('M040', `${whyNot(failure)}; edgeAgent's reader bears with that, other tools do not`, 'warning')
+    checkShape(tolerated, spot)
+    return { options: tolerated, known: true }
+  }
   // What a variable brings may itself be JSON: nothing is known before it is expanded.
-  if (!template)
-    spot.finding(
-      'M040',
-      `createOptions is not JSON: ${failure?.message ?? ''} at character ${(failure?.at ?? 0) + 1} of it`
-    )
+  if (!template) spot.finding('M040', whyNot(failure))
   return open
+}
+
+function whyNot(failure: JsonSyntaxError | undefined): string {
+  return `createOptions is not JSON: ${failure?.message ?? ''} at character ${(failure?.at ?? 0) + 1} of it`
+}
+
+/** What edgeAgent makes of a text that is no JSON (DockerConfig.cs reads it with Newtonsoft), unless it makes nothing of it. */
+function tolerantReading(text: string, template: boolean): JsonNode | undefined {
+  for (const candidate of readings(text, template ? templateHoles : documentHoles))
+    try {
+      const options = parseTolerantly(candidate)
+      if (findPlaceholder(options) === undefined) return options
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error
+    }
+  return undefined
 }
 
 /** The text as it stands, and only where that is no JSON its holes filled in. */

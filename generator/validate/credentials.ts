@@ -71,7 +71,12 @@ function checkText(spot: Spot, name: string): string | undefined {
   }
   if (field.node.kind === 'placeholder') return undefined
   if (field.node.kind === 'string' && field.node.value.trim() !== '') return field.node.value
-  field.finding('M035', `${name} of a credential must not be blank`)
+  field.finding(
+    'M035',
+    field.node.kind === 'string'
+      ? `${name} of a credential must not be blank`
+      : `${name} of a credential must be a text`
+  )
   return undefined
 }
 
@@ -84,11 +89,14 @@ const azureRegistry = /\.azurecr\.(?:io|cn|us)$/i
  */
 export function checkMatching(images: readonly { spot: Spot; image: ReadImage }[], credentials: Credentials): void {
   const told = new Set<string>()
+  const addresses = new Set(credentials.addresses)
+  // The first of several for one host, as it was written.
+  const byHost = new Map([...credentials.addresses].reverse().map((address) => [hostOf(address), address]))
   for (const { spot, image } of images) {
     const registry = image.registry?.toLowerCase()
-    if (registry === undefined || credentials.addresses.includes(registry) || told.has(registry)) continue
+    if (registry === undefined || addresses.has(registry) || told.has(registry)) continue
     told.add(registry)
-    const near = credentials.addresses.find((address) => hostOf(address) === hostOf(registry))
+    const near = byHost.get(hostOf(registry))
     if (near !== undefined)
       spot.finding('M033', `the credential for ${near} does not fit ${registry}: port and form must be the same`)
     else if (azureRegistry.test(registry) && !credentials.open)

@@ -35,6 +35,7 @@ describe('JSON with places', () => {
     assert.deepEqual(lines.placeOf(list.keyAt), { line: 2, column: 3 })
     assert.deepEqual(lines.placeOf(list.value.items[1]!.at), { line: 3, column: 5 })
     assert.deepEqual(lines.placeOf(0), { line: 1, column: 1 })
+    assert.deepEqual(new Lines('a\rb\r\n\nc').placeOf(6), { line: 4, column: 1 })
   })
 
   it('keeps duplicate keys, of which the last counts, and finds keys in another case', () => {
@@ -58,7 +59,9 @@ describe('JSON with places', () => {
     ["{'a': 1}", 1, /key in quotes/],
     ['{"a" 1}', 5, /colon/],
     ['{"password": "hunter2hunter2" "b"}', 30, /comma or }/],
-    ['', 0, /ends too soon/]
+    ['', 0, /nothing in it/],
+    [' \n\t', 0, /nothing in it/],
+    ['{"a":', 5, /ends too soon/]
   ] as const)
     it(`says where ${JSON.stringify(text)} is wrong, and quotes nothing`, () => {
       assert.throws(

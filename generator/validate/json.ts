@@ -47,16 +47,25 @@ const deepest = 200
  * @throws {JsonSyntaxError}
  */
 export function parseJson(text: string): JsonNode {
-  const parser = new JsonParser(text)
-  return parser.parse()
+  return new JsonParser(text, strict).parse()
 }
 
-/** Finds lines by offset, for many offsets of one text. */
+/**
+ * Parses what Newtonsoft's reader takes for JSON, with which edgeAgent reads create options: keys without quotes, texts in single
+ * quotes and over several lines, commas before } and ], and comments (DockerConfig.cs, JsonTextReader.cs).
+ *
+ * @throws {JsonSyntaxError}
+ */
+export function parseTolerantly(text: string): JsonNode {
+  return new JsonParser(text, tolerant).parse()
+}
+
+/** Finds lines by offset, for many offsets of one text. Lines end as editors see it: with LF, CR LF or CR alone. */
 export class Lines {
   readonly #starts: number[] = [0]
 
   constructor(text: string) {
-    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.#starts.push(at + 1)
+    for (const { index, 0: end } of text.matchAll(/\r\n?|\n/g)) this.#starts.push(index + end.length)
   }
 
   placeOf(offset: number): Place {
@@ -71,22 +80,53 @@ export class Lines {
   }
 }
 
-const space = /[ \t\r\n]*/y
-const plain = /[^"\\\u0000-\u001f]*/y
-const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+/** What differs between two readers of JSON. */
+interface Grammar {
+  readonly space: RegExp
+  readonly quotes: string
+  /** What a text holds without an escape, by its quote. */
+  readonly plain: Readonly<Record<string, RegExp>>
+  readonly escape: RegExp
+  /** A key without quotes. */
+  readonly bareKey: RegExp | undefined
+  readonly lastComma: boolean
+}
+
+const strict: Grammar = {
+  space: /[ \t\r\n]*/y,
+  quotes: '"',
+  plain: { '"': /[^"\\\u0000-\u001f]*/y },
+  escape: /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y,
+  bareKey: undefined,
+  lastComma: false
+}
+const tolerant: Grammar = {
+  space: /(?:\s|\/\*[^]*?\*\/|\/\/[^\r\n]*)*/y,
+  quotes: '"\'',
+  plain: { '"': /[^"\\\0]*/y, "'": /[^'\\\0]*/y },
+  escape: /\\(?:["'\\/bfnrt]|u[0-9a-fA-F]{4})/y,
+  bareKey: /[\p{L}\p{Nd}_$]+/uy,
+  lastComma: true
+}
+
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const word = /true|false|null/y
 const placeholder = /\$\{[^}"\r\n]*\}|\$[A-Za-z_]\w*/y
 
+const letters: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
+
 class JsonParser {
   readonly #text: string
+  readonly #grammar: Grammar
   #at = 0
 
-  constructor(text: string) {
+  constructor(text: string, grammar: Grammar) {
     this.#text = text
+    this.#grammar = grammar
   }
 
   parse(): JsonNode {
+    if (this.#text.trim() === '') throw new JsonSyntaxError('there is nothing in it', 0)
     const value = this.#value(0)
     this.#space()
     if (this.#at < this.#text.length) throw this.#error('there is more behind the end of the document')
@@ -97,13 +137,12 @@ class JsonParser {
     if (depth > deepest) throw this.#error(`values are nested more than ${deepest} deep`)
     this.#space()
     const at = this.#at
+    if (this.#quote() !== undefined) return { kind: 'string', at, value: this.#string() }
     switch (this.#text[at]) {
       case '{':
         return { kind: 'object', at, members: this.#members(depth) }
       case '[':
         return { kind: 'array', at, items: this.#items(depth) }
-      case '"':
-        return { kind: 'string', at, value: this.#string() }
       case '$': {
         const text = this.#take(placeholder)
         if (text === undefined) throw this.#error('expected a value')
@@ -129,11 +168,14 @@ class JsonParser {
     do {
       this.#space()
       const keyAt = this.#at
-      if (this.#text[keyAt] !== '"')
-        throw this.#error(
-          members.length > 0 && this.#text[keyAt] === '}' ? 'a comma before }' : 'expected a key in quotes'
-        )
-      const key = this.#string()
+      if (members.length > 0 && this.#text[keyAt] === '}') {
+        if (this.#grammar.lastComma) break
+        throw this.#error('a comma before }')
+      }
+      const { bareKey } = this.#grammar
+      const bare = bareKey === undefined ? undefined : this.#take(bareKey)
+      if (bare === undefined && this.#quote() === undefined) throw this.#error('expected a key in quotes')
+      const key = bare ?? this.#string()
       if (!this.#next(':')) throw this.#error('expected a colon')
       members.push({ key, keyAt, value: this.#value(depth + 1) })
     } while (this.#next(','))
@@ -147,32 +189,46 @@ class JsonParser {
     if (this.#next(']')) return items
     do {
       this.#space()
-      if (items.length > 0 && this.#text[this.#at] === ']') throw this.#error('a comma before ]')
+      if (items.length > 0 && this.#text[this.#at] === ']') {
+        if (this.#grammar.lastComma) break
+        throw this.#error('a comma before ]')
+      }
       items.push(this.#value(depth + 1))
     } while (this.#next(','))
     if (!this.#next(']')) throw this.#error('expected a comma or ]')
     return items
   }
 
+  /** The quote that a text starts with here. */
+  #quote(): string | undefined {
+    const character = this.#text[this.#at]
+    return character !== undefined && this.#grammar.quotes.includes(character) ? character : undefined
+  }
+
   #string(): string {
     const start = this.#at
+    const quote = this.#quote() ?? '"'
+    const plain = this.#grammar.plain[quote]
     this.#at += 1
     let escaped = false
     for (;;) {
-      this.#take(plain)
+      if (plain !== undefined) this.#take(plain)
       const character = this.#text[this.#at]
-      if (character === '"') break
+      if (character === quote) break
       if (character === '\\') {
         escaped = true
-        if (this.#take(escape) === undefined) throw this.#error('an escape that JSON does not have')
+        if (this.#take(this.#grammar.escape) === undefined) throw this.#error('an escape that JSON does not have')
       } else if (character === undefined) {
         this.#at = start
         throw this.#error('a text without its closing quote')
       } else throw this.#error('a line break or control character inside a text')
     }
     this.#at += 1
-    if (!escaped) return this.#text.slice(start + 1, this.#at - 1)
-    return JSON.parse(this.#text.slice(start, this.#at)) as string
+    const inside = this.#text.slice(start + 1, this.#at - 1)
+    if (!escaped) return inside
+    return inside.replace(/\\(?:u([0-9a-fA-F]{4})|(.))/g, (_, code: string | undefined, letter: string) =>
+      code === undefined ? (letters[letter] ?? letter) : String.fromCharCode(parseInt(code, 16))
+    )
   }
 
   #next(character: string): boolean {
@@ -184,7 +240,7 @@ class JsonParser {
 
   #space(): void {
     // Most values stand right behind a colon or comma, or one blank after it.
-    if (this.#text.charCodeAt(this.#at) <= 0x20) this.#take(space)
+    if (this.#text.charCodeAt(this.#at) <= 0x20 || this.#grammar !== strict) this.#take(this.#grammar.space)
   }
 
   #take(pattern: RegExp): string | undefined {

@@ -1,5 +1,6 @@
 import { checkAgent, checkAgentLayer, type AgentSection } from './agent.ts'
 import { checkApiProxies } from './api-proxy.ts'
+import type { Encoding } from './encoding.ts'
 import type { FileReport, ManifestKind } from './finding.ts'
 import { checkHub, checkRoute, type Sink } from './hub.ts'
 import { findPlaceholder, JsonSyntaxError, memberOf, parseJson, type JsonNode, type JsonObject } from './json.ts'
@@ -31,17 +32,22 @@ const desiredKey = 'properties.desired'
  * Looks at one document and finds everything that a device or IoT Hub would refuse or misread.
  *
  * @param file what the report calls it; its name tells templates and debug deployments
+ * @param encoding what the file was saved as
  */
-export function examine(text: string, file: string): Examined {
+export function examine(text: string, file: string, encoding: Encoding = 'UTF-8'): Examined {
   const clean = text.replace(/^\uFEFF/, '')
   const report = new Report(clean)
   if (clean !== text) report.add('M001', 0, '', 'a byte order mark stands before the document', 'warning')
+  if (encoding === 'UTF-16') report.add('M001', 0, '', 'it is saved as UTF-16; save it as UTF-8', 'warning')
+  if (encoding === 'unknown')
+    report.add('M001', clean.indexOf('\uFFFD'), '', 'bytes that are no UTF-8; save it as UTF-8', 'warning')
   let document: JsonNode
   try {
     document = parseJson(clean)
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error
-    report.add('M001', error.at, '', `it is not JSON: ${error.message}`)
+    const binary = clean.includes('\0') ? ' (it holds null bytes: is it a text, and saved as UTF-8?)' : ''
+    report.add('M001', error.at, '', `it is not JSON: ${error.message}${binary}`)
     return examined(file, report, isTemplateName(file) ? 'template' : 'deployment')
   }
   const content = contentOf(document)
@@ -91,7 +97,7 @@ function examined(
 }
 
 function isTemplateName(file: string): boolean {
-  return /\.template\.json$/i.test(file)
+  return /\.template(?:[._-][^/\\]*)?\.json$/i.test(file)
 }
 
 /** What only templates have: `$schema-template`, modules by placeholder, or one of Causeway's own variables. */
@@ -127,7 +133,12 @@ function contentOf(document: JsonNode): Content | undefined {
 function noContent(document: JsonNode, report: Report): readonly string[] {
   const member =
     memberOf(document, 'modulesContent') ?? memberOf(memberOf(document, 'content')?.value, 'modulesContent')
-  report.add('M002', member?.value.at ?? document.at, member?.key ?? '', 'it has no object modulesContent')
+  const other = memberOf(document, 'deviceContent') ?? memberOf(memberOf(document, 'content')?.value, 'deviceContent')
+  const message =
+    other === undefined
+      ? 'it has no object modulesContent'
+      : 'it has deviceContent in place of modulesContent: a configuration of devices, and no deployment'
+  report.add('M002', member?.value.at ?? other?.keyAt ?? document.at, member?.key ?? other?.key ?? '', message)
   return []
 }
 
@@ -136,8 +147,16 @@ function isLayered(content: JsonObject): boolean {
     ({ value }) => value.kind === 'object' && value.members.some(({ key }) => key.startsWith(`${desiredKey}.`))
   )
   const whole = memberOf(memberOf(content, '$edgeAgent')?.value, desiredKey) !== undefined
-  const system = ['$edgeAgent', '$edgeHub'].some((name) => memberOf(content, name) !== undefined)
-  return !whole && (dotted || (!system && content.members.length > 0))
+  const system = ['$edgeAgent', '$edgeHub'].some((name) => {
+    const section = memberOf(content, name)
+    return section !== undefined && !isEmpty(section.value)
+  })
+  return !whole && (dotted || (!system && content.members.some(({ value }) => !isEmpty(value))))
+}
+
+/** `"module": {}`, which exports of IoT Hub have for modules that are told nothing. */
+function isEmpty(section: JsonNode): boolean {
+  return section.kind === 'object' && section.members.length === 0
 }
 
 /** @returns what the content touches */
@@ -148,14 +167,20 @@ function checkContent(content: Content, layered: boolean, around: Surroundings):
   const root = new Spot(content.node, content.path, around)
   const sections = new Map(root.members().map(({ key, spot }) => [key, spot]))
   if (!layered)
-    for (const name of ['$edgeAgent', '$edgeHub'])
-      if (!sections.has(name)) root.missing('M003', name, `a whole deployment needs ${name}`)
+    for (const name of ['$edgeAgent', '$edgeHub']) {
+      const section = sections.get(name)
+      if (section === undefined || isEmpty(section.node)) root.missing('M003', name, `a whole deployment needs ${name}`)
+    }
   const touches: string[] = []
   let agent: AgentSection = { modules: [], names: new Set() }
   const sinks: Sink[] = []
   for (const [name, section] of sections) {
     if (section.node.kind !== 'object') {
       if (section.node.kind !== 'placeholder') section.finding('M080', `${name} must be an object with ${desiredKey}`)
+      continue
+    }
+    if (isEmpty(section.node)) {
+      section.finding('M004', `${name} is empty and sets nothing`, 'info')
       continue
     }
     const { whole, dotted } = partsOf(section, name, layered)

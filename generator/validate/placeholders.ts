@@ -4,7 +4,8 @@
  */
 const braces = /\$\{[^}]*\}|\{\{[^}]*\}\}|\$\([A-Za-z_][^)]*\)/
 const bare = /\$(?!upstream\b)(?:[A-Za-z_]\w*)/i
-const angle = /<[A-Za-z][\w .-]*>/
+/** `< NAME >` too, as the portal has it; not `< a AND b >` of a condition. */
+const angle = /<[A-Za-z][\w .-]*>|<\s+[A-Z][A-Z0-9_-]*\s*>/
 const reference = /^\$\{(?:secret|hash):[^}]*\}$/
 
 /** What a value of a template still holds, `$upstream` and the runtime's own `$IOTEDGE_…` apart. */

@@ -26,6 +26,11 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** The good manifest with a section that is there and empty. */
+const empty = (section: string): string => {
+  const { modulesContent } = goodManifest
+  return JSON.stringify({ modulesContent: { ...modulesContent, [section]: {} } })
+}
 const agent = (desired: Json): Json => ({ $edgeAgent: { 'properties.desired': desired } })
 const hub = (desired: Json): Json => ({ $edgeHub: { 'properties.desired': desired } })
 const m = (module: Json): string => good(agent({ modules: { m: module } }))
@@ -85,9 +90,13 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     { fine: `{"content": ${good()}, "id": "x", "priority": 1}`, wrong: '{"modules": {}}' },
     { fine: good(), wrong: good().replace('modulesContent', 'moduleContent'), severity: 'warning' }
   ],
-  M003: [{ fine: good(), wrong: good({ $edgeHub: null }) }],
+  M003: [
+    { fine: good(), wrong: good({ $edgeHub: null }) },
+    { fine: layer({ $edgeAgent: {}, a: { 'properties.desired': { x: 1 } } }), wrong: empty('$edgeHub') }
+  ],
   M004: [
-    { fine: good({ m: { 'properties.desired': {} } }), wrong: good({ m: {} }) },
+    { fine: good({ m: { 'properties.desired': {} } }), wrong: good({ m: { 'properties.reported': {} } }) },
+    { fine: good({ m: { 'properties.desired': {} } }), wrong: good({ m: {} }), severity: 'info' },
     { fine: good(), wrong: good({ $edgeHub: { comment: {} } }), severity: 'warning' },
     { fine: good(), wrong: good({ $edgeHub: { 'properties.desired.routes.x': 'FROM /* INTO $upstream' } }) }
   ],
@@ -176,9 +185,22 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M034: [{ fine: good(), wrong: credential({ address: 'https://mycontainerregistry001.azurecr.io' }) }],
   M035: [
     { fine: good(), wrong: credential({ password: ' ' }) },
-    { fine: good(), wrong: credential({ username: null }) }
+    { fine: good(), wrong: credential({ username: null }) },
+    { fine: good(), wrong: credential({ username: 1 }) }
   ],
-  M040: [{ fine: settings({ createOptions: 'null' }), wrong: settings({ createOptions: "{'a': 1}" }) }],
+  M040: [
+    { fine: settings({ createOptions: 'null' }), wrong: settings({ createOptions: 'not json' }) },
+    {
+      fine: settings({ createOptions: '{"a": 1}' }),
+      wrong: settings({ createOptions: "{'a': 1}" }),
+      severity: 'warning'
+    },
+    {
+      fine: settings({ createOptions: '{"a": []}' }),
+      wrong: settings({ createOptions: '{a: [1,],}' }),
+      severity: 'warning'
+    }
+  ],
   M041: [
     {
       fine: settings({ createOptions: '{', createOptions01: '}' }),
@@ -222,7 +244,13 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
       file: 'deployment.template.json'
     }
   ],
-  M053: [{ fine: good(), wrong: m({ env: { A: { value: '<REPLACE_WITH_NAME>' } } }) }],
+  M053: [
+    { fine: good(), wrong: m({ env: { A: { value: '<REPLACE_WITH_NAME>' } } }) },
+    {
+      fine: route('FROM /* WHERE x < a AND b > c INTO $upstream'),
+      wrong: route('FROM /messages/modules/< FROM_MODULE >/* INTO $upstream')
+    }
+  ],
   M060: [],
   M061: [],
   M062: [
@@ -306,7 +334,15 @@ describe('kinds of deployment manifests', () => {
     ['one from stdin', good(), '-', 'deployment'],
     ['a layer', layer({ $edgeAgent: { 'properties.desired.modules.a': layerModule } }), 'a.json', 'layered'],
     ['a layer of one twin only', layer({ m: { 'properties.desired': { a: 1 } } }), 'a.json', 'layered'],
+    [
+      'a layer beside an empty section',
+      layer({ $edgeAgent: {}, m: { 'properties.desired': {} } }),
+      'a.json',
+      'layered'
+    ],
     ['a template by its name', good(), 'x/deployment.debug.Template.json', 'template'],
+    ['a template by its name, a platform behind it', good(), 'deployment.template.arm32v7.json', 'template'],
+    ['a folder that is called one', good(), 'x.template.d/deployment.json', 'deployment'],
     ['a template by its version', good().replace('{', '{"$schema-template": "2.0.0",'), 'a.json', 'template'],
     ['a template by its modules', settings({ image: '${MODULES.m.amd64}' }), 'a.json', 'template']
   ] as const satisfies readonly (readonly [string, string, string, ManifestKind])[])

@@ -16,7 +16,7 @@ export const rules = {
   M001: {
     severity: 'error',
     title: 'The file is not JSON',
-    why: 'Nothing can apply it. Two milder cases have the same code as warnings: a byte order mark at the start, which some tools take for a character of the document, and a key that is there twice, of which every reader silently keeps the last.',
+    why: 'Nothing can apply it. Milder cases have the same code as warnings: a byte order mark at the start, which some tools take for a character of the document; UTF-16, which az reads and most others do not; bytes that are no UTF-8; and a key that is there twice, of which every reader silently keeps the last.',
     whatToDo:
       'Mend the place that is named. Take comments and trailing commas out; save as UTF-8 without BOM; drop one of the two keys.',
     facts: '§6'
@@ -38,7 +38,7 @@ export const rules = {
   M004: {
     severity: 'error',
     title: 'A section of modulesContent is not made of desired properties',
-    why: 'Each section holds properties.desired, or keys that start with properties.desired. in a layer.',
+    why: 'Each section holds properties.desired, or keys that start with properties.desired. in a layer. An empty section, as exports have it, sets nothing: a remark.',
     whatToDo: 'Put the content of the section under properties.desired.',
     facts: '§1.4, §1.6'
   },
@@ -193,7 +193,7 @@ export const rules = {
   M040: {
     severity: 'error',
     title: 'createOptions is not JSON',
-    why: 'edgeAgent joins createOptions, createOptions01 and so on, and parses the whole; "" and "null" mean none. What does not parse is a 400.',
+    why: 'edgeAgent joins createOptions, createOptions01 and so on, and parses the whole; "" and "null" mean none. What does not parse is a 400. Its reader bears with keys without quotes, single quotes, comments and a comma too many, which no other tool does: that is a warning.',
     whatToDo: 'Mend the JSON inside the text, or write an object in a template and let generate turn it into text.',
     facts: '§1.2, §0.10'
   },

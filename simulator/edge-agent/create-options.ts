@@ -24,7 +24,7 @@ function parse(text: string, path: string): Properties {
   if (text.trim() === '') return {}
   let options: unknown
   try {
-    options = JSON.parse(text)
+    options = JSON.parse(strictly(text))
   } catch {
     refuse(`${path}.createOptions is not JSON`)
   }
@@ -32,6 +32,34 @@ function parse(text: string, path: string): Properties {
   if (!isObject(options)) refuse(`${path}.createOptions must hold a JSON object`)
   checkHostConfig(options['HostConfig'] ?? {}, `${path}.createOptions.HostConfig`)
   return options
+}
+
+const token = new RegExp(
+  [
+    String.raw`(?<string>"(?:\\[^]|[^"\\])*"|'(?:\\[^]|[^'\\])*')`,
+    String.raw`(?<comment>/\*[^]*?\*/|//[^\r\n]*)`,
+    String.raw`(?<key>[\p{L}\p{Nd}_$]+)(?=\s*:)`,
+    String.raw`(?<comma>,)(?=\s*[}\]])`
+  ].join('|'),
+  'gu'
+)
+
+/**
+ * The JSON that Newtonsoft reads in a text that is none: `DockerConfig.cs` deserializes with it, and it takes single quotes, keys
+ * without any, comments, line breaks in texts, and a comma behind the last of a list (JsonTextReader.cs).
+ */
+function strictly(text: string): string {
+  return text.replace(token, (all, ...rest: unknown[]) => {
+    const { string, comment, key, comma } = rest.at(-1) as Readonly<Record<string, string | undefined>>
+    if (key !== undefined) return JSON.stringify(key)
+    if (comment !== undefined || comma !== undefined) return ' '
+    if (string === undefined) return all
+    const inside = string.slice(1, -1).replace(/\\'|\\[^]|"|[\u0001-\u001f]/g, (character) => {
+      if (character === "\\'") return "'"
+      return character.startsWith('\\') ? character : JSON.stringify(character).slice(1, -1)
+    })
+    return `"${inside}"`
+  })
 }
 
 /** The members that edgeAgent itself has types for and that matter here (HostConfig.cs). */

@@ -200,6 +200,33 @@ const createOptions = rows('$edgeAgent', '§1.2 settings.createOptions', [
   ['createOptions "null"', settings({ createOptions: 'null' }), 200],
   ['createOptions that are not JSON', settings({ createOptions: 'not json' }), 400, '§1.8'],
   [
+    'createOptions with single quotes',
+    settings({ createOptions: "{'Labels': {'a': 'b \"c\"'}}" }),
+    200,
+    '§1.2 DockerConfig.cs'
+  ],
+  [
+    'createOptions with a key without quotes',
+    settings({ createOptions: '{HostConfig:{}}' }),
+    200,
+    '§1.2 DockerConfig.cs'
+  ],
+  [
+    'createOptions with a comma too many',
+    settings({ createOptions: '{"Env":["A=1",],}' }),
+    200,
+    '§1.2 DockerConfig.cs'
+  ],
+  [
+    'createOptions with comments and a broken line',
+    settings({ createOptions: '{/* a */"Labels":{"a":"b\nc"}// d\n}' }),
+    200,
+    '§1.2 DockerConfig.cs'
+  ],
+  ['createOptions with more behind them', settings({ createOptions: '{} {}' }), 400, '§1.2 DockerConfig.cs'],
+  ['createOptions without a colon', settings({ createOptions: '{"Labels" {}}' }), 400, '§1.2 DockerConfig.cs'],
+  ['createOptions that end too soon', settings({ createOptions: '{"Labels":{' }), 400, '§1.2 DockerConfig.cs'],
+  [
     'createOptions that are an object (edgeAgent makes a text of it)',
     settings({ createOptions: { HostConfig: {} } }),
     200,
