@@ -87,7 +87,11 @@ function withLogin(runtime: Section, shipped: Section, addresses: readonly strin
     ([, each]) => isRecord(each) && addresses.includes(String(each['address']).toLowerCase())
   )
   const ours = present ? {} : recordAt(recordAt(shipped, 'settings'), 'registryCredentials')
-  return { ...runtime, settings: { ...settings, registryCredentials: { ...Object.fromEntries(credentials), ...ours } } }
+  // Somebody else's login may have the name of ours.
+  const taken = new Set(credentials.map(([name]) => name))
+  const named = Object.entries(ours).map(([name, each]) => [taken.has(name) ? `${name}-cloud` : name, each] as const)
+  const registryCredentials = Object.fromEntries([...credentials, ...named])
+  return { ...runtime, settings: { ...settings, registryCredentials } }
 }
 
 /** As Microsoft's published manifests have it: `REPLACE_WITH_SYNC_TOKEN_PASSWORD`. */

@@ -5,15 +5,21 @@
 const longestChunk = 512
 const mostChunks = 100
 
+/** Longer names are no names, and would keep a cut from coming anywhere. */
+const placeholder = /\$\{[^}]{1,200}\}/g
+
 /**
- * Cuts a create options' JSON into pieces, never between the halves of a surrogate pair.
+ * Cuts a create options' JSON into pieces, never between the halves of a surrogate pair, nor inside a placeholder that waits for
+ * its value: nobody would find it again.
  *
  * @returns keys with their texts, in order, or undefined where it takes more pieces than edgeAgent reads
  */
 export function chunkCreateOptions(text: string): Readonly<Record<string, string>> | undefined {
   const chunks: string[] = []
+  const whole = [...text.matchAll(placeholder)].map(({ index, 0: each }) => ({ from: index, to: index + each.length }))
   for (let start = 0; start < text.length;) {
     let end = Math.min(start + longestChunk, text.length)
+    end = whole.find(({ from, to }) => from > start && from < end && to > end)?.from ?? end
     if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end -= 1
     chunks.push(text.slice(start, end))
     start = end

@@ -2,10 +2,11 @@ import { GeneratorError } from '../errors.ts'
 import { withRevocations } from '../secrets/revoked.ts'
 import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
+import { JsonSyntaxError, parseTolerantly, valueOf } from '../validate/json.ts'
 import { chunkCreateOptions } from './create-options.ts'
 import { assertProxyPort, withNetwork } from './network.ts'
 import { pullOwnWorkloads } from './own-workloads.ts'
-import { findPlaceholder, resolveReferences } from './references.ts'
+import { hasReference, resolveReferences } from './references.ts'
 import { withConnectedRegistry } from './connected-registry.ts'
 import { artifactOf, twinSettingsFor } from './settings-artifact.ts'
 import { assertSettings, settingsKey } from './settings-for.ts'
@@ -183,7 +184,8 @@ function withWholeCreateOptions(template: Template): Template {
     if (typeof createOptions !== 'string') return settings
     const rest = Object.fromEntries(Object.entries(settings).filter(([key]) => !pieces.includes(key)))
     const text = [createOptions, ...pieces.sort().map((key) => settings[key])].join('')
-    return { ...rest, createOptions: text.includes('$') && isJson(text) ? (JSON.parse(text) as unknown) : text }
+    const options = text.includes('$') ? readOptions(text) : undefined
+    return { ...rest, createOptions: options ?? text }
   })
   return { ...template, modulesContent: modulesContent as Template['modulesContent'] }
 }
@@ -193,14 +195,16 @@ function withCreateOptions(content: unknown, template: Template): unknown {
   return mapModuleSettings(content, (settings, path) => {
     const { createOptions, ...rest } = settings
     if (createOptions === undefined) return settings
-    const text = typeof createOptions === 'string' ? createOptions : JSON.stringify(createOptions)
+    const written =
+      typeof createOptions === 'string' && !isJson(createOptions) ? readOptions(createOptions) : createOptions
+    const text = typeof written === 'string' ? written : JSON.stringify(written ?? createOptions)
     const refuse = (message: string): GeneratorError =>
       templateError(template.name, template.document.positionOf(['modulesContent', ...path, 'createOptions']), message)
     // edgeAgent takes nothing for no options (facts: deployment-manifests §1.2).
-    if (text === '') return settings
-    if (!isJson(text)) throw refuse('createOptions is neither an object nor JSON')
-    // A piece could end inside a reference, which then nobody would find; and an engine shows create options to everybody.
-    if (findPlaceholder(text) !== undefined) throw refuse('createOptions is no place for secrets; use env')
+    if (createOptions === '') return settings
+    if (written === undefined) throw refuse('createOptions is neither an object nor JSON')
+    // An engine shows create options to everybody. What only waits for the environment is put in place when it is deployed.
+    if (hasReference(text)) throw refuse('createOptions is no place for secrets; use env')
     const chunks = chunkCreateOptions(text)
     if (chunks === undefined) throw refuse('createOptions takes more than the 100 pieces of 512 that edgeAgent reads')
     return { ...rest, ...chunks }
@@ -242,6 +246,16 @@ function inside(
   const [key, ...rest] = path
   if (key === undefined) return change(value, walked)
   return { ...value, [key]: inside(value[key], rest, change, [...walked, key]) }
+}
+
+/** What edgeAgent reads in a text of create options, which bears with more than JSON; undefined where it would not. */
+function readOptions(text: string): unknown {
+  try {
+    return valueOf(parseTolerantly(text))
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return undefined
+    throw error
+  }
 }
 
 function isJson(text: string): boolean {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { GeneratorError } from '../errors.ts'
 import type { DeploymentManifest } from './generate.ts'
+import { decodeText } from '../validate/encoding.ts'
 import { findPlaceholder } from './references.ts'
 import { isRecord } from './template.ts'
 
@@ -17,7 +18,7 @@ export async function readManifest(path: string, workingFolder: string): Promise
 /** The text of {@link readManifest}, for findings with their places. @throws {GeneratorError} `MANIFEST_UNREADABLE` */
 export async function readManifestText(path: string, workingFolder: string): Promise<string> {
   try {
-    return (await readFile(resolve(workingFolder, path), 'utf8')).replace(/^\uFEFF/, '')
+    return decodeText(await readFile(resolve(workingFolder, path))).text.replace(/^\uFEFF/, '')
   } catch (cause) {
     throw new GeneratorError(
       'MANIFEST_UNREADABLE',

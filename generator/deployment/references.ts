@@ -15,6 +15,11 @@ export function hashReference(token: string, slot: Slot): string {
   return `\${hash:${token}/${slot}}`
 }
 
+/** Whether a text asks for a password or a hash of ours. */
+export function hasReference(text: string): boolean {
+  return /\$\{(?:secret|hash):/.test(text)
+}
+
 /**
  * Applies `change` to every string value below `value`, keys left alone. What nothing changes in stays the same object, and
  * is not copied.

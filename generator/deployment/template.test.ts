@@ -163,9 +163,143 @@ describe('templates by the conventions that people have', () => {
     assert.equal(moduleOf(content, 'camera').settings.createOptions01, undefined, 'the pieces were joined')
   })
 
+  it('expands names in lower case only where something is called so, and never in a route', async () => {
+    const changed = structuredClone(theirs)
+    Object.assign(changed.content.modulesContent.$edgeAgent['properties.desired'].modules.camera, {
+      env: { A: { value: '$hub_id and $body' }, B: { value: '$nothing' }, C: { value: '$upstream $constructor' } }
+    })
+    await write(changed)
+    const content = await generate({ ...env, hub_id: 'h' })
+    assert.deepEqual(content.$edgeAgent['properties.desired'].modules.camera.env, {
+      A: { value: 'h and soul' },
+      B: { value: '$nothing' },
+      C: { value: '$upstream $constructor' }
+    })
+    assert.equal(
+      content.$edgeHub['properties.desired'].routes.up,
+      'FROM /messages/modules/camera/* WHERE $body.x INTO $upstream'
+    )
+  })
+
+  it('expands keys, which other tools do with the rest of the text', async () => {
+    const text = JSON.stringify(theirs).replace('"mine"', '"$CONTAINER_REGISTRY_USERNAME"')
+    await write(JSON.parse(text) as object)
+    const { settings } = (await generate()).$edgeAgent['properties.desired'].runtime
+    assert.deepEqual(Object.keys(settings.registryCredentials as object), ['somebody', 'crimagepulltoken'])
+    await write(JSON.parse(text.replace('"registryCredentials":{', '"registryCredentials":{"somebody":{},')) as object)
+    await assert.rejects(
+      generate(),
+      /:\d+:\d+: \$CONTAINER_REGISTRY_USERNAME stands for somebody, which is there already$/
+    )
+    await write(JSON.parse(text.replace('USERNAME":{', 'NICKNAME":{')) as object)
+    await assert.rejects(generate(), /:\d+:\d+: there is no variable \$CONTAINER_REGISTRY_NICKNAME/)
+  })
+
+  it('leaves comments out, and what exports of IoT Hub have besides', async () => {
+    const changed = structuredClone(theirs)
+    const { modulesContent } = changed.content
+    const desired = modulesContent.$edgeAgent['properties.desired']
+    Object.assign(desired.modules, { '//': 'a comment with ${NOTHING}' })
+    Object.assign(desired.modules.camera, {
+      _comment: 'why',
+      configuration: { id: 'x' },
+      env: { _comment_A: ['why', 'too'], A: { value: '1', $comment: 'x' }, _comments_on: { value: '2' } },
+      settings: { image: '${MODULES.camera}', createOptions: { Labels: { _comment: 'theirs' } } }
+    })
+    Object.assign(desired.runtime.settings.registryCredentials, { _comment: 'none' })
+    Object.assign(modulesContent.$edgeHub['properties.desired'].routes, { _comment: 'none' })
+    Object.assign(modulesContent, {
+      _comment: 'x',
+      filter: {},
+      camera: { 'properties.desired': { _comment: 'its own', $version: 4, $metadata: {} } }
+    })
+    await write(changed)
+    const content = await generate()
+    const { modules, runtime } = content.$edgeAgent['properties.desired']
+    assert.deepEqual(Object.keys(modules as object), ['camera', 'filter', 'connected-registry'])
+    assert.deepEqual(Object.keys(modules.camera as object), ['type', 'status', 'restartPolicy', 'settings', 'env'])
+    assert.deepEqual(modules.camera.env, { A: { value: '1' }, _comments_on: { value: '2' } })
+    assert.equal(modules.camera.settings.createOptions, '{"Labels":{"_comment":"theirs"}}')
+    assert.deepEqual(Object.keys(runtime.settings.registryCredentials as object), ['mine', 'crimagepulltoken'])
+    assert.deepEqual(Object.keys(content.$edgeHub['properties.desired'].routes as object), ['up'])
+    assert.deepEqual(Object.keys(content as object), ['$edgeAgent', '$edgeHub', 'camera', 'connected-registry'])
+    assert.deepEqual(content.camera['properties.desired'], { _comment: 'its own' })
+  })
+
+  it('takes create options that only edgeAgent’s reader takes, tabs, UTF-16, and colons on lines of their own', async () => {
+    const changed = structuredClone(theirs)
+    Object.assign(changed.content.modulesContent.$edgeAgent['properties.desired'].modules.camera, {
+      settings: { image: '${MODULES.camera}', createOptions: "{HostConfig: {'Binds': ['/a:${LABEL}',]}}" }
+    })
+    const text = JSON.stringify(changed, undefined, '\t').replace('"${TTL}"', '${TTL}').replaceAll('": {', '"\n:\t{')
+    await writeFile(path, Buffer.from(`\uFEFF${text}`, 'utf16le'))
+    assert.deepEqual(JSON.parse(moduleOf(await generate(), 'camera').settings.createOptions), {
+      HostConfig: { Binds: ['/a:a "quoted" label'] }
+    })
+  })
+
+  it('says everything that is missing at once, each once and with its place', async () => {
+    const text = JSON.stringify(theirs, undefined, 2).replace('"${TTL}"', '${TTL}')
+    await writeFile(path, text.replaceAll('MODULES.camera', 'MODULES.x').replace('shared', 'nowhere'))
+    await assert.rejects(generate(), (error: GeneratorError) => {
+      assert.match(
+        error.message,
+        /^.*deployment\.template\.json:\d+:\d+: \$\{MODULES\.x\}: .*module\.json cannot be read$/
+      )
+      assert.equal(error.details.length, 1)
+      assert.match(
+        error.details[0] ?? '',
+        /:\d+:\d+: \$\{MODULEDIR<\.\.\/nowhere\\filter>\.debug\}: .* cannot be read$/
+      )
+      return true
+    })
+    await writeFile(path, text)
+    const { LABEL: _label, CONTAINER_REGISTRY_PASSWORD: _password, ...rest } = env
+    await assert.rejects(generate(rest), (error: GeneratorError) => {
+      const said = [...error.details, error.message].join('\n')
+      assert.match(said, /:\d+:\d+: there is no variable \$\{LABEL\}/)
+      assert.match(said, /:\d+:\d+: there is no variable \$\{CONTAINER_REGISTRY_PASSWORD\}/)
+      return true
+    })
+  })
+
+  it('lets a module’s own .env file go before the others', async () => {
+    await writeFile(join(folder, 'solution', 'modules', 'camera', '.env'), 'VERSION=9.9\n')
+    const content = await generate()
+    assert.equal(moduleOf(content, 'camera').settings.image, 'theirs.azurecr.io/camera:9.9-amd64')
+    assert.equal(moduleOf(content, 'filter').settings.image, 'theirs.azurecr.io/filter:1.0-amd64.debug')
+  })
+
   it('keeps what looks like a secret as a reference, where there are to be none', async () => {
     const { mine } = (await generate()).$edgeAgent['properties.desired'].runtime.settings.registryCredentials
     assert.equal(mine.password, '${CONTAINER_REGISTRY_PASSWORD}')
+  })
+
+  it('keeps them in create options too, each in one piece, and expands what is no secret by any name', async () => {
+    const changed = structuredClone(theirs)
+    Object.assign(changed.content.modulesContent.$edgeAgent['properties.desired'].modules.camera, {
+      settings: {
+        image: '$TOKENSERVICE_IMAGE',
+        createOptions: { Env: [`${'x'.repeat(495)}\${GRAFANA_ADMIN_PASSWORD}`] }
+      }
+    })
+    await write(changed)
+    const variables = { ...env, TOKENSERVICE_IMAGE: 'a/b:1', GRAFANA_ADMIN_PASSWORD: 'hunter2' }
+    const { settings } = moduleOf(await generate(variables), 'camera')
+    assert.equal(settings.image, 'a/b:1')
+    assert.match(settings.createOptions01 ?? '', /^\$\{GRAFANA_ADMIN_PASSWORD\}"\]\}$/)
+    assert.ok(!JSON.stringify(settings).includes('hunter2'))
+  })
+
+  it('has the runtime’s versions by the names that the tools for VS Code give them', async () => {
+    const text = JSON.stringify(theirs)
+      .replace('agent:1.5', 'agent:${VERSION.edgeAgent}')
+      .replaceAll('"1.0"', '"${SCHEMAVERSION.edgeHub}"')
+    await write(JSON.parse(text) as object)
+    const content = await generate()
+    const desired = content.$edgeAgent['properties.desired']
+    assert.equal(desired.systemModules.edgeAgent.settings.image, 'mcr.microsoft.com/azureiotedge-agent:1.6.1')
+    assert.equal(desired.schemaVersion, '1.1')
   })
 
   it('refuses what is not set, with its place, and a bare one that is no number', async () => {

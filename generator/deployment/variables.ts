@@ -1,12 +1,14 @@
 import { formatConnectionString } from '../../module/settings/connection-string.ts'
 import type { SettingsInput } from '../../module/settings/document.ts'
+import { throwAll, type GeneratorError } from '../errors.ts'
+import type { Position } from '../site-file/positions.ts'
 import type { Device, Site } from '../site-file/site.ts'
 import { parentEndpoint } from './parent.ts'
 import { suggest } from '../site-file/suggest.ts'
 import type { Slot } from '../secrets/store.ts'
-import { mapStrings, secretReference } from './references.ts'
-import { expandPlaceholders } from './template-environment.ts'
-import { placeKey, templateError, type Template } from './template.ts'
+import { secretReference } from './references.ts'
+import { expandPlaceholders, variableOf } from './template-environment.ts'
+import { isRecord, placeKey, templateError, type Template } from './template.ts'
 
 /** What a template may name in `${…}`. All are texts but `settings`, which stands alone in a value and becomes an object. */
 export type Variables = Readonly<Record<string, string | number | SettingsInput>>
@@ -47,6 +49,11 @@ export function variablesFor(
     'images.apiProxy': site.images.apiProxy,
     'pull.username': pullToken,
     'pull.password': secretReference(pullToken, slotOf(pullToken)),
+    // As the tools for VS Code call the runtime's own.
+    'VERSION.edgeAgent': tagOf(site.images.agent),
+    'VERSION.edgeHub': tagOf(site.images.hub),
+    'SCHEMAVERSION.edgeAgent': '1.1',
+    'SCHEMAVERSION.edgeHub': '1.1',
     'connectedRegistry.name': device.registryName,
     'connectedRegistry.connectionString': formatConnectionString({
       connectedRegistryName: device.registryName,
@@ -57,6 +64,10 @@ export function variablesFor(
     }),
     settings
   }
+}
+
+function tagOf(image: string): string {
+  return image.slice(image.lastIndexOf(':') + 1)
 }
 
 const reference = /^(?:secret|hash):[a-zA-Z0-9-]{5,50}\/password[12]$/
@@ -72,40 +83,91 @@ export interface Expansion {
 }
 
 /**
- * Puts variables into the parsed values of a template, never into its text: what a variable holds cannot break the JSON.
- * Ours go before the environment's. References to secrets stay; one without a slot (`${secret:plant-client}`) gets the slot in
- * use.
+ * Puts variables into the parsed values and keys of a template, never into its text: what a variable holds cannot break the
+ * JSON. Ours go before the environment's. References to secrets stay; one without a slot (`${secret:plant-client}`) gets the slot
+ * in use.
  *
- * @throws {GeneratorError} `TEMPLATE_INVALID` with line and column for a name that nobody knows
+ * @throws {GeneratorError} `TEMPLATE_INVALID` with line and column for every name that nobody knows
  */
 export function expandVariables(template: Template, { variables, slotOf, secrets }: Expansion): unknown {
   const { environment, bare } = template
-  return mapStrings(template.modulesContent, (text, path) => {
+  const errors = new Map<string, GeneratorError>()
+  const expandText = (text: string, path: readonly PropertyKey[], asKey: boolean): unknown => {
     if (!text.includes('$')) return text
-    const refuse = (why: string): never => {
-      throw templateError(template.name, template.document.positionOf(['modulesContent', ...path]), why)
+    const refuse = (why: string): string => {
+      const position = template.document.positionOf(['modulesContent', ...path], asKey)
+      if (!errors.has(why)) errors.set(why, templateError(template.name, position, why))
+      return ''
     }
     const [, alone] = /^\$\{([^}]*)\}$/.exec(text) ?? []
-    if (alone !== undefined && typeof variables[alone] === 'object') return variables[alone]
-    const value = expandPlaceholders(text, (whole, name) => {
+    if (!asKey && alone !== undefined && Object.hasOwn(variables, alone) && typeof variables[alone] === 'object')
+      return variables[alone]
+    const value = expandPlaceholders(text, ({ whole, name, unsure }) => {
+      // In a route `$body` and `$connectionDeviceId` are its own, whatever the environment has by these names.
+      if (unsure) return isRoute(path) ? whole : (variableOf(environment.variables, name) ?? whole)
       const [, kind, token] = shortReference.exec(name) ?? []
       if (kind !== undefined && token !== undefined) return `\${${kind}:${token}/${slotOf(token)}}`
       if (reference.test(name)) return whole
-      const own = Object.hasOwn(variables, name) ? variables[name] : environment.images[name]
+      const own = Object.hasOwn(variables, name) ? variables[name] : variableOf(environment.images, name)
       if (typeof own === 'string' || typeof own === 'number') return String(own)
       if (own !== undefined) return refuse(`${whole} must stand alone in its value`)
-      const given = environment.variables[name]
-      if (given !== undefined) return !secrets && secretName.test(name) ? whole : given
+      const given = variableOf(environment.variables, name)
+      if (given !== undefined) return !secrets && !asKey && !isOpen(path) && secretName.test(name) ? whole : given
       const meant = suggest(name, Object.keys(variables))
       const elsewhere = meant === '' ? `, here or in the environment; $${whole} stands for the text ${whole}` : meant
       return refuse(`there is no variable ${whole}${elsewhere}`)
     })
-    return bare.has(placeKey(path)) ? parseBare(value, text, refuse) : value
-  })
+    return !asKey && bare.has(placeKey(path)) ? parseBare(value, text, refuse) : value
+  }
+  const path: PropertyKey[] = []
+  const below = <T>(key: PropertyKey, work: () => T): T => {
+    path.push(key)
+    const result = work()
+    path.pop()
+    return result
+  }
+  // What nothing changes in stays the same object: what devices share is then known by that.
+  const expand = (value: unknown): unknown => {
+    if (typeof value === 'string') return expandText(value, path, false)
+    if (Array.isArray(value)) {
+      const items = value.map((entry, index) => below(index, () => expand(entry)))
+      return items.every((item, index) => item === value[index]) ? value : items
+    }
+    if (!isRecord(value)) return value
+    const expanded: Record<string, unknown> = {}
+    const changes = Object.entries(value).map(([key, entry]) =>
+      below(key, () => {
+        const name = key.includes('$') ? String(expandText(key, path, true)) : key
+        if (Object.hasOwn(expanded, name))
+          errors.set(
+            name,
+            templateError(template.name, positionOf(path), `${key} stands for ${name}, which is there already`)
+          )
+        const becomes = expand(entry)
+        Object.defineProperty(expanded, name, { value: becomes, enumerable: true, writable: true, configurable: true })
+        return name !== key || becomes !== entry
+      })
+    )
+    return changes.includes(true) ? expanded : value
+  }
+  const positionOf = (path: readonly PropertyKey[]): Position =>
+    template.document.positionOf(['modulesContent', ...path], true)
+  const expanded = expand(template.modulesContent)
+  throwAll([...errors.values()])
+  return expanded
+}
+
+/** What everybody may know, whatever the variable is called: `$TOKENSERVICE_IMAGE`. */
+function isOpen(path: readonly PropertyKey[]): boolean {
+  return ['image', 'address', 'schemaVersion', 'version'].includes(String(path.at(-1)))
+}
+
+function isRoute([section, , list]: readonly PropertyKey[]): boolean {
+  return section === '$edgeHub' && list === 'routes'
 }
 
 /** What stood without quotes is JSON: a number, mostly. */
-function parseBare(value: string, text: string, refuse: (why: string) => never): unknown {
+function parseBare(value: string, text: string, refuse: (why: string) => unknown): unknown {
   if (value === text) return value
   try {
     return JSON.parse(value)

@@ -299,7 +299,7 @@ export const rules = {
     severity: 'error',
     title: 'A value of another kind where an object belongs',
     why: 'Comments such as "_comment": "…" among modules, credentials or environment variables do not deserialize: edgeAgent answers 400.',
-    whatToDo: 'Take the comment out; generate strips nothing by itself.',
+    whatToDo: 'Take the comment out. causeway generate leaves comments out; other tools do not.',
     facts: '§1.2'
   },
   M090: {
