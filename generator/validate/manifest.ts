@@ -10,7 +10,11 @@ import { checkTwinSize, checkTwinValues } from './twin.ts'
 
 /** What of a manifest matters to others that are looked at in the same run. */
 export interface Deployment {
+  readonly file: string
   readonly kind: ManifestKind
+  readonly content: JsonObject | undefined
+  /** The modules that routes lead to. */
+  readonly sinks: readonly Sink[]
   readonly layered: boolean
   readonly priority: number | undefined
   readonly targetCondition: string | undefined
@@ -58,9 +62,10 @@ export function examine(text: string, file: string, encoding: Encoding = 'UTF-8'
   const unquoted = template ? undefined : findPlaceholder(document)
   if (unquoted !== undefined) report.add('M001', unquoted.at, '', 'it is not JSON: a placeholder without quotes')
   findDuplicates(document, '', report)
-  const touches = content === undefined ? noContent(document, report) : checkContent(content, layered, around)
+  if (content === undefined) noContent(document, report)
+  const checked = content === undefined ? { touches: [], sinks: [] } : checkContent(content, layered, around)
   if (content !== undefined) findHoles(content.node, content.path, around)
-  return examined(file, report, kind, { layered, touches, document })
+  return examined(file, report, kind, { layered, ...checked, content: content?.node, document })
 }
 
 /** {@link examine}, for one document alone. */
@@ -72,13 +77,16 @@ function examined(
   file: string,
   report: Report,
   kind: ManifestKind,
-  more?: { readonly layered: boolean; readonly touches: readonly string[]; readonly document: JsonNode }
+  more?: Pick<Deployment, 'layered' | 'touches' | 'sinks' | 'content'> & { readonly document: JsonNode }
 ): Examined {
   const priority = memberOf(more?.document, 'priority')?.value
   const condition = memberOf(more?.document, 'targetCondition')?.value
   return {
     deployment: {
+      file,
       kind,
+      content: more?.content,
+      sinks: more?.sinks ?? [],
       layered: more?.layered ?? false,
       touches: more?.touches ?? [],
       priority: priority?.kind === 'number' ? priority.value : undefined,
@@ -130,7 +138,7 @@ function contentOf(document: JsonNode): Content | undefined {
   return undefined
 }
 
-function noContent(document: JsonNode, report: Report): readonly string[] {
+function noContent(document: JsonNode, report: Report): void {
   const member =
     memberOf(document, 'modulesContent') ?? memberOf(memberOf(document, 'content')?.value, 'modulesContent')
   const other = memberOf(document, 'deviceContent') ?? memberOf(memberOf(document, 'content')?.value, 'deviceContent')
@@ -139,7 +147,6 @@ function noContent(document: JsonNode, report: Report): readonly string[] {
       ? 'it has no object modulesContent'
       : 'it has deviceContent in place of modulesContent: a configuration of devices, and no deployment'
   report.add('M002', member?.value.at ?? other?.keyAt ?? document.at, member?.key ?? other?.key ?? '', message)
-  return []
 }
 
 function isLayered(content: JsonObject): boolean {
@@ -159,8 +166,7 @@ function isEmpty(section: JsonNode): boolean {
   return section.kind === 'object' && section.members.length === 0
 }
 
-/** @returns what the content touches */
-function checkContent(content: Content, layered: boolean, around: Surroundings): readonly string[] {
+function checkContent(content: Content, layered: boolean, around: Surroundings): Pick<Deployment, 'touches' | 'sinks'> {
   const { report } = around
   if (content.legacy)
     report.add('M002', content.at, content.path, 'moduleContent is the old name of modulesContent', 'warning')
@@ -197,7 +203,7 @@ function checkContent(content: Content, layered: boolean, around: Surroundings):
   }
   if (!layered) checkNames(agent, sinks, sections)
   checkApiProxies(agent.modules, layered ? undefined : agent.names)
-  return touches
+  return { touches, sinks }
 }
 
 interface Parts {

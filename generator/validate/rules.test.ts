@@ -420,4 +420,28 @@ describe('layers beside their base', () => {
     assert.deepEqual(codes(at(6), at(6, other)), [])
     assert.deepEqual(codes(at(6), at(6)), ['M061'])
   })
+
+  it('are looked at as what they come to together', () => {
+    const many = (from: number, count: number, more: Json = {}): Json => ({
+      $edgeAgent: Object.fromEntries(
+        Array.from({ length: count }, (_, index) => [
+          `properties.desired.modules.x${from + index}`,
+          { ...layerModule, ...more }
+        ])
+      )
+    })
+    assert.deepEqual(codes(base(5), at(6, many(0, 25)), at(7, many(25, 24))), [])
+    assert.deepEqual(codes(base(5), at(6, many(0, 25)), at(7, many(25, 25))), ['M046'])
+    const large = { env: { A: { value: 'x'.repeat(2000) } } }
+    assert.deepEqual(codes(base(5), at(6, many(0, 7, large)), at(7, many(0, 7, large))), [], 'the same modules')
+    assert.deepEqual(codes(base(5), at(6, many(0, 7, large)), at(7, many(7, 9, large))), ['M043'])
+    assert.deepEqual(codes(base(5), at(6, many(0, 7, large)), at(7, many(7, 9, large), "tags.site='a'")), [])
+    const to = (module: string): Json => ({
+      $edgeHub: { 'properties.desired.routes.r': `FROM /* INTO BrokeredEndpoint("/modules/${module}/inputs/i")` }
+    })
+    assert.deepEqual(codes(base(5), at(6, to('m')), at(7)), [])
+    assert.deepEqual(codes(base(5), at(6, to('a')), at(7)), [])
+    assert.deepEqual(codes(base(5), at(6, to('n')), at(7)), ['M021'])
+    assert.deepEqual(codes(at(6, to('n'))), [], 'its base may have it')
+  })
 })
