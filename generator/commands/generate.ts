@@ -27,7 +27,8 @@ export async function generate(context: Context, options: GenerateCommandOptions
   const device = deviceOf(site, options.device)
   const template = await readTemplate(options.template, context.io.workingFolder, {
     env: context.io.env,
-    platform: options.platform
+    platform: options.platform,
+    layers: true
   })
   const secret = options.withoutSecrets !== true
   const now = new Date()

@@ -4,6 +4,7 @@ import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/st
 import type { Device, Site } from '../site-file/site.ts'
 import { JsonSyntaxError, parseTolerantly, valueOf } from '../validate/json.ts'
 import { chunkCreateOptions } from './create-options.ts'
+import { folded } from './layer.ts'
 import { assertProxyPort, withNetwork } from './network.ts'
 import { pullOwnWorkloads } from './own-workloads.ts'
 import { hasReference, resolveReferences } from './references.ts'
@@ -67,7 +68,9 @@ export function manifestMaker(
       secrets === undefined ? chunked : resolveReferences(chunked, secrets, settings.resolved)
     ) as DeploymentManifest['modulesContent']
     if (secrets !== undefined) settings.check(modulesContent[site.moduleName]?.['properties.desired'])
-    return { modulesContent }
+    return {
+      modulesContent: template.layer ? (folded(modulesContent) as DeploymentManifest['modulesContent']) : modulesContent
+    }
   }
 }
 

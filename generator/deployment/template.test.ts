@@ -302,6 +302,56 @@ describe('templates by the conventions that people have', () => {
     assert.equal(desired.schemaVersion, '1.1')
   })
 
+  it('fills in a layer as it does a whole deployment, where one is asked for', async () => {
+    const module = { type: 'docker', status: 'running', settings: { image: '${MODULES.camera}', createOptions: {} } }
+    const layer = {
+      content: {
+        modulesContent: {
+          $edgeAgent: {
+            'properties.desired.modules.camera': { ...module, env: { A: { value: '${LABEL}' } } },
+            'properties.desired.modules.lamp.env.B': { value: '$TTL' },
+            'properties.desired.runtime.settings.registryCredentials.mine': {
+              address: '$CONTAINER_REGISTRY_SERVER',
+              username: 'u',
+              password: 'p'
+            }
+          },
+          $edgeHub: { 'properties.desired.routes.up': 'FROM /messages/modules/camera/* INTO $upstream' },
+          camera: { 'properties.desired.rate': 5 }
+        }
+      }
+    }
+    const made = async (
+      variables = env as Record<string, string>
+    ): Promise<Record<string, Record<string, unknown>>> => {
+      const template = await readTemplate(path, folder, { env: variables, layers: true })
+      const { modulesContent } = generateManifest(site, gateway, template, { now })
+      return JSON.parse(JSON.stringify(modulesContent)) as Record<string, Record<string, unknown>>
+    }
+    await write(layer)
+    const { $edgeAgent: agent, ...rest } = await made()
+    assert.deepEqual(Object.keys(agent ?? {}), [
+      'properties.desired.modules.camera',
+      'properties.desired.modules.connected-registry',
+      'properties.desired.runtime.settings.registryCredentials.mine',
+      'properties.desired.runtime.settings.registryCredentials.crimagepulltoken',
+      'properties.desired.modules.lamp.env.B'
+    ])
+    assert.deepEqual(agent?.['properties.desired.modules.camera'], {
+      ...module,
+      settings: { image: 'theirs.azurecr.io/camera:1.0-amd64', createOptions: '{}' },
+      env: { A: { value: env.LABEL } }
+    })
+    assert.deepEqual(agent['properties.desired.modules.lamp.env.B'], { value: '7200' })
+    assert.deepEqual(rest['camera'], { 'properties.desired.rate': 5 })
+    assert.ok(rest['connected-registry']?.['properties.desired'])
+    assert.equal(rest['$edgeHub']?.['properties.desired'], undefined)
+    const { LABEL: _, ...others } = env
+    const line = (await readFile(path, 'utf8')).split('\n').findIndex((text) => text.includes('LABEL')) + 1
+    await assert.rejects(made(others), new RegExp(`:${line}:\\d+: there is no variable \\$\\{LABEL\\}`))
+    await assert.rejects(generate(), /whole deployments, not layers$/, 'a device is given no layer')
+  })
+
   it('refuses what is not set, with its place, and a bare one that is no number', async () => {
     const { LABEL: _, ...rest } = env
     await assert.rejects(

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { GeneratorError } from '../errors.ts'
 import { decodeText } from '../validate/encoding.ts'
+import { foldedPath, isLayer, unfolded, unfoldedPath } from './layer.ts'
 import { withoutLeftovers } from './leftovers.ts'
 import { defaultTemplate } from './template-name.ts'
 import { noEnvironment, readTemplateEnvironment, type TemplateEnvironment } from './template-environment.ts'
@@ -11,8 +12,10 @@ import { readTemplateJson, type TemplateDocument } from './template-json.ts'
 export interface Template {
   readonly name: string
   readonly document: TemplateDocument
-  /** The two sections every base deployment has, and the modules' own. */
+  /** The two sections every base deployment has, and the modules' own. A layer's stands here as a whole deployment's does. */
   readonly modulesContent: Readonly<Record<string, unknown>>
+  /** Whether it adds to a base deployment, and becomes dotted keys again. */
+  readonly layer: boolean
   readonly environment: TemplateEnvironment
   /** Where a placeholder stood without quotes, as `${TTL}` does where a number goes: its value is JSON. */
   readonly bare: ReadonlySet<string>
@@ -24,6 +27,8 @@ export interface ReadTemplateOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** For modules that the template names without one. */
   readonly platform?: string | undefined
+  /** Whether a layer is taken, too: a device is given whole deployments only. */
+  readonly layers?: boolean
 }
 
 /**
@@ -35,7 +40,7 @@ export interface ReadTemplateOptions {
 export async function readTemplate(
   path: string,
   workingFolder: string,
-  { env = {}, platform }: ReadTemplateOptions = {}
+  { env = {}, platform, layers = false }: ReadTemplateOptions = {}
 ): Promise<Template> {
   let text: string
   try {
@@ -47,7 +52,7 @@ export async function readTemplate(
       { cause }
     )
   }
-  const template = parseTemplate(text, path)
+  const template = parseTemplate(text, path, layers)
   const environment = await readTemplateEnvironment(text, {
     name: path,
     path: resolve(workingFolder, path),
@@ -71,7 +76,7 @@ async function readTemplateText(path: string, workingFolder: string): Promise<st
 }
 
 /** As {@link readTemplate}, from text. */
-export function parseTemplate(text: string, name: string): Template {
+export function parseTemplate(text: string, name: string, layers = false): Template {
   const read = readTemplateJson(text)
   if ('message' in read) throw templateError(name, read.position, read.message)
   const { document, bare } = read
@@ -82,7 +87,8 @@ export function parseTemplate(text: string, name: string): Template {
     isRecord(outer) && !('modulesContent' in outer) && 'moduleContent' in outer ? 'moduleContent' : 'modulesContent'
   const content = isRecord(outer) ? outer[key] : undefined
   if (!isRecord(content)) throw templateError(name, document.positionOf([]), 'it has no modulesContent')
-  for (const section of ['$edgeAgent', '$edgeHub'])
+  const layer = layers && isLayer(content)
+  for (const section of layer ? [] : ['$edgeAgent', '$edgeHub'])
     if (!isRecord(content[section]) || !isRecord(content[section]['properties.desired']))
       throw templateError(
         name,
@@ -90,16 +96,20 @@ export function parseTemplate(text: string, name: string): Template {
         `modulesContent.${section} must have properties.desired: this makes whole deployments, not layers`
       )
   const prefix = [...inner, key]
+  const inFile = (path: readonly PropertyKey[]): readonly PropertyKey[] => (layer ? foldedPath(path) : path)
   return {
     name,
     document: {
       value: document.value,
       positionOf: (path, asKey) =>
-        document.positionOf(path[0] === 'modulesContent' ? [...prefix, ...path.slice(1)] : path, asKey)
+        document.positionOf(path[0] === 'modulesContent' ? [...prefix, ...inFile(path.slice(1))] : path, asKey)
     },
-    modulesContent: withoutLeftovers(content),
+    modulesContent: layer ? unfolded(withoutLeftovers(content)) : withoutLeftovers(content),
+    layer,
     environment: noEnvironment,
-    bare: new Set(bare.map((path) => placeKey(path.slice(prefix.length))))
+    bare: new Set(
+      bare.map((path) => placeKey(layer ? unfoldedPath(path.slice(prefix.length)) : path.slice(prefix.length)))
+    )
   }
 }
 
