@@ -1,5 +1,6 @@
 import { imageStates, type ImageState } from '../settings/reported.ts'
 import type { ImageNews } from './events.ts'
+import type { ImageQuery } from './status.ts'
 
 /** How many of a group's images stand where. */
 export type ImageCounts = Readonly<Record<ImageState, number>> & {
@@ -29,9 +30,11 @@ export class ImageBook {
     return this.#all
   }
 
-  /** Counts by image set; an image that several sets want counts in each. */
-  get sets(): ReadonlyMap<string, ImageCounts> {
-    return this.#sets
+  /** Counts of image sets, the least ready first; an image that several sets want counts in each. */
+  setsByReadiness(names: readonly string[]): [name: string, counts: ImageCounts][] {
+    return names
+      .map((name): [string, ImageCounts] => [name, this.#sets.get(name) ?? noCounts()])
+      .sort(([, one], [, other]) => missing(other) - missing(one))
   }
 
   get size(): number {
@@ -42,9 +45,16 @@ export class ImageBook {
     return this.#images.get(image)
   }
 
-  /** All of them, in the order in which they were told of. */
-  values(): IterableIterator<ImageNews> {
-    return this.#images.values()
+  /** Those that answer to a query, sorted by name. */
+  find({ state, repository, imageSet }: ImageQuery): ImageNews[] {
+    return [...this.#images.values()]
+      .filter(
+        (image) =>
+          (state === undefined || image.state === state) &&
+          (repository === undefined || repositoryOf(image.image) === repository) &&
+          (imageSet === undefined || image.imageSets?.includes(imageSet) === true)
+      )
+      .sort((one, other) => (one.image < other.image ? -1 : 1))
   }
 
   /** The worst first: failed, waiting, on their way, ready. Within a state in the order in which they were told of. */
@@ -116,4 +126,14 @@ function isSame(one: ImageNews, other: ImageNews): boolean {
 
 function noCounts(): MutableCounts {
   return { failed: 0, pending: 0, syncing: 0, ready: 0, total: 0, quarantined: 0 }
+}
+
+function missing({ ready, total }: ImageCounts): number {
+  return total - ready
+}
+
+/** An image is `repository:tag`; an entry for a repository that cannot be listed may be the repository alone. */
+function repositoryOf(image: string): string {
+  const colon = image.indexOf(':')
+  return colon < 0 ? image : image.slice(0, colon)
 }

@@ -1,29 +1,18 @@
 import type { ConnectionState, ReportedInput } from '../settings/reported.ts'
-import type {
-  CredentialNews,
-  DamagedBlob,
-  DiskSpace,
-  ImageNews,
-  PassNews,
-  Pause,
-  StatusNews,
-  UpwardNews
-} from './events.ts'
+import type { CredentialNews, DamagedBlob, DiskSpace, ImageNews, Pause, StatusNews, UpwardNews } from './events.ts'
 import { FaultBook } from './fault-book.ts'
 import { contentFault, contentFaults, parentFault, parentFaults, type FaultCode } from './faults.ts'
 import { fit } from './fit.ts'
-import { reportedUpward } from './reported-upward.ts'
-import { ImageBook, type ImageCounts } from './images.ts'
+import { ImageBook } from './images.ts'
 import { Pace } from './pace.ts'
+import { PassBook } from './pass-book.ts'
+import { describeDamage, reportedDamage } from './reported-damage.ts'
+import { reportedUpward } from './reported-upward.ts'
 import type { ChangeKind, DesiredStatus, Figures, Health, ImageQuery, Status, StatusOptions } from './status.ts'
 
 const schemaVersion = '1.0'
 /** The part of the disk that has to come or go before that alone is worth a report. */
 const noticeableDisk = 0.05
-
-/** Damaged blobs that a report names, and repositories with each: some of 24 KB. */
-const mostDamaged = 5
-const mostHolders = 2
 
 /** All of it, kept as it is told. */
 export class Ledger implements Status {
@@ -33,6 +22,7 @@ export class Ledger implements Status {
   readonly #faults: FaultBook
   readonly #images = new ImageBook()
   readonly #pace = new Pace()
+  readonly #passes: PassBook
   #imageSets: readonly string[] = []
   #paused: Pause | undefined
   #disk: DiskSpace | undefined
@@ -40,13 +30,9 @@ export class Ledger implements Status {
   #credential: CredentialNews | undefined
   #damaged: readonly DamagedBlob[] = []
   #upward: UpwardNews | undefined
-  #nextSyncAt: string | undefined
-  #windowEndsAt: string | undefined
   #bytes: { readonly bytesDone: number; readonly bytesTotal: number } | undefined
   #desired: DesiredStatus = {}
   #answers = false
-  #pass: { readonly trigger: PassNews['trigger']; readonly startedAt: string } | undefined
-  #lastSync: PassNews | undefined
   #told: string
   #revisionTold = 0
 
@@ -54,20 +40,18 @@ export class Ledger implements Status {
     this.#options = options
     this.#now = options.now ?? (() => new Date())
     this.#faults = new FaultBook(this.#now, options.log)
-    this.#lastSync = options.lastSync
+    this.#passes = new PassBook(options.lastSync)
     this.#told = this.#essence()
   }
 
   readonly observe = (news: StatusNews): void => {
     switch (news.kind) {
       case 'passStarted':
-        this.#pass = news
-        this.#windowEndsAt = news.windowEndsAt
-        this.#nextSyncAt = undefined
+        this.#passes.begin(news)
         break
       case 'planned':
         this.#images.replace(news.images.map((image) => this.#unlessFailed(image)))
-        this.#nextSyncAt = news.nextSyncAt
+        this.#passes.plan(news.nextSyncAt)
         break
       case 'image':
         this.#images.set(news.image)
@@ -92,11 +76,8 @@ export class Ledger implements Status {
         )
         break
       case 'passEnded':
-        this.#pass = undefined
-        this.#lastSync = news.result
+        this.#passes.end(news.result, news.nextSyncAt)
         this.#pace.stop()
-        this.#nextSyncAt = news.nextSyncAt
-        this.#windowEndsAt = undefined
         break
       case 'removed':
         this.#images.remove(news.image)
@@ -127,8 +108,7 @@ export class Ledger implements Status {
 
   setPaused(pause: Pause | undefined): void {
     this.#paused = pause
-    // The pass under way is given up, and says nothing more.
-    if (pause !== undefined) this.#pass = undefined
+    if (pause !== undefined) this.#passes.giveUp()
     this.#tell()
   }
 
@@ -142,14 +122,8 @@ export class Ledger implements Status {
 
   setDamaged(damaged: readonly DamagedBlob[]): void {
     this.#damaged = damaged
-    const { length } = damaged
-    // Without names: whoever is on the network may look at /healthz.
-    if (length === 0) this.#faults.clear('ContentDamaged')
-    else
-      this.#faults.set(
-        'ContentDamaged',
-        `${length} ${length === 1 ? 'blob was' : 'blobs were'} damaged on the disk and moved aside; sync brings again what the parent has, and what was pushed here must be pushed again: "damaged" names the repositories`
-      )
+    if (damaged.length === 0) this.#faults.clear('ContentDamaged')
+    else this.#faults.set('ContentDamaged', describeDamage(damaged))
     this.#tell()
   }
 
@@ -164,10 +138,7 @@ export class Ledger implements Status {
   }
 
   snapshot(): ReportedInput {
-    const sync = this.#sync()
-    const nextSyncAt = this.#nextSyncAt
     const upward = this.#upward
-    const windowEndsAt = this.#windowEndsAt
     const bytes = { bytesDone: 0, bytesTotal: 0, ...this.#bytes }
     const estimate = this.#transferring()
       ? this.#pace.estimate(this.#now().getTime(), bytes.bytesDone, bytes.bytesTotal)
@@ -179,15 +150,7 @@ export class Ledger implements Status {
         ...this.#desired,
         connectionState: this.#connectionState(),
         statusDetails: this.#faults.details(),
-        ...(sync === undefined
-          ? {}
-          : {
-              sync: {
-                ...sync,
-                ...(nextSyncAt === undefined ? {} : { nextAt: nextSyncAt }),
-                ...(windowEndsAt === undefined ? {} : { windowEndsAt })
-              }
-            }),
+        ...this.#passes.reported(this.#transferring()),
         progress: {
           imagesReady: this.#images.counts.ready,
           imagesTotal: this.#images.counts.total,
@@ -199,9 +162,9 @@ export class Ledger implements Status {
         ...(this.#credential === undefined ? {} : { credential: this.#credential }),
         ...reportedDamage(this.#damaged)
       },
-      sets: this.#setsByReadiness(),
+      sets: this.#images.setsByReadiness(this.#imageSets),
       images: this.#images.worstFirst(),
-      nextAttemptAt: nextSyncAt,
+      nextAttemptAt: this.#passes.nextAt,
       upward: upward && ((bytes) => reportedUpward(upward, bytes))
     })
   }
@@ -231,19 +194,12 @@ export class Ledger implements Status {
       paused: this.#paused !== undefined,
       disk: this.#disk,
       damagedBlobs: this.#damaged.length,
-      lastSync: this.#lastSync
+      lastSync: this.#passes.last
     }
   }
 
-  images({ state, repository, imageSet }: ImageQuery): ImageNews[] {
-    return [...this.#images.values()]
-      .filter(
-        (image) =>
-          (state === undefined || image.state === state) &&
-          (repository === undefined || repositoryOf(image.image) === repository) &&
-          (imageSet === undefined || image.imageSets?.includes(imageSet) === true)
-      )
-      .sort((one, other) => (one.image < other.image ? -1 : 1))
+  images(query: ImageQuery): ImageNews[] {
+    return this.#images.find(query)
   }
 
   on(_event: 'change', listener: (kind: ChangeKind) => void): () => void {
@@ -270,27 +226,7 @@ export class Ledger implements Status {
   }
 
   #transferring(): boolean {
-    return this.#pass !== undefined && this.#images.counts.syncing > 0
-  }
-
-  /**
-   * The pass under way where it brings something or somebody waits for it, else the last one. A scheduled look that finds
-   * nothing new is not told of at once: every device does that every few minutes, and IoT Hub counts each report.
-   */
-  #sync(): ReportedInput['sync'] {
-    const waitedFor = this.#pass !== undefined && !isRoutine(this.#pass.trigger)
-    const { trigger, startedAt } = this.#pass ?? {}
-    if (trigger === undefined || startedAt === undefined || !(waitedFor || this.#transferring()))
-      return this.#lastSync === undefined ? undefined : reportedPass(this.#lastSync)
-    const succeededAt = this.#lastSync?.succeededAt
-    return { trigger, state: 'Syncing', startedAt, ...(succeededAt === undefined ? {} : { succeededAt }) }
-  }
-
-  #setsByReadiness(): [string, ImageCounts][] {
-    const none: ImageCounts = { failed: 0, pending: 0, syncing: 0, ready: 0, total: 0, quarantined: 0 }
-    return this.#imageSets
-      .map((name): [string, ImageCounts] => [name, this.#images.sets.get(name) ?? none])
-      .sort(([, one], [, other]) => missing(other) - missing(one))
+    return this.#passes.isUnderWay && this.#images.counts.syncing > 0
   }
 
   /** One fault for all of them: which, and why, stands with each image. */
@@ -320,7 +256,6 @@ export class Ledger implements Status {
 
   /** What is so of the module as a whole, without what merely counts or ticks. */
   #essence(): string {
-    const sync = this.#sync()
     return JSON.stringify([
       this.#desired,
       this.#connectionState(),
@@ -332,32 +267,9 @@ export class Ledger implements Status {
       this.#damaged.length,
       // Troubles are news; that something waits comes and goes with every push.
       this.#upward && [this.#upward.parked, this.#upward.conflicts, this.#upward.expired],
-      sync?.state,
-      sync === undefined || isRoutine(sync.trigger) ? undefined : [sync.trigger, sync.startedAt]
+      ...this.#passes.essence(this.#transferring())
     ])
   }
-}
-
-function isRoutine(trigger: PassNews['trigger']): boolean {
-  return trigger === 'Schedule' || trigger === 'Recovery'
-}
-
-/** Microsoft's word for a pass whose window ended before everything was here is `TimedOut`. */
-function reportedPass({ windowEnded, ...pass }: PassNews): NonNullable<ReportedInput['sync']> {
-  return windowEnded === true ? { ...pass, state: 'TimedOut' } : pass
-}
-
-function reportedDamage(damaged: readonly DamagedBlob[]): Pick<ReportedInput, 'damaged' | 'damagedOmitted'> {
-  if (damaged.length === 0) return {}
-  const told = damaged.slice(0, mostDamaged).map(({ digest, repositories }) => ({
-    digest,
-    repositories: repositories.slice(0, mostHolders)
-  }))
-  return { damaged: told, damagedOmitted: damaged.length - told.length }
-}
-
-function missing({ ready, total }: ImageCounts): number {
-  return total - ready
 }
 
 function isNoticeable(before: DiskSpace, now: DiskSpace): boolean {
@@ -366,10 +278,4 @@ function isNoticeable(before: DiskSpace, now: DiskSpace): boolean {
     before.reserveBytes !== now.reserveBytes ||
     Math.abs(before.freeBytes - now.freeBytes) > now.totalBytes * noticeableDisk
   )
-}
-
-/** An image is `repository:tag`; an entry for a repository that cannot be listed may be the repository alone. */
-function repositoryOf(image: string): string {
-  const colon = image.indexOf(':')
-  return colon < 0 ? image : image.slice(0, colon)
 }
