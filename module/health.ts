@@ -1,3 +1,4 @@
+import { correlationHeader } from './log/correlation.ts'
 import type { Handler } from './registry/server.ts'
 import type { Status } from './status/status.ts'
 
@@ -10,12 +11,16 @@ import type { Status } from './status/status.ts'
  * that cannot be read or written at all is 503.
  */
 export function answerHealth(status: Pick<Status, 'healthz'>): Handler {
-  return (request, response) => {
+  return (request, response, correlationId) => {
     const path = request.url?.split('?', 1)[0]
     if (path !== '/healthz' && path !== '/readyz') return false
     const { ok, body } = status.healthz()
     request.resume()
-    response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    response.writeHead(ok ? 200 : 503, {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      [correlationHeader]: correlationId
+    })
     response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`)
     return true
   }

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client'
+import { correlationHeader } from './log/correlation.ts'
 import type { Log } from './log/log.ts'
 import type { Handler } from './registry/server.ts'
 import type { RequestCount } from './request-count.ts'
@@ -67,22 +68,23 @@ export function createMetrics(parts: MetricsParts): Metrics {
       for (const [kind, count] of Object.entries({ tag: tags, manifest: manifests, blob: blobs }))
         tally.add(counters.removed.name, count, { kind })
     },
-    handle: (request, response) => {
+    handle: (request, response, correlationId) => {
       if (request.url?.split('?', 1)[0] !== '/metrics') return false
       request.resume()
+      const headers = { [correlationHeader]: correlationId }
       if (request.method !== 'GET' && request.method !== 'HEAD') {
-        response.writeHead(405, { allow: 'GET, HEAD' }).end()
+        response.writeHead(405, { ...headers, allow: 'GET, HEAD' }).end()
         return true
       }
       const respond = async (): Promise<void> => {
         const registry = await (page ??= definePage(parts, tally))
         const text = await registry.metrics()
-        response.writeHead(200, { 'content-type': registry.contentType, 'cache-control': 'no-store' })
+        response.writeHead(200, { ...headers, 'content-type': registry.contentType, 'cache-control': 'no-store' })
         response.end(request.method === 'HEAD' ? undefined : text)
       }
       respond().catch((error: unknown) => {
-        parts.log.error('metrics cannot be told', { reason: String(error) })
-        response.writeHead(500).end()
+        parts.log.error('metrics cannot be told', { reason: String(error), correlationId })
+        response.writeHead(500, headers).end()
       })
       return true
     }

@@ -73,13 +73,13 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   const clock = new ClockWatch(status, lastSync?.endedAt)
   // Of this process only: a data folder that was copied to another device must not make the two look like one.
   const self = randomUUID().replaceAll('-', '')
-  let ancestors: readonly string[] = []
+  let lineage: readonly string[] = [self]
   const parents = new ParentKeeper({
     log,
     variables,
     onCredential: (taken) => status.setCredential(taken),
     self,
-    onLineage: (ids) => (ancestors = ids),
+    onLineage: (ids) => (lineage = [self, ...ids]),
     onClock: clock.measured,
     onCertificateTime: clock.certificateTime
   })
@@ -161,8 +161,8 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     log,
     handlers: [requests.handle, metrics.handle, answerHealth(status), page.handle],
     fetchCertificate: environment.source.kind === 'twin' ? fetchCertificate(variables) : undefined,
-    onMissing: (repository, reference) => sync.waitedFor(repository, reference),
-    lineage: () => [self, ...ancestors]
+    onMissing: (...missed) => sync.waitedFor(...missed),
+    lineage: () => lineage
   })
 
   const apply = (given: Settings | undefined): void => {
@@ -176,7 +176,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     storage.disk.reserveBytes = (given?.storage.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024
     status.setImageSets(Object.keys(given?.imageSets ?? {}))
     notifying.configure(given)
-    if (parents.setParent(resolveParent(environment.connection, given, environment.parentHostName))) ancestors = []
+    if (parents.setParent(resolveParent(environment.connection, given, environment.parentHostName))) lineage = [self]
     syncBy(sync, given)
     upward.configure(given)
   }

@@ -39,8 +39,15 @@ export class ParentKeeper {
     return this.#renew()
   }
 
-  /** The parent in force, or undefined where none is set or its address is none. */
-  readonly current = (): Parent | undefined => this.#made?.parent
+  /**
+   * The parent in force, or undefined where none is set or its address is none.
+   *
+   * @param correlationId what the parent's log, too, is to have with every request
+   */
+  readonly current = (correlationId?: string): Parent | undefined => {
+    const parent = this.#made?.parent
+    return correlationId === undefined ? parent : parent?.correlated(correlationId)
+  }
 
   /** Lends a client of a parent that is not in force yet, for as long as the work takes. */
   async borrow<Result>(settings: ParentSettings, work: (parent: Parent) => Promise<Result>): Promise<Result> {

@@ -19,7 +19,7 @@ import { describeDeed } from './sync/upward/item.ts'
 export interface UpwardKeeperOptions {
   /** What sync and clients write to. */
   readonly content: Storage
-  readonly parent: () => Parent | undefined
+  readonly parent: (correlationId?: string) => Parent | undefined
   readonly status: Pick<Status, 'setUpward' | 'observe'>
   readonly log: Log
 }

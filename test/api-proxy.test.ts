@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../module/oci/digest.ts'
@@ -76,6 +79,25 @@ describe('behind a real nginx, as the API proxy routes', () => {
     const again = module.log.length
     await module.write(settings)
     await module.logs(/settings applied/, again)
+  })
+
+  it('hands the id of a request on, which is then in the answer, the log and the record', async () => {
+    const authorization = `Basic ${Buffer.from('plant-client:wrong').toString('base64')}`
+    const headers = { authorization, 'x-ms-correlation-request-id': 'asked-by-a-client' }
+    const ca = await readFile(join(folder, 'trust/ca.crt'))
+    const sent = request(`https://${proxy.host}/v2/`, { headers, ca, agent: false }).end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    response.resume()
+    assert.equal(response.statusCode, 401)
+    assert.equal(response.headers['x-ms-correlation-request-id'], 'asked-by-a-client')
+    await module.logs(/a login was refused name=plant-client .* correlationId=asked-by-a-client\n/)
+    await module.stop()
+    assert.match(
+      await readFile(join(module.data, 'causeway/audit/audit.jsonl'), 'utf8'),
+      /"result":401,"correlationIds":\["asked-by-a-client"\]/
+    )
+    await module.start()
+    await proxy.reload(new URL(module.origin).host)
   })
 
   it('gets 502 when the registry is recreated at another address, until nginx reloads, and the module’s method sees both', async () => {

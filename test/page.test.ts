@@ -154,7 +154,10 @@ describe('the page in a browser', function () {
         doorkeeper: { authorize: () => Promise.resolve({ kind: 'denied', message: '' }) },
         log: new LineLog(() => undefined)
       })
-      server = createServer((request, response) => void page.handle(request, response)).listen(0, '127.0.0.1')
+      server = createServer((request, response) => void page.handle(request, response, 'a-request-id')).listen(
+        0,
+        '127.0.0.1'
+      )
       await once(server, 'listening')
       origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}/acr/`
     })

@@ -79,7 +79,15 @@ describe('the status of devices', () => {
         errors: [{ path: 'sync', reason: 'must be' }],
         warnings: []
       },
-      statusDetails: [{ type: 'Disk', code: 'DiskError', description: 'full', timestamp: '2026-11-21T00:00:00Z' }],
+      statusDetails: [
+        {
+          type: 'Disk',
+          code: 'DiskError',
+          description: 'full',
+          timestamp: '2026-11-21T00:00:00Z',
+          correlationId: 'pass-0001'
+        }
+      ],
       images: [
         { image: 'hello-world:v1', state: 'failed', reason: 'no such tag' },
         { image: 'hello-world:v2', state: 'ready' }
@@ -88,7 +96,7 @@ describe('the status of devices', () => {
     assert.deepEqual(problems, [
       'settings 400: refused',
       'sync: must be',
-      'DiskError: full',
+      'DiskError: full (correlation id pass-0001)',
       'hello-world:v1 failed: no such tag'
     ])
   })

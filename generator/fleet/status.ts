@@ -90,7 +90,10 @@ function problemsOf(reported: Reported): string[] {
   return [
     ...(status === undefined || status.code === 200 ? [] : [`settings ${status.code}: ${status.description}`]),
     ...(status?.errors ?? []).map(({ path, reason }) => `${path}: ${reason}`),
-    ...reported.statusDetails.map(({ code, description }) => `${code}: ${description}`),
+    ...reported.statusDetails.map(
+      ({ code, description, correlationId }) =>
+        `${code}: ${description}${correlationId === undefined ? '' : ` (correlation id ${correlationId})`}`
+    ),
     ...reported.images
       .filter((image) => image.state === 'failed')
       .map(({ image, reason }) => `${image} failed${reason === undefined ? '' : `: ${reason}`}`),

@@ -12,7 +12,7 @@ import type { Need } from './authorize.ts'
 const app = parseRepository('samples/app')
 const other = parseRepository('other')
 const pull: Need = { kind: 'repository', repository: app, action: 'pull' }
-const client: Client = { address: '127.0.0.1', encrypted: false }
+const client: Client = { address: '127.0.0.1', encrypted: false, correlationId: 'login-1' }
 const pullScope = 'repository:samples/app:pull'
 
 describe('access', () => {
@@ -176,7 +176,7 @@ describe('access', () => {
       await kind(basic('nobody\nforged', 'sesame-sesame'))
       assert.equal(lines.length, 2)
       assert.match(lines[0]!, /name=reader reason="wrong password"/)
-      assert.match(lines[1]!, /reason="no such token"\n$/)
+      assert.match(lines[1]!, /reason="no such token" correlationId=login-1\n$/)
       assert.doesNotMatch(lines.join(''), /sesame/)
     })
 

@@ -19,6 +19,8 @@ export interface Client {
   readonly address: string
   /** Whether this hop is TLS. */
   readonly encrypted: boolean
+  /** Under which its request is logged. */
+  readonly correlationId: string
 }
 
 /** Who asks the token endpoint for a token. */
@@ -81,7 +83,7 @@ export interface AccessOptions {
   readonly verifyPassword?: PasswordCheckOptions['verify']
   readonly networks?: Networks
   /** Whom to ask about tokens that the settings do not know, where they allow it. */
-  readonly parent?: () => ParentVerifier | undefined
+  readonly parent?: (correlationId?: string) => ParentVerifier | undefined
   /** Told of credentials that came over plain HTTP from afar and were refused. Must not throw. */
   readonly onInsecureCredentials?: (address: string) => void
 }
@@ -167,7 +169,7 @@ class ClientTokenAccess implements Access {
     const basic = readBasic(authorization)
     if (basic !== undefined) {
       if (!this.#takesCredentials(client)) return this.#refusePlain(client)
-      const known = await this.#byPassword(basic.name, basic.password, scopesOf(need))
+      const known = await this.#byPassword(basic.name, basic.password, scopesOf(need), client)
       // Wrong credentials are never taken for none: whoever sends them is told, and logs out or in (ACR, anonymous pull).
       if (known === undefined) return { kind: 'challenge', message: wrongPassword }
       this.#throttle.token(known.token.name)
@@ -191,7 +193,7 @@ class ClientTokenAccess implements Access {
     if (!this.#takesCredentials(client)) throw new OciError('DENIED', this.#refusePlain(client).message)
     const known =
       credentials.kind === 'password'
-        ? await this.#byPassword(credentials.name, credentials.password, scopes)
+        ? await this.#byPassword(credentials.name, credentials.password, scopes, client)
         : await this.#byRefreshToken(credentials.token)
     if (known === undefined) throw new OciError('UNAUTHORIZED', wrongPassword)
     const { token, slot } = known
@@ -251,9 +253,10 @@ class ClientTokenAccess implements Access {
   }
 
   #refusePlain(client: Client): Extract<Decision, { kind: 'denied' }> {
+    const { address, correlationId } = client
     // Whoever is told warns once; a line for each try would be a way to fill the log.
-    this.#parts.log.debug('credentials over plain HTTP were refused', { address: client.address })
-    this.#parts.onInsecureCredentials(client.address)
+    this.#parts.log.debug('credentials over plain HTTP were refused', { address, correlationId })
+    this.#parts.onInsecureCredentials(address)
     return { kind: 'denied', message: this.#plainMessage(client) }
   }
 
@@ -267,13 +270,18 @@ class ClientTokenAccess implements Access {
   }
 
   /** @param scopes what the parent is asked about, for a token that only it knows */
-  async #byPassword(name: string, password: string, scopes: readonly string[]): Promise<Known | undefined> {
+  async #byPassword(
+    name: string,
+    password: string,
+    scopes: readonly string[],
+    { correlationId }: Client
+  ): Promise<Known | undefined> {
     const { passwords, parentTokens } = this.#parts
     const token = this.#tokens.get(name)
     const slot =
       token === undefined && parentTokens.enabled
-        ? await parentTokens.check(name, password, scopes)
-        : await passwords.check(name, password, token)
+        ? await parentTokens.check(name, password, scopes, correlationId)
+        : await passwords.check(name, password, token, correlationId)
     // Settings may have changed while the password was derived: what counts is what is in force now.
     return slot && this.#bySlot(name, slot.fingerprint)
   }

@@ -12,8 +12,8 @@ import { Networks } from './networks.ts'
 
 const app = parseRepository('samples/app')
 const other = parseRepository('other')
-const near: Client = { address: '127.0.0.1', encrypted: false }
-const far: Client = { address: '192.0.2.7', encrypted: false }
+const near: Client = { address: '127.0.0.1', encrypted: false, correlationId: 'login-1' }
+const far: Client = { ...near, address: '192.0.2.7' }
 const secure: Client = { ...far, encrypted: true }
 const on = (action: 'pull' | 'push' | 'delete' | 'list', repository = app): Need => {
   return { kind: 'repository', repository, action }
@@ -180,7 +180,7 @@ describe('access without a name', () => {
 
     it('are taken on loopback, in the container networks, and over TLS', async () => {
       configure({})
-      for (const client of [near, { address: '172.18.0.9', encrypted: false }, secure])
+      for (const client of [near, { ...near, address: '172.18.0.9' }, secure])
         assert.equal(await kind(basic('secret'), login, client), 'allowed')
       assert.deepEqual(insecure, [])
     })

@@ -14,8 +14,11 @@ describe('audit log', () => {
     action: 'pull',
     repository: 'samples/app',
     digest: 'sha256:1',
-    result: 200
+    result: 200,
+    correlationId: 'request-1'
   }
+  /** As it stands in the file. */
+  const written = { who: 'reader', action: 'pull', repository: 'samples/app', digest: 'sha256:1' }
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-audit-'))
@@ -31,12 +34,12 @@ describe('audit log', () => {
       largestFile,
       now: () => time
     })
-  const read = async (name = 'audit.jsonl'): Promise<AuditFacts[]> => {
+  const read = async (name = 'audit.jsonl'): Promise<Record<string, unknown>[]> => {
     const text = await readFile(join(folder, 'audit', name), 'utf8')
     return text
       .trimEnd()
       .split('\n')
-      .map((line) => JSON.parse(line) as AuditFacts)
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
   }
 
   it('appends a line for each event, over restarts, for nobody else to read', async () => {
@@ -46,8 +49,8 @@ describe('audit log', () => {
       await audit.close()
     }
     assert.deepEqual(await read(), [
-      { time: time.toISOString(), ...pulled, result: 201 },
-      { time: time.toISOString(), ...pulled, result: 202 }
+      { time: time.toISOString(), ...written, result: 201, correlationIds: ['request-1'] },
+      { time: time.toISOString(), ...written, result: 202, correlationIds: ['request-1'] }
     ])
     assert.equal((await stat(join(folder, 'audit/audit.jsonl'))).mode & 0o777, 0o600)
     assert.equal((await stat(join(folder, 'audit'))).mode & 0o777, 0o700)
@@ -64,13 +67,18 @@ describe('audit log', () => {
 
   it('counts what is the same, and does not let a flood of refusals grow or hide what others do', async () => {
     const audit = create(10_000_000)
-    for (let pull = 0; pull < 50_000; pull++) audit.record(pulled)
-    for (let guess = 0; guess < 50_000; guess++) audit.record({ who: `guess${guess}`, action: 'token', result: 401 })
+    for (let pull = 0; pull < 50_000; pull++) audit.record({ ...pulled, correlationId: `request-${pull}` })
+    for (let guess = 0; guess < 50_000; guess++)
+      audit.record({ who: `guess${guess}`, action: 'token', result: 401, correlationId: 'guess' })
     audit.record({ ...pulled, action: 'push', result: 201 })
     await audit.close()
     const events = await read()
     assert.equal(events.length, 1 + 200 + 1 + 1)
     assert.equal(events[0]?.['count'], 50_000)
+    assert.deepEqual(
+      events[0]['correlationIds'],
+      Array.from({ length: 20 }, (_, pull) => `request-${pull}`)
+    )
     assert.equal(events.find(({ action }) => action === 'push')?.['result'], 201)
     assert.deepEqual(events.at(-1), { time: time.toISOString(), unlisted: 49_800 })
   })
@@ -78,7 +86,13 @@ describe('audit log', () => {
   it('puts files aside by size, and keeps a few', async () => {
     const audit = create(300)
     for (let event = 0; event < 40; event++) {
-      audit.record({ who: 'reader', action: 'delete', repository: `samples/${event}`, result: 202 })
+      audit.record({
+        who: 'reader',
+        action: 'delete',
+        repository: `samples/${event}`,
+        result: 202,
+        correlationId: 'request-1'
+      })
       await audit.flush()
     }
     await audit.close()

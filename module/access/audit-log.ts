@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Log } from '../log/log.ts'
 
 /** Facts of one event. Never a secret. */
-export type AuditFacts = Readonly<Record<string, string | number | undefined>>
+export type AuditFacts = Readonly<Record<string, string | number | undefined>> & { readonly correlationId: string }
 
 export interface AuditLogOptions {
   /** Made where it is absent; holds `audit.jsonl`, and older ones as `audit.1.jsonl` and so on. */
@@ -23,15 +23,19 @@ const mostKinds = 1000
 /** Kinds that a refusal may be: names a guesser makes up leave room for what others do. */
 const mostRefusals = 200
 
+/** Ids that one line has, where many requests were the same; beyond them only the count tells of them. */
+const mostIds = 20
+
 interface Counted {
-  readonly facts: AuditFacts
+  readonly facts: Omit<AuditFacts, 'correlationId'>
   readonly time: string
+  readonly correlationIds: Set<string>
   count: number
 }
 
 /**
  * A record that is only ever appended to: one JSON object a line, with `time` (UTC) and the facts; events of one batch that
- * are the same are one line with a `count`. Written in batches, each synced to the disk: an event outlives a power cut from a
+ * are the same are one line with a `count`, and the `correlationIds` of the first of them. Written in batches, each synced to the disk: an event outlives a power cut from a
  * few seconds after it.
  */
 export class AuditLog {
@@ -58,16 +62,19 @@ export class AuditLog {
   }
 
   /** Takes down an event; the disk follows with the next batch. Never throws. */
-  readonly record = (facts: AuditFacts): void => {
+  readonly record = ({ correlationId, ...facts }: AuditFacts): void => {
     if (this.#closed) return
     const key = Object.values(facts).join('\0')
     const same = this.#waiting.get(key)
     const refused = Number(facts['result']) >= 400
-    if (same !== undefined) same.count += 1
-    else if (this.#waiting.size >= mostKinds || (refused && this.#refusals >= mostRefusals)) this.#unlisted += 1
+    if (same !== undefined) {
+      same.count += 1
+      if (same.correlationIds.size < mostIds) same.correlationIds.add(correlationId)
+    } else if (this.#waiting.size >= mostKinds || (refused && this.#refusals >= mostRefusals)) this.#unlisted += 1
     else {
       if (refused) this.#refusals += 1
-      this.#waiting.set(key, { facts, time: this.#now().toISOString(), count: 1 })
+      const time = this.#now().toISOString()
+      this.#waiting.set(key, { facts, time, correlationIds: new Set([correlationId]), count: 1 })
     }
     this.#timer ??= setTimeout(() => void this.flush(), this.#batchEvery).unref()
   }
@@ -88,8 +95,8 @@ export class AuditLog {
   }
 
   async #write(): Promise<void> {
-    const lines = [...this.#waiting.values()].map(({ facts, time, count }) =>
-      JSON.stringify({ time, ...facts, ...(count === 1 ? {} : { count }) })
+    const lines = [...this.#waiting.values()].map(({ facts, time, correlationIds, count }) =>
+      JSON.stringify({ time, ...facts, correlationIds: [...correlationIds], ...(count === 1 ? {} : { count }) })
     )
     if (this.#unlisted > 0) lines.push(JSON.stringify({ time: this.#now().toISOString(), unlisted: this.#unlisted }))
     if (lines.length === 0) return

@@ -62,7 +62,8 @@ describe('login hints', () => {
     }
     const login = async (access: Access, password: string): Promise<string> => {
       const authorization = `Basic ${Buffer.from(`reader:${password}`).toString('base64')}`
-      return (await access.authorize(authorization, { kind: 'login' }, { address: '127.0.0.1', encrypted: false })).kind
+      const client = { address: '127.0.0.1', encrypted: false, correlationId: 'login-1' }
+      return (await access.authorize(authorization, { kind: 'login' }, client)).kind
     }
     const first = await create()
     assert.equal(await login(first, 'secret'), 'allowed')

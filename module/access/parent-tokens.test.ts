@@ -10,7 +10,7 @@ import { createAccess, type Access, type Client } from './access.ts'
 import type { ParentVerifier } from './parent-tokens.ts'
 import type { Granted } from './scopes.ts'
 
-const client: Client = { address: '127.0.0.1', encrypted: false }
+const client: Client = { address: '127.0.0.1', encrypted: false, correlationId: 'login-1' }
 const app = parseRepository('samples/app')
 const minute = 60_000
 

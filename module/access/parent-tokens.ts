@@ -37,7 +37,8 @@ export interface ParentTokensOptions {
   readonly now: () => number
   readonly passwords: PasswordCheck
   readonly fingerprintKey: Uint8Array
-  readonly parent: () => ParentVerifier | undefined
+  /** Given an id it goes along with what the parent is asked. */
+  readonly parent: (correlationId?: string) => ParentVerifier | undefined
 }
 
 const readActions = ['pull', 'metadata_read'] as const
@@ -130,15 +131,21 @@ export class ParentTokens {
 
   /**
    * @param scopes what is asked for; only reading is passed on
+   * @param correlationId of the request that it is for
    * @returns the slot whose password it is, in {@link get}'s token
    * @throws {OciError} `TOOMANYREQUESTS`
    */
-  async check(name: string, password: string, scopes: readonly string[]): Promise<Slot | undefined> {
-    const parent = this.#options.parent()
+  async check(
+    name: string,
+    password: string,
+    scopes: readonly string[],
+    correlationId: string
+  ): Promise<Slot | undefined> {
+    const parent = this.#options.parent(correlationId)
     if (!this.#limits.enabled || parent === undefined || !namePattern.test(name) || password === '') return undefined
     const repositories = repositoriesOf(scopes)
     const known = this.get(name)
-    const slot = known && (await this.#options.passwords.check(name, password, known))
+    const slot = known && (await this.#options.passwords.check(name, password, known, correlationId))
     if (slot !== undefined && this.#isFresh(name, repositories)) return slot
     const id = createHmac('sha256', this.#key).update(`${name.toLowerCase()}\0${password}`).digest('base64')
     if (this.#options.now() - (this.#refused.get(id) ?? -Infinity) < refusedFor) return undefined
@@ -157,14 +164,19 @@ export class ParentTokens {
       this.#options.log.info('the parent cannot be asked about a token', {
         name,
         reason: error instanceof Error ? error.message : String(error),
-        cached: slot !== undefined
+        cached: slot !== undefined,
+        correlationId
       })
       return slot
     }
     if (granted === undefined) {
       this.#refused.set(id, this.#options.now())
-      this.#options.log.warn('a login was refused', { name, reason: 'neither this device nor the parent knows it' })
-      if (slot !== undefined) this.#forget(name)
+      this.#options.log.warn('a login was refused', {
+        name,
+        reason: 'neither this device nor the parent knows it',
+        correlationId
+      })
+      if (slot !== undefined) this.#forget(name, correlationId)
       return undefined
     }
     await this.#remember(parent.origin, name, slot?.hash ?? (await hashPassword(password)), repositories, granted)
@@ -218,8 +230,8 @@ export class ParentTokens {
     await this.#save()
   }
 
-  #forget(name: string): void {
-    this.#options.log.info('the parent does not take a token any more', { name })
+  #forget(name: string, correlationId: string): void {
+    this.#options.log.info('the parent does not take a token any more', { name, correlationId })
     this.#entries.delete(name.toLowerCase())
     void this.#save()
   }

@@ -51,10 +51,16 @@ export class PasswordCheck {
   /**
    * @param name as the client wrote it
    * @param token what is known under that name
+   * @param correlationId of the request that it is for
    * @returns the slot whose password it is, while it may be used
    * @throws {OciError} `TOOMANYREQUESTS`
    */
-  async check(name: string, password: string, token: ClientToken | undefined): Promise<Slot | undefined> {
+  async check(
+    name: string,
+    password: string,
+    token: ClientToken | undefined,
+    correlationId: string
+  ): Promise<Slot | undefined> {
     if (password.length > longestPassword) return undefined
     const live = (token?.enabled === true ? token.slots : []).filter((slot) => isLive(slot, this.#options.now()))
     const id = createHmac('sha256', this.#key).update(`${name.toLowerCase()}\0${password}`).digest('base64')
@@ -70,7 +76,11 @@ export class PasswordCheck {
       this.#options.hints.add(name, password)
     } else {
       this.#wrong.set(id, candidates)
-      this.#options.log.warn('a login was refused', { name: name.slice(0, 64), reason: reasonOf(token, live) })
+      this.#options.log.warn('a login was refused', {
+        name: name.slice(0, 64),
+        reason: reasonOf(token, live),
+        correlationId
+      })
     }
     return found
   }

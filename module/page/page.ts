@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { correlationHeader } from '../log/correlation.ts'
 import type { Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
 import { contentSecurityPolicy, drawDocument, drawRefusal } from './document.ts'
@@ -12,7 +13,7 @@ export interface Doorkeeper {
   authorize(
     authorization: string | undefined,
     need: { readonly kind: 'login' },
-    client: { readonly address: string; readonly encrypted: boolean }
+    client: { readonly address: string; readonly encrypted: boolean; readonly correlationId: string }
   ): Promise<
     | { readonly kind: 'allowed'; readonly caller: Viewer }
     | { readonly kind: 'challenge' | 'denied'; readonly message: string }
@@ -29,7 +30,7 @@ export interface PageOptions {
 
 export interface Page {
   /** Answers `/acr`, `/acr/` and `/acr/events`. */
-  readonly handle: (request: IncomingMessage, response: ServerResponse) => boolean
+  readonly handle: (request: IncomingMessage, response: ServerResponse, correlationId: string) => boolean
   /** Something changed that the page may tell of. */
   readonly changed: () => void
   close(): void
@@ -43,19 +44,22 @@ export function createPage(given: PageOptions): Page {
   const options = { ...given, facts: shared(given.facts) }
   const live = new Live()
   return {
-    handle(request, response) {
+    handle(request, response, correlationId) {
       const path = request.url?.split('?', 1)[0]
       if (path !== '/acr' && path !== '/acr/' && path !== '/acr/events') return false
       request.resume()
+      response.setHeader(correlationHeader, correlationId)
       // Relative: a proxy in front knows the scheme, the name and the port that the reader used, and this module may not.
       if (path === '/acr') return redirect(response, 'acr/')
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.writeHead(405, { allow: 'GET, HEAD' }).end()
         return true
       }
-      const answer = path === '/acr/' ? showPage(options, request, response) : follow(options, live, request, response)
+      const asked = { request, response, correlationId }
+      const answer = path === '/acr/' ? showPage(options, asked) : follow(options, live, asked)
       answer.catch((error: unknown) => {
-        if (!(error instanceof OciError)) options.log.error('the page cannot be shown', { reason: String(error) })
+        if (!(error instanceof OciError))
+          options.log.error('the page cannot be shown', { reason: String(error), correlationId })
         refuse(request, response, error)
       })
       return true
@@ -75,8 +79,9 @@ function shared(look: () => PageFacts): () => PageFacts {
   }
 }
 
-async function showPage(options: PageOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const viewer = await admit(options, request)
+async function showPage(options: PageOptions, asked: Asked): Promise<void> {
+  const { request, response } = asked
+  const viewer = await admit(options, asked)
   if (!('may' in viewer)) {
     turnAway(request, response, viewer)
     return
@@ -85,13 +90,9 @@ async function showPage(options: PageOptions, request: IncomingMessage, response
   send(request, response, 200, drawDocument(facts.name, drawSections(facts, viewer)))
 }
 
-async function follow(
-  options: PageOptions,
-  live: Live,
-  request: IncomingMessage,
-  response: ServerResponse
-): Promise<void> {
-  const viewer = await admit(options, request)
+async function follow(options: PageOptions, live: Live, asked: Asked): Promise<void> {
+  const { request, response } = asked
+  const viewer = await admit(options, asked)
   if (!('may' in viewer)) {
     turnAway(request, response, viewer)
     return
@@ -109,10 +110,17 @@ async function follow(
     response,
     async draw(): Promise<Sections | undefined> {
       // A client token that was disabled, or a page that was closed to everybody, ends what is open as well.
-      const still = await admit(options, request)
+      const still = await admit(options, asked)
       return 'may' in still ? drawSections(options.facts(), still) : undefined
     }
   })
+}
+
+/** A request for the page, or for what changes of it. */
+interface Asked {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly correlationId: string
 }
 
 interface Refusal {
@@ -120,10 +128,13 @@ interface Refusal {
   readonly message: string
 }
 
-async function admit({ isOpen, doorkeeper }: PageOptions, request: IncomingMessage): Promise<Viewer | Refusal> {
+async function admit(
+  { isOpen, doorkeeper }: PageOptions,
+  { request, correlationId }: Asked
+): Promise<Viewer | Refusal> {
   if (isOpen()) return everybody
   const { socket, headers } = request
-  const client = { address: socket.remoteAddress ?? '', encrypted: 'encrypted' in socket }
+  const client = { address: socket.remoteAddress ?? '', encrypted: 'encrypted' in socket, correlationId }
   const decision = await doorkeeper.authorize(headers.authorization, { kind: 'login' }, client)
   return decision.kind === 'allowed' ? decision.caller : decision
 }

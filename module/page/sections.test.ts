@@ -44,7 +44,13 @@ describe('what the page says', () => {
     const { problems } = read(
       {
         statusDetails: [
-          { type: 'x', code: 'DiskError', description: 'the disk is full', timestamp: '2026-11-21T09:00:00Z' }
+          {
+            type: 'x',
+            code: 'DiskError',
+            description: 'the disk is full',
+            timestamp: '2026-11-21T09:00:00Z',
+            correlationId: 'pass-0001'
+          }
         ],
         lastDesiredStatus: {
           code: 400,
@@ -60,7 +66,7 @@ describe('what the page says', () => {
       },
       { images: [{ image: 'plant/app:1.0', state: 'failed', reason: 'its signature is not right' }] }
     )
-    assert.match(problems, /DiskError the disk is full since 2026-11-21 09:00 UTC/)
+    assert.match(problems, /DiskError the disk is full since 2026-11-21 09:00 UTC, correlation id pass-0001/)
     assert.match(problems, /Settings refused the settings are not valid\. The last good .* sync\.schedule is no cron/)
     assert.match(problems, /plant\/app:1\.0 its signature is not right/)
     assert.match(problems, /tried again at 2026-11-21 10:15 UTC/)
@@ -114,11 +120,13 @@ describe('what the page says', () => {
         state: 'TimedOut',
         startedAt: '2026-11-21T02:00:00Z',
         endedAt: '2026-11-21T04:00:00Z',
-        nextAt: '2026-11-22T02:00:00Z'
+        nextAt: '2026-11-22T02:00:00Z',
+        correlationId: 'pass-0002'
       },
       disk: { freeBytes: 30e9, totalBytes: 64e9, reserveBytes: 1e9 }
     })
     assert.match(schedule, /Last sync 2026-11-21 04:00 UTC, ended with its window; the next one goes on from there/)
+    assert.match(schedule, /Its correlation id in the log pass-0002/)
     assert.match(schedule, /Next sync 2026-11-22 02:00 UTC/)
     assert.match(schedule, /Everything was here not so far/)
     assert.match(disk, /30 GB of 64 GB are free; the last 1\.0 GB are never used\.$/)

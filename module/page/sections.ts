@@ -88,7 +88,16 @@ function problems({ report }: PageFacts, images: readonly PageImage[]): Html {
           }
         </li>`
       }
-      ${faults.map(({ code, description, timestamp }) => html`<li><strong>${code}</strong> ${description} <small>since ${moment(timestamp)}</small></li>`)}
+      ${faults.map(
+        ({ code, description, timestamp, correlationId }) =>
+          html`<li>
+            <strong>${code}</strong> ${description}
+            <small
+              >since
+              ${moment(timestamp)}${correlationId !== undefined && html`, correlation id <code>${correlationId}</code>`}</small
+            >
+          </li>`
+      )}
       ${failed
         .slice(0, mostOfAKind)
         .map(({ image, reason }) => html`<li><code>${image}</code> ${reason ?? 'could not be brought'}</li>`)}
@@ -144,10 +153,11 @@ function imageSets({ report }: PageFacts, images: readonly PageImage[]): Html {
 const states = { failed: 'failed', pending: 'waiting', syncing: 'on its way', ready: 'ready' } as const
 
 function schedule({ report }: PageFacts): Html {
-  const { state, startedAt, endedAt, succeededAt, nextAt, windowEndsAt } = report.sync ?? {}
+  const { state, startedAt, endedAt, succeededAt, nextAt, windowEndsAt, correlationId } = report.sync ?? {}
   const rows: readonly (readonly [string, Html | string] | undefined)[] = [
     state === 'Syncing' && startedAt !== undefined ? ['Syncing since', moment(startedAt)] : undefined,
     endedAt === undefined ? undefined : ['Last sync', html`${moment(endedAt)}, ${outcomes[state ?? 'Failed']}`],
+    correlationId === undefined ? undefined : ['Its correlation id in the log', html`<code>${correlationId}</code>`],
     ['Everything was here', succeededAt === undefined ? 'not so far' : moment(succeededAt)],
     windowEndsAt === undefined ? undefined : ['The window is open until', moment(windowEndsAt)],
     nextAt === undefined ? undefined : ['Next sync', moment(nextAt)],

@@ -28,6 +28,12 @@ interface BearerToken {
 /** The proofs that one request has spent; a second refusal of the same one is an answer, not a reason to go on. */
 export type Spent = Set<string>
 
+/** What a proof is fetched for: its headers go along. */
+export interface Errand {
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal | undefined
+}
+
 /** For a token that does not say how long it lives: what clients of the distribution spec assume at the least. */
 const shortLifeSeconds = 60
 
@@ -40,18 +46,16 @@ export class Authorizer {
   readonly #outbound: Outbound
   readonly #origin: URL
   readonly #choice: CredentialChoice
-  readonly #userAgent: string
   readonly #grants = new Map<string, Grant>()
   readonly #tokens = new Map<string, BearerToken>()
   readonly #underWay = new Map<string, Promise<BearerToken>>()
   #latest: Grant | undefined
   #basic = false
 
-  constructor(outbound: Outbound, origin: URL, choice: CredentialChoice, userAgent: string) {
+  constructor(outbound: Outbound, origin: URL, choice: CredentialChoice) {
     this.#outbound = outbound
     this.#origin = origin
     this.#choice = choice
-    this.#userAgent = userAgent
   }
 
   /** Whose rights are in question; undefined where nobody was named. */
@@ -66,14 +70,14 @@ export class Authorizer {
   }
 
   /** The `Authorization` to begin with, or undefined where the parent has asked for none so far. */
-  async begin(purpose: Purpose, spent: Spent, signal?: AbortSignal): Promise<string | undefined> {
+  async begin(purpose: Purpose, spent: Spent, errand: Errand): Promise<string | undefined> {
     if (this.#basic) return this.#basicHeader(spent)
     const grant = this.#grants.get(keyOf(purpose)) ?? this.#guess(purpose)
     if (grant === undefined) return undefined
     const held = this.#tokens.get(idOf(grant))
     if (held !== undefined && held.until > performance.now()) return `Bearer ${held.value}`
     spent.add(idOf(grant))
-    return `Bearer ${(await this.#fetchOnce(grant, signal)).value}`
+    return `Bearer ${(await this.#fetchOnce(grant, errand)).value}`
   }
 
   /**
@@ -82,13 +86,7 @@ export class Authorizer {
    * @throws {ParentError} `PARENT_UNAUTHORIZED` where the credentials are refused, `PARENT_DENIED` where they are known and do
    *   not reach this far
    */
-  async respond(
-    answer: Answer,
-    purpose: Purpose,
-    subject: string,
-    spent: Spent,
-    signal?: AbortSignal
-  ): Promise<string> {
+  async respond(answer: Answer, purpose: Purpose, subject: string, spent: Spent, errand: Errand): Promise<string> {
     const challenges = parseChallenges(answer.headers['www-authenticate'])
     const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && 'realm' in parameters)
     if (bearer !== undefined) {
@@ -104,7 +102,7 @@ export class Authorizer {
       await discard(answer)
       spent.add(idOf(grant))
       this.#tokens.delete(idOf(grant))
-      return `Bearer ${(await this.#fetchOnce(grant, signal)).value}`
+      return `Bearer ${(await this.#fetchOnce(grant, errand)).value}`
     }
     await discard(answer)
     if (!challenges.some(({ scheme }) => scheme === 'basic'))
@@ -133,20 +131,21 @@ export class Authorizer {
     return basic(current)
   }
 
-  async #fetchOnce(grant: Grant, signal: AbortSignal | undefined): Promise<BearerToken> {
+  /** Several who need the same at once wait for one token, fetched with the headers of the first of them. */
+  async #fetchOnce(grant: Grant, { headers, signal }: Errand): Promise<BearerToken> {
     const id = idOf(grant)
-    const underWay = this.#underWay.get(id) ?? this.#fetch(grant).finally(() => void this.#underWay.delete(id))
+    const underWay = this.#underWay.get(id) ?? this.#fetch(grant, headers).finally(() => void this.#underWay.delete(id))
     this.#underWay.set(id, underWay)
     const token = await unlessAborted(underWay, signal)
     this.#tokens.set(id, token)
     return token
   }
 
-  async #fetch(grant: Grant): Promise<BearerToken> {
+  async #fetch(grant: Grant, headers: Errand['headers']): Promise<BearerToken> {
     const tried = new Set<Credentials>()
     for (;;) {
       const { current } = this.#choice
-      const token = await this.#fetchWith(grant, current)
+      const token = await this.#fetchWith(grant, current, headers)
       if (token !== undefined) {
         if (current !== undefined) this.#choice.take(current)
         return token
@@ -158,7 +157,11 @@ export class Authorizer {
   }
 
   /** @returns undefined where the credentials are refused */
-  async #fetchWith(grant: Grant, credentials: Credentials | undefined): Promise<BearerToken | undefined> {
+  async #fetchWith(
+    grant: Grant,
+    credentials: Credentials | undefined,
+    headers: Errand['headers']
+  ): Promise<BearerToken | undefined> {
     const url = new URL(grant.realm)
     if (grant.service !== undefined) url.searchParams.set('service', grant.service)
     for (const scope of grant.scope.split(' ').filter((text) => text !== '')) url.searchParams.append('scope', scope)
@@ -168,7 +171,7 @@ export class Authorizer {
       method: 'GET',
       url,
       headers: {
-        'user-agent': this.#userAgent,
+        ...headers,
         accept: 'application/json',
         ...(credentials === undefined ? {} : { authorization: basic(credentials) })
       }

@@ -125,6 +125,22 @@ describe('parent: client', () => {
       ])
     })
 
+    it('tells the parent the id of what it asks for, with each request, to the token endpoint too', async () => {
+      const site = await registry((_request, response) => response.end('{"tags":["1.0"]}'))
+      const parent = client(site)
+      const list = async (asked: Parent): Promise<void> => {
+        for await (const found of asked.tags(repository)) assert.equal(found, '1.0')
+      }
+      const ids = (): unknown[] => site.requests.map(({ headers }) => headers['x-ms-correlation-request-id'])
+      await list(parent.correlated('pass-0001'))
+      assert.deepEqual(ids(), ['pass-0001', 'pass-0001', 'pass-0001'])
+      await list(parent.correlated('pass-0002'))
+      assert.equal(ids().at(-1), 'pass-0002', 'over the same client, with the token that it holds')
+      assert.equal(site.requests.length, 4)
+      await list(parent)
+      assert.equal(ids().at(-1), undefined)
+    })
+
     it('renews a token that the parent takes no more, once', async () => {
       const site = await registry(sendManifest)
       const parent = client(site)

@@ -77,6 +77,8 @@ export interface Parent extends ParentWrites {
     scopes: readonly string[],
     signal: AbortSignal
   ): Promise<ParentGrant[] | undefined>
+  /** The same parent, over the same connections, with an id that goes along with every request. */
+  correlated(correlationId: string): Parent
   /** Ends every connection; what is under way fails. */
   close(): Promise<void>
 }
@@ -99,10 +101,10 @@ export function createParent(options: ParentOptions): Parent {
   const preferred = tokenName === undefined || password === undefined ? [] : [{ tokenName, password }]
   const all = [...preferred, ...(options.otherCredentials === undefined ? [] : [options.otherCredentials])]
   const choice = new CredentialChoice(all, options.onCredential)
-  const authorizer = new Authorizer(outbound, origin, choice, options.userAgent)
+  const authorizer = new Authorizer(outbound, origin, choice)
   const requests = new Requests({ ...options, origin, outbound, authorizer })
 
-  return {
+  const over = (requests: Requests): Parent => ({
     origin: options.origin,
     ...createWrites(requests, timeouts.bodyIdle),
 
@@ -119,8 +121,11 @@ export function createParent(options: ParentOptions): Parent {
     referrers: (repository, subject, given) => listReferrers(requests, repository, subject, given?.signal),
 
     verify: (tokenName, password, scopes, signal) =>
-      verifyToken(outbound, { origin, userAgent: options.userAgent, tokenName, password, scopes, signal }),
+      verifyToken(outbound, { origin, headers: requests.headers, tokenName, password, scopes, signal }),
+
+    correlated: (correlationId) => over(requests.correlated(correlationId)),
 
     close: () => outbound.close()
-  }
+  })
+  return over(requests)
 }

@@ -1,3 +1,4 @@
+import { correlationHeader } from '../log/correlation.ts'
 import type { Log } from '../log/log.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
@@ -29,6 +30,8 @@ export interface RequestsOptions {
   readonly authorizer: Authorizer
   readonly userAgent: string
   readonly log: Log
+  /** Sent with every request, so that the parent's log has it too. */
+  readonly correlationId?: string | undefined
 }
 
 /** Requests to one parent. */
@@ -39,6 +42,20 @@ export class Requests {
     this.#options = options
   }
 
+  /** The same, with an id that the parent gets with every request. */
+  correlated(correlationId: string): Requests {
+    return new Requests({ ...this.#options, correlationId })
+  }
+
+  /** What every request says of who asks. */
+  get headers(): Readonly<Record<string, string>> {
+    const { userAgent, correlationId } = this.#options
+    return {
+      'user-agent': userAgent,
+      ...(correlationId === undefined ? {} : { [correlationHeader.toLowerCase()]: correlationId })
+    }
+  }
+
   /** @param path absolute, with what belongs behind a question mark */
   url(path: string): URL {
     return new URL(path, this.#options.origin)
@@ -46,25 +63,28 @@ export class Requests {
 
   /** Asks with proof of identity, renewing it once, and asking anew for signed links that have ended. */
   async send(what: Wanted, purpose: Purpose, subject: string): Promise<Answer> {
-    const { origin, outbound, authorizer, userAgent, log } = this.#options
+    const { origin, outbound, authorizer, log } = this.#options
+    const { headers } = this
+    const { signal } = what
+    const errand = { headers, signal }
     const spent: Spent = new Set()
-    let authorization = await authorizer.begin(purpose, spent, what.signal)
+    let authorization = await authorizer.begin(purpose, spent, errand)
     for (let links = 1; ;) {
       const answer = await (what.stays === true ? ask : askFollowing)(outbound, {
         method: what.method ?? 'GET',
         url: what.url,
         headers: {
-          'user-agent': userAgent,
+          ...headers,
           ...what.headers,
           ...(authorization === undefined ? {} : { authorization })
         },
         body: what.body,
-        signal: what.signal
+        signal
       })
       const elsewhere = answer.url.origin !== what.url.origin
       if (answer.status < 500 && ![401, 407, 429].includes(answer.status)) authorizer.answered()
       if (!elsewhere && answer.status === 401)
-        authorization = await authorizer.respond(answer, purpose, subject, spent, what.signal)
+        authorization = await authorizer.respond(answer, purpose, subject, spent, errand)
       else if (elsewhere && [401, 403, 404, 410].includes(answer.status)) {
         await discard(answer)
         log.debug('a link of the parent is not taken', { host: answer.url.host, status: answer.status, links })

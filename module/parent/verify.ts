@@ -14,7 +14,8 @@ export interface ParentGrant {
 
 export interface Verification {
   readonly origin: URL
-  readonly userAgent: string
+  /** Of every request. */
+  readonly headers: Readonly<Record<string, string>>
   readonly tokenName: string
   readonly password: string
   /** `repository:<name>:<action>,…` */
@@ -31,11 +32,11 @@ export interface Verification {
  * @see https://distribution.github.io/distribution/spec/auth/token/
  */
 export async function verifyToken(outbound: Outbound, verification: Verification): Promise<ParentGrant[] | undefined> {
-  const { origin, userAgent, tokenName, password, scopes, signal } = verification
+  const { origin, tokenName, password, scopes, signal } = verification
   const base = await ask(outbound, {
     method: 'GET',
     url: new URL('/v2/', origin),
-    headers: { 'user-agent': userAgent },
+    headers: verification.headers,
     signal
   })
   await discard(base)
@@ -52,7 +53,7 @@ export async function verifyToken(outbound: Outbound, verification: Verification
   if (service !== undefined) url.searchParams.set('service', service)
   for (const scope of scopes) url.searchParams.append('scope', scope)
   const authorization = `Basic ${Buffer.from(`${tokenName}:${password}`).toString('base64')}`
-  const headers = { 'user-agent': userAgent, accept: 'application/json', authorization }
+  const headers = { ...verification.headers, accept: 'application/json', authorization }
   const answer = await ask(outbound, { method: 'GET', url, headers, signal })
   if (answer.status === 401 || answer.status === 403) {
     await discard(answer)

@@ -91,7 +91,7 @@ describe('registry: access', () => {
           await world.access.authorize(
             undefined,
             { kind: 'repository', repository: 'samples/app' as never, action: 'pull' },
-            { address: '127.0.0.1', encrypted: false }
+            { address: '127.0.0.1', encrypted: false, correlationId: 'login-1' }
           )
       }
       await assert.rejects(drain(), { code: 'TOOMANYREQUESTS' })

@@ -6,11 +6,18 @@ import { basic, manifest, portOf, useWorld, type Answer } from './world.test.ts'
 
 describe('registry: audit', () => {
   const world = useWorld()
-  const entries: AuditEntry[] = []
+  const entries: Omit<AuditEntry, 'correlationId'>[] = []
   let server: Server
 
   before(async () => {
-    server = await world.start({ audit: { record: (entry) => entries.push(entry) } })
+    server = await world.start({
+      audit: {
+        record: ({ correlationId, ...entry }) => {
+          assert.match(correlationId, /^[0-9a-f-]{36}$/)
+          entries.push(entry)
+        }
+      }
+    })
   })
   beforeEach(() => (entries.length = 0))
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { Client } from './authorizer.ts'
 import type { Route } from './routes.ts'
 
 /** One thing that somebody did or was refused, as an auditor asks for it. Never a secret. */
@@ -15,6 +16,7 @@ export interface AuditEntry {
   readonly digest?: string
   /** The HTTP status. */
   readonly result: number
+  readonly correlationId: string
 }
 
 /** Who keeps the record. */
@@ -25,6 +27,7 @@ export interface Audit {
 
 /** What is known of a request by the time it has been answered. */
 export interface Trail {
+  readonly client: Client
   /** Undefined for the token endpoint, and for a path that could not be read. */
   route?: Route | undefined
   /** Undefined until somebody has proven who they are. */
@@ -43,7 +46,7 @@ export function auditEntry(
   result: number,
   headers: OutgoingHttpHeaders
 ): AuditEntry | undefined {
-  const { route, who, claimed = claimedName(request.headers.authorization) } = trail
+  const { client, route, who, claimed = claimedName(request.headers.authorization) } = trail
   const refused = result === 403 || result === 429 || (result === 401 && claimed !== undefined)
   const action = actionOf(request.method, route)
   const done =
@@ -54,12 +57,13 @@ export function auditEntry(
   const digest = headers['Docker-Content-Digest']
   return {
     who: (who ?? claimed ?? '').slice(0, 64),
-    address: request.socket.remoteAddress ?? '',
+    address: client.address,
     action,
     ...(route !== undefined && 'repository' in route ? { repository: route.repository } : {}),
     ...(route === undefined ? {} : referenceOf(route)),
     ...(typeof digest === 'string' ? { digest } : {}),
-    result
+    result,
+    correlationId: client.correlationId
   }
 }
 

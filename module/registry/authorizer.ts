@@ -31,6 +31,8 @@ export interface Client {
   readonly address: string
   /** Whether this hop is TLS. */
   readonly encrypted: boolean
+  /** Under which its request is logged. */
+  readonly correlationId: string
 }
 
 export type Decision =

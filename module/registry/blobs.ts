@@ -12,7 +12,7 @@ import { errorReply, type Body, type Reply } from './reply.ts'
  */
 export async function serveBlob(
   serving: Serving,
-  { request }: Exchange,
+  { request, correlationId }: Exchange,
   repository: Repository,
   digest: Digest
 ): Promise<Reply> {
@@ -21,7 +21,7 @@ export async function serveBlob(
     ? (smallBlobs.size(digest) ?? (await content.blobs.size(digest)))
     : undefined
   if (size === undefined) {
-    onMissing(repository, digest)
+    onMissing(repository, digest, correlationId)
     throw new OciError('BLOB_UNKNOWN', `${repository} has no blob ${digest} here, or not yet`)
   }
   // oras seeks only where ranges are advertised.

@@ -18,7 +18,7 @@ export interface Serving {
   readonly descriptors: DescriptorCache
   readonly fallbacks: FallbackCache
   /** Told of what a caller who may have it asked for and is not here yet. */
-  readonly onMissing: (repository: Repository, reference: string) => void
+  readonly onMissing: (repository: Repository, reference: string, correlationId: string) => void
 }
 
 /** What the handlers of the write side work with. */
@@ -34,6 +34,7 @@ export interface Exchange {
   readonly response: ServerResponse
   readonly query: URLSearchParams
   readonly caller: Caller
+  readonly correlationId: string
 }
 
 /** Headers of what is named by its digest. `private`: what one token may have, a shared cache must not give to another. */

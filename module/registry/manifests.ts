@@ -12,12 +12,12 @@ import type { ManifestRecord } from './content.ts'
  */
 export async function serveManifest(
   serving: Serving,
-  { request }: Exchange,
+  { request, correlationId }: Exchange,
   repository: Repository,
   reference: Reference
 ): Promise<Reply> {
   const manifest = await find(serving, repository, reference)
-  if (manifest === undefined) return missing(serving, repository, reference)
+  if (manifest === undefined) return missing(serving, repository, reference, correlationId)
   const headers = contentHeaders(manifest.digest, reference.kind === 'digest')
   if (isUnchanged(request, manifest.digest)) return { status: 304, headers }
   let body: Buffer
@@ -25,7 +25,8 @@ export async function serveManifest(
     body = await serving.cache.get(manifest.digest, () => serving.content.blobs.bytes(manifest.digest))
   } catch (error) {
     // Its bytes were lost from the disk: that is for the next sync to mend, like what never came.
-    if (error instanceof OciError && error.code === 'BLOB_UNKNOWN') return missing(serving, repository, reference)
+    if (error instanceof OciError && error.code === 'BLOB_UNKNOWN')
+      return missing(serving, repository, reference, correlationId)
     throw error
   }
   return {
@@ -44,9 +45,14 @@ async function find(
   return digest === undefined ? undefined : content.index.manifest(repository, digest)
 }
 
-async function missing({ content, onMissing }: Serving, repository: Repository, reference: Reference): Promise<never> {
+async function missing(
+  { content, onMissing }: Serving,
+  repository: Repository,
+  reference: Reference,
+  correlationId: string
+): Promise<never> {
   const name = reference.kind === 'digest' ? reference.digest : reference.tag
-  onMissing(repository, name)
+  onMissing(repository, name, correlationId)
   if ((await content.index.tags(repository, { limit: 0 })) === undefined)
     throw new OciError('NAME_UNKNOWN', `repository ${repository} is not here, or not yet`)
   throw new OciError('MANIFEST_UNKNOWN', `${repository} has no ${name} here, or not yet`)

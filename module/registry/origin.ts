@@ -27,8 +27,8 @@ export function readOrigin(request: IncomingMessage, trusted: boolean): Origin {
 }
 
 /** Who is at the other end of the connection: behind a proxy, the proxy. */
-export function readClient(request: IncomingMessage): Client {
-  return { address: request.socket.remoteAddress ?? '', encrypted: isEncrypted(request) }
+export function readClient(request: IncomingMessage, correlationId: string): Client {
+  return { address: request.socket.remoteAddress ?? '', encrypted: isEncrypted(request), correlationId }
 }
 
 function isEncrypted({ socket }: IncomingMessage): boolean {

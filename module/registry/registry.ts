@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import type { Log } from '../log/log.ts'
+import { withFields, type Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Repository } from '../oci/name.ts'
 import { auditEntry, type Audit, type Trail } from './audit.ts'
@@ -38,14 +38,18 @@ export interface RegistryOptions {
   readonly uploadLimits?: UploadLimits
   /** Whether a manifest is taken that names what its repository does not hold; it is, by default. */
   readonly missingContent?: () => 'accepted' | 'refused'
-  /** This registry's id and those of its ancestors, nearest first: a registry below tells by them that it is among its own. */
+  /**
+   * This registry's id and those of its ancestors, nearest first: a registry below tells by them that it is among its own. Asked
+   * for each answer: the same array for as long as they are the same.
+   */
   readonly lineage?: () => readonly string[]
   /** Told of what somebody who may pull it asked for and is not here yet: a tag or a digest. Must not throw. */
-  readonly onMissing?: (repository: Repository, reference: string) => void
+  readonly onMissing?: (repository: Repository, reference: string, correlationId: string) => void
 }
 
 /** Docker Engine before 17 looks for it, and every registry still sends it. */
 const apiVersion = { 'Docker-Distribution-Api-Version': 'registry/2.0' }
+const nobody: readonly string[] = []
 /** Bytes. Manifests are some kilobytes: this holds a thousand. Indexes with thousands of entries would drive them out. */
 const manifestCache = { most: 16 * 1024 * 1024, largest: 1024 * 1024 } as const
 /** Bytes. Configs, and the small layers that many devices pull one after another. */
@@ -60,10 +64,10 @@ const readMethods: readonly (string | undefined)[] = ['GET', 'HEAD']
  */
 export function createRegistry(options: RegistryOptions): Handler {
   const registry = new Registry(options)
-  return (request, response) => {
+  return (request, response, correlationId) => {
     const [path, query] = split(request.url ?? '')
     if (path !== '/v2' && !path.startsWith('/v2/') && !isTokenPath(path)) return false
-    void registry.answer(request, response, path, new URLSearchParams(query))
+    void registry.answer(request, response, path, new URLSearchParams(query), correlationId)
     return true
   }
 }
@@ -71,9 +75,12 @@ export function createRegistry(options: RegistryOptions): Handler {
 class Registry {
   readonly #options: RegistryOptions
   readonly #serving: Pushing
+  /** What every answer has, put together anew only where the lineage is another. */
+  #common: { readonly lineage: readonly string[]; readonly headers: Record<string, string> }
 
   constructor(options: RegistryOptions) {
     this.#options = options
+    this.#common = { lineage: nobody, headers: apiVersion }
     const onMissing = options.onMissing ?? (() => undefined)
     const missingContent = options.missingContent ?? (() => 'accepted')
     const uploads = new Uploads(options.content.blobs, options.uploadLimits)
@@ -93,28 +100,33 @@ class Registry {
     request: IncomingMessage,
     response: ServerResponse,
     path: string,
-    query: URLSearchParams
+    query: URLSearchParams,
+    correlationId: string
   ): Promise<void> {
-    const { log, audit } = this.#options
-    const trail: Trail = {}
+    const { audit } = this.#options
+    const log = withFields(this.#options.log, { correlationId })
+    const trail: Trail = { client: readClient(request, correlationId) }
     let headers: OutgoingHttpHeaders = {}
     try {
       const reply = await this.#reply(request, response, path, query, trail)
       headers = reply.headers
-      await writeReply(request, response, withHeaders(reply, this.#everywhere()), log)
+      await writeReply(request, response, withHeaders(reply, this.#everywhere(correlationId)), log)
     } catch (error) {
-      const reply = errorReply(toOciError(error, log, path), this.#everywhere())
+      const reply = errorReply(toOciError(error, log, path, correlationId), this.#everywhere(correlationId))
       if (response.headersSent) response.destroy()
       else await writeReply(request, response, reply, log)
     }
     const entry = audit && auditEntry(request, trail, response.statusCode, headers)
     if (entry !== undefined) audit?.record(entry)
-    log.debug('request', { method: request.method, path, status: response.statusCode })
+    this.#options.log.debug('request', { method: request.method, path, status: response.statusCode, correlationId })
   }
 
-  #everywhere(): Record<string, string> {
-    const lineage = this.#options.lineage?.() ?? []
-    return lineage.length === 0 ? apiVersion : { ...apiVersion, 'Causeway-Lineage': lineage.join(', ') }
+  #everywhere(correlationId: string): Record<string, string> {
+    const lineage = this.#options.lineage?.() ?? nobody
+    if (lineage !== this.#common.lineage)
+      this.#common = { lineage, headers: { ...apiVersion, 'Causeway-Lineage': lineage.join(', ') } }
+    // Spelled out: the constant as a computed key costs a pull more than all the rest of its id.
+    return { ...this.#common.headers, 'X-Ms-Correlation-Request-Id': correlationId }
   }
 
   async #reply(
@@ -125,7 +137,7 @@ class Registry {
     trail: Trail
   ): Promise<Reply> {
     const { authorizer, tokens } = this.#options
-    const client = readClient(request)
+    const { client } = trail
     const origin = readOrigin(request, this.#options.trustsProxy?.(client.address) ?? false)
     const route = readRoute(path)
     trail.route = route
@@ -150,7 +162,7 @@ class Registry {
       case 'allowed': {
         const { caller } = decision
         trail.who = caller.name
-        const exchange = { request, response, query, caller }
+        const exchange = { request, response, query, caller, correlationId: client.correlationId }
         if (reading) return this.#read(route, exchange)
         return writable ? serveWrite(this.#serving, exchange, route) : refuseWrite(route, request.method)
       }

@@ -63,16 +63,25 @@ const passing: Readonly<
   MANIFEST_ABSENT: { status: 503, message: 'content was removed meanwhile: push it again', seconds: 2 }
 }
 
-/** What was thrown, as an error that a client may see; what nobody foresaw is logged and told without its insides. */
-export function toOciError(error: unknown, log: Log, path: string): OciError {
+/**
+ * What was thrown, as an error that a client may see; what nobody foresaw is logged and told without its insides.
+ *
+ * @param log gives this request's lines its id. The id stands in the error's `detail`, never in its message: edgeAgent reports
+ *   that to its twin, and one that differs at each try would be news each time
+ */
+export function toOciError(error: unknown, log: Log, path: string, correlationId: string): OciError {
   if (error instanceof OciError) return error
   const reason = error instanceof Error && 'code' in error ? passing[String(error.code)] : undefined
   if (reason !== undefined) {
     log.warn('a request was put off', { path, reason: (error as Error).message })
-    return new OciError('UNAVAILABLE', reason.message, { status: reason.status, retryAfterSeconds: reason.seconds })
+    return new OciError('UNAVAILABLE', reason.message, {
+      status: reason.status,
+      retryAfterSeconds: reason.seconds,
+      detail: { correlationId }
+    })
   }
   log.error('a request failed', { path, reason: error instanceof Error ? error.message : String(error) })
-  return new OciError('UNKNOWN', 'the registry could not do this; its log says why')
+  return new OciError('UNKNOWN', 'the registry could not do this; its log says why', { detail: { correlationId } })
 }
 
 /**

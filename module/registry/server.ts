@@ -1,12 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Log } from '../log/log.ts'
+import { correlationHeader, correlationIdOf } from '../log/correlation.ts'
+import { withFields, type Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
 import { limitIdle } from './idle-connections.ts'
 import { errorReply, toOciError, writeReply } from './reply.ts'
 
-/** Answers a request, or gives false where the path is another handler's. */
-export type Handler = (request: IncomingMessage, response: ServerResponse) => boolean
+/**
+ * Answers a request, or gives false where the path is another handler's.
+ *
+ * @param correlationId under which this request is logged; goes into the answer as {@link correlationHeader}
+ */
+export type Handler = (request: IncomingMessage, response: ServerResponse, correlationId: string) => boolean
 
 /** How long a client may take and how many may do nothing; times are in milliseconds. */
 export interface ServerLimits {
@@ -40,12 +45,17 @@ export function createHttpServer(handlers: readonly Handler[], log: Log, changes
     // A client that goes away is no fault of ours; without a listener it would end the process.
     request.on('error', () => undefined)
     response.on('error', () => undefined)
+    // Handed on by hand: AsyncLocalStorage would cost every request, and few of them are ever logged.
+    const correlationId = correlationIdOf(request.headers)
+    let refusal: OciError
     try {
-      if (handlers.some((handle) => handle(request, response))) return
-      void writeReply(request, response, errorReply(new OciError('NAME_UNKNOWN', 'nothing is served here')), log)
+      if (handlers.some((handle) => handle(request, response, correlationId))) return
+      refusal = new OciError('NAME_UNKNOWN', 'nothing is served here')
     } catch (error) {
-      void writeReply(request, response, errorReply(toOciError(error, log, request.url ?? '')), log)
+      refusal = toOciError(error, withFields(log, { correlationId }), request.url ?? '', correlationId)
     }
+    const reply = errorReply(refusal, { [correlationHeader]: correlationId })
+    void writeReply(request, response, reply, withFields(log, { correlationId }))
   }
   const server = createServer(
     {

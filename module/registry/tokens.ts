@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OciError } from '../oci/errors.ts'
 import type { Trail } from './audit.ts'
-import type { TokenIssuer, TokenRequest } from './authorizer.ts'
+import type { Client, TokenIssuer, TokenRequest } from './authorizer.ts'
 import { tokenPath } from './challenge.ts'
-import { readClient, type Origin } from './origin.ts'
+import type { Origin } from './origin.ts'
 import { errorReply, json, type Reply } from './reply.ts'
 
 /** A form with a few names in it; more is no token request. */
@@ -36,7 +36,9 @@ export async function serveToken(
   const headers = { 'Cache-Control': 'no-store' }
   try {
     const asked =
-      request.method === 'POST' ? await readForm(request, response, origin) : readQuery(request, query, origin)
+      request.method === 'POST'
+        ? await readForm(request, response, origin, trail.client)
+        : readQuery(request, query, origin, trail.client)
     trail.claimed = asked.credentials?.kind === 'password' ? asked.credentials.name : undefined
     return json(200, await issuer.issue(asked), headers)
   } catch (error) {
@@ -46,12 +48,12 @@ export async function serveToken(
   }
 }
 
-function readQuery(request: IncomingMessage, query: URLSearchParams, origin: Origin): TokenRequest {
+function readQuery(request: IncomingMessage, query: URLSearchParams, origin: Origin, client: Client): TokenRequest {
   const { method, headers } = request
   if (method !== 'GET' && method !== 'HEAD') throw new OciError('UNSUPPORTED', 'ask for tokens by GET or POST')
   const credentials = readBasic(headers.authorization)
   return {
-    client: readClient(request),
+    client,
     service: query.get('service') ?? origin.host,
     scopes: query.getAll('scope'),
     offline: query.get('offline_token') === 'true',
@@ -59,11 +61,16 @@ function readQuery(request: IncomingMessage, query: URLSearchParams, origin: Ori
   }
 }
 
-async function readForm(request: IncomingMessage, response: ServerResponse, origin: Origin): Promise<TokenRequest> {
+async function readForm(
+  request: IncomingMessage,
+  response: ServerResponse,
+  origin: Origin,
+  client: Client
+): Promise<TokenRequest> {
   if (request.headers.expect !== undefined) response.writeContinue()
   const form = new URLSearchParams(await readText(request))
   const common = {
-    client: readClient(request),
+    client,
     service: form.get('service') ?? origin.host,
     scopes: form.getAll('scope'),
     offline: true

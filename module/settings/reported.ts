@@ -51,7 +51,10 @@ export const reportedSchema = z.object({
         code: z.string(),
         description: z.string(),
         timestamp: z.string(),
-        correlationId: z.string().optional().describe('stands beside the same fault in the log')
+        correlationId: z
+          .string()
+          .optional()
+          .describe('stands beside the same fault in the log, and is that of the pass which found it, where one did')
       })
     )
     .default([]),
@@ -65,7 +68,11 @@ export const reportedSchema = z.object({
       endedAt: z.string().optional(),
       succeededAt: z.string().optional().describe('the last pass that brought everything'),
       nextAt: z.string().optional().describe('when the next pass begins'),
-      windowEndsAt: z.string().optional().describe('until when content may be fetched')
+      windowEndsAt: z.string().optional().describe('until when content may be fetched'),
+      correlationId: z
+        .string()
+        .optional()
+        .describe("on every line of the pass in the log, and in the parent's, which gets it with each request")
     })
     .optional(),
   progress: z

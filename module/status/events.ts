@@ -25,6 +25,8 @@ export interface PassNews {
   readonly succeededAt?: string
   /** The sync window ended before everything was here. */
   readonly windowEnded?: true
+  /** With every line of the pass in the log. */
+  readonly correlationId?: string
 }
 
 /** The credential that the parent took. */
@@ -99,12 +101,21 @@ export interface UpwardNews {
   readonly troubles: readonly UpwardTrouble[]
 }
 
+/** Something that does not work. */
+export interface TroubleNews {
+  readonly code: string
+  readonly message: string
+  /** Of the pass that found it. */
+  readonly correlationId?: string
+}
+
 /** What the status takes in; the sync's events are these. */
 export type StatusNews =
   | {
       readonly kind: 'passStarted'
       readonly trigger: PassNews['trigger']
       readonly startedAt: string
+      readonly correlationId?: string
       /** Until when this pass may fetch. */
       readonly windowEndsAt?: string
     }
@@ -112,9 +123,9 @@ export type StatusNews =
   | { readonly kind: 'image'; readonly image: ImageNews }
   | { readonly kind: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
   | { readonly kind: 'parent'; readonly answers: true }
-  | { readonly kind: 'parent'; readonly answers: false; readonly code: string; readonly message: string }
+  | ({ readonly kind: 'parent'; readonly answers: false } & TroubleNews)
   | { readonly kind: 'content'; readonly works: true }
-  | { readonly kind: 'content'; readonly works: false; readonly code: string; readonly message: string }
+  | ({ readonly kind: 'content'; readonly works: false } & TroubleNews)
   | { readonly kind: 'passEnded'; readonly result: PassNews; readonly nextSyncAt?: string }
   | { readonly kind: 'removed'; readonly image: string }
   /** Somebody pushed the tag here, or deleted it: what was told of the image no longer holds. */

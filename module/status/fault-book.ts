@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { newCorrelationId } from '../log/correlation.ts'
 import type { Log } from '../log/log.ts'
 import type { StatusDetail } from '../settings/reported.ts'
 import { isCritical, reportedCode, typeOf, type FaultCode } from './faults.ts'
@@ -32,10 +32,14 @@ export class FaultBook {
     return this.#faults.has(code)
   }
 
-  /** A fault that is there already keeps its time and id. */
-  set(code: FaultCode, description: string): void {
+  /**
+   * A fault that is there already keeps its time and id.
+   *
+   * @param found the id of what found it, so that one id leads to all that the log has of that
+   */
+  set(code: FaultCode, description: string, found?: string): void {
     const before = this.#faults.get(code)
-    const correlationId = before?.correlationId ?? randomUUID()
+    const correlationId = before?.correlationId ?? found ?? newCorrelationId()
     const timestamp = before?.timestamp ?? this.#now().toISOString()
     this.#faults.set(code, { description, timestamp, correlationId })
     if (before === undefined) this.#log?.warn('fault', { code, correlationId, description })
@@ -46,9 +50,9 @@ export class FaultBook {
   }
 
   /** Of faults that exclude each other one stays, or none. */
-  replace(group: readonly FaultCode[], stays: FaultCode | undefined, description: string): void {
+  replace(group: readonly FaultCode[], stays: FaultCode | undefined, description: string, found?: string): void {
     for (const code of group) if (code !== stays) this.#faults.delete(code)
-    if (stays !== undefined) this.set(stays, description)
+    if (stays !== undefined) this.set(stays, description, found)
   }
 
   /** For the twin, in Microsoft's form. */

@@ -72,7 +72,8 @@ export class Ledger implements Status {
         this.#faults.replace(
           contentFaults,
           news.works ? undefined : contentFault(news.code),
-          news.works ? '' : news.message
+          news.works ? '' : news.message,
+          news.works ? undefined : news.correlationId
         )
         break
       case 'passEnded':
@@ -216,7 +217,8 @@ export class Ledger implements Status {
   #observeParent(news: Extract<StatusNews, { kind: 'parent' }>): void {
     const fault = news.answers ? undefined : parentFault(news.code)
     this.#answers = fault === undefined || fault === 'ParentThrottled'
-    this.#faults.replace(parentFaults, fault, news.answers ? '' : news.message)
+    if (news.answers) this.#faults.replace(parentFaults, undefined, '')
+    else this.#faults.replace(parentFaults, fault, news.message, news.correlationId)
   }
 
   #connectionState(): ConnectionState {

@@ -7,6 +7,7 @@ type ReportedSync = NonNullable<ReportedInput['sync']>
 export interface BegunPass {
   readonly trigger: PassNews['trigger']
   readonly startedAt: string
+  readonly correlationId?: string
   readonly windowEndsAt?: string
 }
 
@@ -63,9 +64,15 @@ export class PassBook {
   current(transferring: boolean): ReportedSync | undefined {
     const pass = this.#underWay
     if (pass === undefined || (isRoutine(pass.trigger) && !transferring)) return this.#last && reportedPass(this.#last)
-    const { trigger, startedAt } = pass
+    const { trigger, startedAt, correlationId } = pass
     const succeededAt = this.#last?.succeededAt
-    return { trigger, state: 'Syncing', startedAt, ...(succeededAt === undefined ? {} : { succeededAt }) }
+    return {
+      trigger,
+      state: 'Syncing',
+      startedAt,
+      ...(succeededAt === undefined ? {} : { succeededAt }),
+      ...(correlationId === undefined ? {} : { correlationId })
+    }
   }
 
   /** The same, with what is next. */

@@ -161,6 +161,28 @@ describe('status', () => {
     assert.equal(status.snapshot().connectionState, 'Online')
   })
 
+  it('gives a fault the id of the pass that found it, and keeps it', () => {
+    const gone = { kind: 'parent', answers: false, code: 'PARENT_UNREACHABLE', message: 'gone' } as const
+    tell({ ...gone, correlationId: 'pass-0001' }, { ...gone, correlationId: 'pass-0002' })
+    assert.equal(status.snapshot().statusDetails?.[0]?.correlationId, 'pass-0001')
+    const full = { kind: 'content', works: false, code: 'DISK_FULL', message: 'full' } as const
+    tell({ ...full, correlationId: 'pass-0003' })
+    assert.equal(status.snapshot().statusDetails?.[1]?.correlationId, 'pass-0003')
+    assert.deepEqual(logged, [
+      ['ParentUnreachable', 'pass-0001'],
+      ['DiskFull', 'pass-0003']
+    ])
+  })
+
+  it('reports the id of the pass under way, and then of the last', () => {
+    const startedAt = '2026-11-21T10:00:00Z'
+    tell({ kind: 'passStarted', trigger: 'ManualResync', startedAt, correlationId: 'pass-0002' })
+    assert.equal(status.snapshot().sync?.correlationId, 'pass-0002')
+    const result = { trigger: 'ManualResync', state: 'Failed', startedAt, endedAt: startedAt } as const
+    tell({ kind: 'passEnded', result: { ...result, correlationId: 'pass-0002' } })
+    assert.equal(status.snapshot().sync?.correlationId, 'pass-0002')
+  })
+
   it('names the faults of parents, and stays online for one that throttles', () => {
     assert.equal(parentFault('PARENT_UNTRUSTED'), 'ParentUntrusted')
     assert.equal(parentFault('PARENT_MISSING'), 'ParentMissing')

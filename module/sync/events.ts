@@ -31,6 +31,16 @@ export interface PassResult {
   readonly succeededAt?: string
   /** The sync window ended before everything was here; what came stays, and the next window goes on from there. */
   readonly windowEnded?: true
+  /** With every line of the pass in the log; absent where an older release ran it. */
+  readonly correlationId?: string
+}
+
+/** What ended a pass, or kept it from its result. */
+export interface Trouble {
+  readonly code: string
+  readonly message: string
+  /** The pass's; absent where there was none under way. */
+  readonly correlationId?: string
 }
 
 /** What sync tells whoever watches: the status, and tests. */
@@ -39,6 +49,7 @@ export type SyncEvent =
       readonly kind: 'passStarted'
       readonly trigger: SyncTrigger
       readonly startedAt: string
+      readonly correlationId: string
       /** When the sync window ends that this pass is in; absent without a schedule, and between windows. */
       readonly windowEndsAt?: string
     }
@@ -54,9 +65,9 @@ export type SyncEvent =
   /** Bytes over all wanted images, each blob counted once. */
   | { readonly kind: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
   | { readonly kind: 'parent'; readonly answers: true }
-  | { readonly kind: 'parent'; readonly answers: false; readonly code: string; readonly message: string }
+  | ({ readonly kind: 'parent'; readonly answers: false } & Trouble)
   | { readonly kind: 'content'; readonly works: true }
-  | { readonly kind: 'content'; readonly works: false; readonly code: string; readonly message: string }
+  | ({ readonly kind: 'content'; readonly works: false } & Trouble)
   | {
       readonly kind: 'passEnded'
       readonly result: PassResult

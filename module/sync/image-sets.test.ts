@@ -37,6 +37,7 @@ describe('sync: image sets', () => {
         Object.entries(imageSets).map(([name, set]) => [name, { priority: 100, referrers: false, ...set }])
       ),
       observer: (event) => events.push(event),
+      correlationId: 'pass-0001',
       log: new LineLog(() => undefined),
       clock,
       random: () => 0.5,

@@ -9,7 +9,7 @@ const triggers: readonly SyncTrigger[] = ['InitialSync', 'Schedule', 'ManualResy
 export async function readLastSync(index: Pick<Content['index'], 'state'>): Promise<PassResult | undefined> {
   const value = await index.state(resultKey)
   if (typeof value !== 'object' || value === null) return undefined
-  const { trigger, state, startedAt, endedAt, succeededAt, windowEnded } = value as Partial<
+  const { trigger, state, startedAt, endedAt, succeededAt, windowEnded, correlationId } = value as Partial<
     Record<keyof PassResult, unknown>
   >
   const known = triggers.find((name) => name === trigger)
@@ -21,7 +21,8 @@ export async function readLastSync(index: Pick<Content['index'], 'state'>): Prom
     startedAt,
     endedAt,
     ...(typeof succeededAt === 'string' ? { succeededAt } : {}),
-    ...(windowEnded === true ? { windowEnded } : {})
+    ...(windowEnded === true ? { windowEnded } : {}),
+    ...(typeof correlationId === 'string' ? { correlationId } : {})
   }
 }
 

@@ -39,6 +39,7 @@ describe('sync: a pass', () => {
       parent,
       imageSets: { all: { repositories: [...repositories], priority: 100 } },
       observer: (event) => events.push(event),
+      correlationId: 'pass-0001',
       log: new LineLog(() => undefined),
       clock: standingStill,
       random: () => 0.5,
@@ -316,7 +317,13 @@ describe('sync: a pass', () => {
     assert.equal(parent.requests.length, 4)
     const told = events.filter((event) => event.kind === 'parent')
     assert.deepEqual(told, [
-      { kind: 'parent', answers: false, code: 'PARENT_UNREACHABLE', message: 'fault PARENT_UNREACHABLE' }
+      {
+        kind: 'parent',
+        answers: false,
+        code: 'PARENT_UNREACHABLE',
+        message: 'fault PARENT_UNREACHABLE',
+        correlationId: 'pass-0001'
+      }
     ])
   })
 
@@ -342,7 +349,7 @@ describe('sync: a pass', () => {
     assert.deepEqual([outcome.succeeded, outcome.contentWorks, outcome.retry], [false, false, { soon: false }])
     assert.deepEqual(
       events.filter((event) => event.kind === 'content'),
-      [{ kind: 'content', works: false, code: 'DISK_FULL', message: 'no space left' }]
+      [{ kind: 'content', works: false, code: 'DISK_FULL', message: 'no space left', correlationId: 'pass-0001' }]
     )
     assert.deepEqual([states('samples/app:1.0').at(-1), states('samples/app:2.0')], ['ready', []])
   })

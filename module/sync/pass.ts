@@ -17,6 +17,8 @@ import { ImageWork } from './work.ts'
 export interface PassOptions {
   readonly content: Content
   readonly parent: ParentSource | undefined
+  /** Stands with every line of `log` already. */
+  readonly correlationId: string
   readonly imageSets: ImageSets
   readonly observer: SyncObserver
   readonly log: Log
@@ -65,7 +67,13 @@ export function runPass(options: PassOptions): Promise<PassOutcome> {
 
 /** Tells where images stand by what is on disk; nobody is asked. */
 export async function surveyImages(
-  { content, imageSets, observer, absent, signal }: PassOptions,
+  {
+    content,
+    imageSets,
+    observer,
+    absent,
+    signal
+  }: Pick<PassOptions, 'content' | 'imageSets' | 'observer' | 'absent' | 'signal'>,
   nextSyncAt: string | undefined
 ): Promise<void> {
   const board = new Board(observer)
@@ -205,12 +213,12 @@ class Pass {
     if (this.#signal.aborted) return
     this.#fatal = error
     this.#stopped.abort(error)
-    const { observer, log } = this.#options
+    const { observer, log, correlationId } = this.#options
     const code = codeOf(error)
     const message = reasonOf(error)
     log.warn('sync stopped', { code, reason: message })
-    if (code.startsWith('PARENT_')) observer({ kind: 'parent', answers: false, code, message })
-    else observer({ kind: 'content', works: false, code, message })
+    if (code.startsWith('PARENT_')) observer({ kind: 'parent', answers: false, code, message, correlationId })
+    else observer({ kind: 'content', works: false, code, message, correlationId })
   }
 }
 

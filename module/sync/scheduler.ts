@@ -1,3 +1,5 @@
+import { newCorrelationId } from '../log/correlation.ts'
+import { withFields } from '../log/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/name.ts'
 import { Allowance } from './allowance.ts'
@@ -11,6 +13,13 @@ import { systemClock } from './system-clock.ts'
 import { Timetable } from './timetable.ts'
 import { EarlyPass } from './early-pass.ts'
 import { WaitedFor } from './waited-for.ts'
+
+/** A pass that runs. */
+interface BegunPass {
+  readonly trigger: SyncTrigger
+  readonly startedAt: string
+  readonly correlationId: string
+}
 
 interface WindowedOutcome extends PassOutcome {
   /** The window ended before the pass did. */
@@ -32,6 +41,8 @@ export class Scheduler implements Sync {
   #running: Promise<void> | undefined
   /** What the next pass begins for, where somebody asked. */
   #wanted: SyncTrigger | undefined
+  /** Of the request that it begins for, where it is one's. */
+  #wantedId: string | undefined
   #interrupt = new AbortController()
   #waiters: ((result: PassResult | undefined) => void)[] = []
   /** The settings by which images were told of last. */
@@ -77,11 +88,13 @@ export class Scheduler implements Sync {
     return result
   }
 
-  waitedFor(repository: Repository, reference: string): void {
+  waitedFor(repository: Repository, reference: string, correlationId: string): void {
     this.#waitedFor.add({ repository, reference })
     if (this.#passing || this.#paused || this.#retrying || !this.#timetable.isOpen) return
     if (!this.#early.isWorth({ repository, reference })) return
     this.#wanted ??= 'Schedule'
+    // The parent above may lack it as well, and look for it further up: one id leads from the engine that waits to the cloud.
+    this.#wantedId = correlationId
     this.#interrupt.abort(new Error('somebody waits for an image'))
   }
 
@@ -123,13 +136,14 @@ export class Scheduler implements Sync {
       }
       // Whoever asks by hand may have completed the parent's index just now.
       if (trigger === 'ManualResync') this.#absent.clear()
-      const startedAt = this.#time()
-      this.#options.observer({ kind: 'passStarted', trigger, startedAt, ...this.#timetable.windowEnd() })
-      const outcome = await this.#pass(configuration, trigger, signal)
+      const begun = { trigger, startedAt: this.#time(), correlationId: this.#wantedId ?? newCorrelationId() }
+      this.#wantedId = undefined
+      this.#options.observer({ kind: 'passStarted', ...begun, ...this.#timetable.windowEnd() })
+      const outcome = await this.#pass(configuration, begun, signal)
       if (outcome !== undefined) {
         const pause = this.#timetable.pause(outcome)
         this.#retrying = outcome.retry !== undefined
-        last = await this.#finish(trigger, startedAt, outcome, last, this.#timetable.nextSync(pause))
+        last = await this.#finish(begun, outcome, last, this.#timetable.nextSync(pause))
         this.#answer(last)
         if (this.#mayBegin()) await this.#wait(pause, signal)
       }
@@ -145,7 +159,7 @@ export class Scheduler implements Sync {
   /** Tells where everything stands by what is on disk: a pass that was given up said nothing of that. */
   async #awaitResume(configuration: SyncConfiguration, signal: AbortSignal): Promise<void> {
     try {
-      await surveyImages(this.#passOptions(configuration, undefined, signal), undefined)
+      await surveyImages(this.#surveyOptions(configuration, signal), undefined)
       this.#announced = configuration
     } catch (error) {
       if (signal.aborted) return
@@ -159,7 +173,7 @@ export class Scheduler implements Sync {
   async #awaitWindow(configuration: SyncConfiguration, signal: AbortSignal): Promise<void> {
     try {
       if (configuration !== this.#announced) {
-        await surveyImages(this.#passOptions(configuration, undefined, signal), this.#timetable.nextSync(0)?.nextSyncAt)
+        await surveyImages(this.#surveyOptions(configuration, signal), this.#timetable.nextSync(0)?.nextSyncAt)
         this.#announced = configuration
       }
       await this.#timetable.waitForWindow(signal)
@@ -171,7 +185,7 @@ export class Scheduler implements Sync {
   /** @returns undefined where it was given up */
   async #pass(
     configuration: SyncConfiguration,
-    trigger: SyncTrigger,
+    begun: BegunPass,
     signal: AbortSignal
   ): Promise<WindowedOutcome | undefined> {
     const done = new AbortController()
@@ -181,7 +195,7 @@ export class Scheduler implements Sync {
     let bytesFetched = 0
     this.#passing = true
     try {
-      const options = this.#passOptions(configuration, trigger, AbortSignal.any([signal, closing.signal]))
+      const options = this.#passOptions(configuration, begun, AbortSignal.any([signal, closing.signal]))
       return await runPass({ ...options, onFetched: (bytes) => (bytesFetched += bytes) })
     } catch (error) {
       if (signal.aborted) return undefined
@@ -195,20 +209,26 @@ export class Scheduler implements Sync {
     }
   }
 
-  #passOptions(configuration: SyncConfiguration, trigger: SyncTrigger | undefined, signal: AbortSignal): PassOptions {
-    const { content, parent, observer, log } = this.#options
+  #surveyOptions({ imageSets }: SyncConfiguration, signal: AbortSignal): Parameters<typeof surveyImages>[0] {
+    const { content, observer } = this.#options
+    return { content, imageSets, observer, absent: this.#absent, signal }
+  }
+
+  #passOptions(
+    configuration: SyncConfiguration,
+    { trigger, correlationId }: BegunPass,
+    signal: AbortSignal
+  ): PassOptions {
+    const { parent, log } = this.#options
     const turn = this.#turn
     return {
-      content,
-      parent: parent(),
-      imageSets: configuration.imageSets,
-      observer,
-      log,
+      ...this.#surveyOptions(configuration, signal),
+      parent: parent(correlationId),
+      correlationId,
+      log: withFields(log, { correlationId }),
       clock: this.#clock,
       random: this.#random,
-      signal,
       announce: configuration !== this.#announced,
-      absent: this.#absent,
       allowance: this.#allowance,
       waitedFor: this.#waitedFor,
       pushes: this.#options.pushes,
@@ -218,8 +238,7 @@ export class Scheduler implements Sync {
   }
 
   async #finish(
-    trigger: SyncTrigger,
-    startedAt: string,
+    { correlationId, ...begun }: BegunPass,
     outcome: WindowedOutcome,
     last: PassResult | undefined,
     next: { readonly nextSyncAt: string } | undefined
@@ -227,17 +246,18 @@ export class Scheduler implements Sync {
     const endedAt = this.#time()
     const succeededAt = outcome.succeeded ? endedAt : last?.succeededAt
     const result: PassResult = {
-      trigger,
+      ...begun,
       state: outcome.succeeded ? 'Succeeded' : 'Failed',
-      startedAt,
       endedAt,
+      correlationId,
       ...(succeededAt === undefined ? {} : { succeededAt }),
       ...(outcome.windowEnded === true ? { windowEnded: true } : {})
     }
     if (outcome.succeeded) this.#waitedFor.clear()
     // A pass that is tried again looks for the same signatures again.
     if (outcome.retry === undefined && outcome.windowEnded === undefined) this.#turn += 1
-    const { content, observer, log } = this.#options
+    const { content, observer } = this.#options
+    const log = withFields(this.#options.log, { correlationId })
     try {
       await this.#allowance.settle()
       await writeLastSync(content.index, result, this.#absent)
@@ -245,9 +265,9 @@ export class Scheduler implements Sync {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       log.warn('the result of the sync cannot be kept', { reason: message })
-      observer({ kind: 'content', works: false, code: 'DISK_FAILED', message })
+      observer({ kind: 'content', works: false, code: 'DISK_FAILED', message, correlationId })
     }
-    log.info('sync ended', { trigger, state: result.state, bytesFetched: outcome.bytesFetched })
+    log.info('sync ended', { trigger: begun.trigger, state: result.state, bytesFetched: outcome.bytesFetched })
     observer({ kind: 'passEnded', result, bytesFetched: outcome.bytesFetched, ...next })
     return result
   }

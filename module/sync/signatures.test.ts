@@ -46,6 +46,7 @@ describe('sync: images that must be signed', () => {
       parent,
       imageSets: { signed: { repositories: ['plant/app:1.0'], priority: 100, ...signature, ...more } },
       observer: (event) => events.push(event),
+      correlationId: 'pass-0001',
       log: new LineLog(() => undefined),
       clock,
       random: () => 0.5,

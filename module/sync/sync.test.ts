@@ -50,6 +50,9 @@ describe('sync: schedule', () => {
   let told: EventEmitter<{ ended: [result: PassResult] }>
   let random: number
   let sync: Sync
+  /** The ids that the parent was asked with, one for each pass. */
+  let asked: string[]
+  let lines: string[]
 
   beforeEach(() => {
     parent = new FakeParent()
@@ -59,6 +62,8 @@ describe('sync: schedule', () => {
     events = []
     random = 0.5
     told = new EventEmitter()
+    asked = []
+    lines = []
     sync = make()
   })
   afterEach(() => sync.stop())
@@ -66,12 +71,15 @@ describe('sync: schedule', () => {
   function make(): Sync {
     return createSync({
       content,
-      parent: () => source,
+      parent: (correlationId) => {
+        asked.push(correlationId)
+        return source
+      },
       observer: (event) => {
         events.push(event)
         if (event.kind === 'passEnded') told.emit('ended', event.result)
       },
-      log: new LineLog(() => undefined),
+      log: new LineLog((line) => lines.push(line)),
       clock,
       random: () => random
     })
@@ -102,6 +110,36 @@ describe('sync: schedule', () => {
     assert.deepEqual(triggers(), ['InitialSync', 'Schedule', 'Schedule'])
     const planned = events.filter((event) => event.kind === 'planned')
     assert.equal(planned.length, 1, 'a routine pass does not tell again what has not changed')
+  })
+
+  it('gives each pass an id: to the parent, in the log, in what it tells and in what it keeps', async () => {
+    parent.put('samples/app:1.0', [100])
+    sync.configure(configuration('samples/app:1.0', 'samples/none:1.0'))
+    let next = waiting()
+    sync.start()
+    await next
+    next = waiting()
+    clock.elapse()
+    await next
+    assert.equal(asked.length, 2)
+    assert.notEqual(asked[0], asked[1])
+    const told = events.flatMap((event) =>
+      event.kind === 'passStarted' ? event.correlationId : event.kind === 'passEnded' ? event.result.correlationId : []
+    )
+    assert.deepEqual(told, [asked[0], asked[0], asked[1], asked[1]])
+    assert.ok(lines.some((line) => line.includes('image failed')) && lines.some((line) => line.includes('sync ended')))
+    for (const line of lines) assert.match(line, new RegExp(`correlationId=(${asked.join('|')})\\n$`))
+    assert.equal((await readLastSync(content.index))?.correlationId, asked[1])
+  })
+
+  it('says which pass found that the parent is gone', async () => {
+    parent.trouble = () => fault('PARENT_UNAUTHORIZED')
+    sync.configure(configuration('samples/app:1.0'))
+    const next = waiting()
+    sync.start()
+    await next
+    const gone = events.find((event) => event.kind === 'parent' && !event.answers)
+    assert.equal(gone !== undefined && 'correlationId' in gone && gone.correlationId, asked[0])
   })
 
   it('waits for settings', async () => {
@@ -218,7 +256,8 @@ describe('sync: schedule', () => {
       state: 'Succeeded',
       startedAt: '2026-11-21T00:00:00.000Z',
       endedAt: '2026-11-21T00:00:00.000Z',
-      succeededAt: '2026-11-21T00:00:00.000Z'
+      succeededAt: '2026-11-21T00:00:00.000Z',
+      correlationId: asked[0]
     })
     clock.time += 3_600_000
     parent.trouble = () => fault('PARENT_UNREACHABLE')
@@ -249,7 +288,7 @@ describe('sync: schedule', () => {
     assert.deepEqual(
       events.filter((event) => event.kind === 'content'),
       [
-        { kind: 'content', works: false, code: 'DISK_FAILED', message: 'read-only' },
+        { kind: 'content', works: false, code: 'DISK_FAILED', message: 'read-only', correlationId: asked[0] },
         { kind: 'content', works: true }
       ]
     )
@@ -315,8 +354,8 @@ describe('sync: schedule', () => {
     let next = waiting()
     sync.start()
     await next
-    const missed = [parseRepository('samples/app'), '2.0'] as const
-    sync.waitedFor(parseRepository('elsewhere'), '2.0')
+    const missed = [parseRepository('samples/app'), '2.0', 'request-of-an-engine'] as const
+    sync.waitedFor(parseRepository('elsewhere'), '2.0', 'request-of-another')
     const digest = parent.put('samples/app:2.0', [200])
     clock.time += 60_000
     next = waiting()
@@ -325,6 +364,7 @@ describe('sync: schedule', () => {
     assert.equal(await content.index.tag(missed[0], parseTag('2.0')), digest)
     const passes = events.filter(({ kind }) => kind === 'passEnded').length
     assert.equal(passes, 2)
+    assert.equal(asked.at(-1), 'request-of-an-engine', 'one id leads from who waits to who has it')
     clock.time += 120_000
     sync.waitedFor(...missed)
     await new Promise((resolve) => setImmediate(resolve))

@@ -24,8 +24,11 @@ export interface SyncConfiguration {
 
 export interface SyncOptions {
   readonly content: Content
-  /** The parent in force, asked at the beginning of each pass; undefined where none is set. */
-  readonly parent: () => ParentSource | undefined
+  /**
+   * The parent in force, asked at the beginning of each pass; undefined where none is set. The pass's id goes along with all
+   * that it is asked.
+   */
+  readonly parent: (correlationId: string) => ParentSource | undefined
   readonly observer: SyncObserver
   readonly log: Log
   /** What was pushed here and is not in the parent yet: the way down leaves those tags alone. */
@@ -51,8 +54,12 @@ export interface Sync {
    * @returns how it ended (the one under way, if there is one); undefined without settings, or where sync was stopped first
    */
   syncNow(trigger?: SyncTrigger): Promise<PassResult | undefined>
-  /** Somebody who may pull it asked for something that is not here: it comes first, and soon where the image sets want it. */
-  waitedFor(repository: Repository, reference: string): void
+  /**
+   * Somebody who may pull it asked for something that is not here: it comes first, and soon where the image sets want it.
+   *
+   * @param correlationId of that request; a pass that begins for it bears the same
+   */
+  waitedFor(repository: Repository, reference: string, correlationId: string): void
   /** While paused nothing is asked of the parent: a pass under way is given up, bytes kept. Resumed, one begins at once. */
   setPaused(paused: boolean): void
   /** Ends the pass under way, keeping its bytes, and resolves when nothing of it is left running. */

@@ -169,8 +169,12 @@ export class UpwardQueue implements LocalPushes {
     for (const [number, setback] of this.#setbacks) this.#setbacks.set(number, { ...setback, nextAt: 0 })
   }
 
-  /** Writes down what became of an item, durably. */
-  async end(item: Item, outcome: Outcome): Promise<void> {
+  /**
+   * Writes down what became of an item, durably.
+   *
+   * @param correlationId of the delivery; undefined where there was none
+   */
+  async end(item: Item, outcome: Outcome, correlationId?: string): Promise<void> {
     const ended: Ended = { what: describeDeed(item), ...('digest' in item ? { digest: item.digest } : {}), ...outcome }
     const { changes: told, confirm } = this.history.add(ended, this.#now())
     const moved = outcome.kind === 'delivered' ? this.#moveBases(item) : []
@@ -187,8 +191,8 @@ export class UpwardQueue implements LocalPushes {
     for (const [name, value] of known) this.#known.set(name, value)
     this.#forget(item)
     if (outcome.kind !== 'delivered')
-      this.#log.warn(`upwards: ${outcome.kind}`, { what: ended.what, reason: outcome.reason })
-    else this.#log.info('upwards: delivered', { what: ended.what })
+      this.#log.warn(`upwards: ${outcome.kind}`, { what: ended.what, reason: outcome.reason, correlationId })
+    else this.#log.info('upwards: delivered', { what: ended.what, correlationId })
     this.#listener()
   }
 

@@ -19,7 +19,8 @@ const other = parseRepository('plant/other')
 const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
-const log = new LineLog(() => undefined)
+const lines: string[] = []
+const log = new LineLog((line) => lines.push(line))
 
 describe('the way up', () => {
   let clock: FakeClock
@@ -29,12 +30,15 @@ describe('the way up', () => {
   let upward: Upward
   let mode: 'ReadWrite' | 'ReadOnly'
   let record: ReturnType<typeof recordDeeds>
+  /** The ids that the parent was asked with. */
+  const asked: (string | undefined)[] = []
 
   beforeEach(async () => {
     clock = new FakeClock('2026-11-21T10:00:00Z')
     parent = new FakeParent()
     content = new MemoryContent()
     mode = 'ReadWrite'
+    lines.length = asked.length = 0
     await open()
   })
   afterEach(async () => upward.stop())
@@ -44,7 +48,11 @@ describe('the way up', () => {
     queue = await UpwardQueue.open(content.index, log, () => clock.now())
     record = recordDeeds(content, queue, () => mode === 'ReadWrite')
     const allowance = new Allowance(clock, content.index)
-    upward = new Upward({ queue, content, parent: () => parent, allowance, log, clock, random: () => 0.5 })
+    const target = (correlationId?: string): FakeParent => {
+      asked.push(correlationId)
+      return parent
+    }
+    upward = new Upward({ queue, content, parent: target, allowance, log, clock, random: () => 0.5 })
     upward.configure(configuration)
   }
 
@@ -102,6 +110,15 @@ describe('the way up', () => {
     assert.deepEqual([queue.size, queue.history.counts.delivered], [0, 1])
     assert.deepEqual(await content.index.states('keep/'), [], 'garbage collection may have its way again')
     assert.deepEqual(await content.index.states('upward/upload/'), [])
+  })
+
+  it('gives each delivery an id: to the parent, and in the log', async () => {
+    await push('plant/app:1')
+    await push('plant/app:2')
+    await goUp()
+    const told = lines.map((line) => / upwards: delivered .* correlationId=([0-9a-f-]{36})\n/.exec(line)?.[1])
+    assert.equal(new Set(told).size, 2)
+    assert.ok(told.every((id) => id !== undefined && asked.includes(id)))
   })
 
   it('has a push in the queue as soon as it is acknowledged, and its bytes spared, also after a start', async () => {
@@ -540,7 +557,11 @@ describe('the way up', () => {
   it('keeps to the budget and the ceiling that the way down has', async () => {
     const allowance = new Allowance(clock, content.index)
     allowance.configure({ bytesPerSecond: 10_000 }, { bytesPerDay: 1_000_000 })
-    upward = new Upward({ queue, content, parent: () => parent, allowance, log, clock, random: () => 0.5 })
+    const target = (correlationId?: string): FakeParent => {
+      asked.push(correlationId)
+      return parent
+    }
+    upward = new Upward({ queue, content, parent: target, allowance, log, clock, random: () => 0.5 })
     await push('plant/app:1', [randomBytes(1_500_000)])
     await goUp(50_000)
     assert.ok(parent.received > 400_000 && parent.received <= 580_000, String(parent.received))

@@ -1,4 +1,5 @@
-import type { Log } from '../../log/log.ts'
+import { newCorrelationId } from '../../log/correlation.ts'
+import { withFields, type Log } from '../../log/log.ts'
 import type { Allowance } from '../allowance.ts'
 import { BudgetSpent } from '../budget.ts'
 import { codeOf, reasonOf } from '../failure.ts'
@@ -24,7 +25,8 @@ export interface UpwardConfiguration {
 export interface UpwardOptions {
   readonly queue: UpwardQueue
   readonly content: UpwardContent
-  readonly parent: () => ParentTarget | undefined
+  /** Each delivery has an id of its own, which goes along with all that the parent is asked for it. */
+  readonly parent: (correlationId?: string) => ParentTarget | undefined
   readonly allowance: Allowance
   readonly log: Log
   readonly clock: Clock
@@ -162,7 +164,8 @@ export class Upward {
     const { timeToLive } = this.#configuration
     await queue.expire(timeToLive)
     const until = Math.min(queue.expiresAt(timeToLive) ?? Infinity, clock.now() + noItemHold)
-    const target = parent()
+    const correlationId = newCorrelationId()
+    const target = parent(correlationId)
     const now = clock.now()
     const wait = (time: number): Promise<void> =>
       this.#wait(Math.min(time, until) - clock.now(), AbortSignal.any([stopping, this.#wake.signal]))
@@ -185,10 +188,10 @@ export class Upward {
       this.#asked = false
       return wait(queue.dueAt() ?? Infinity)
     }
-    await this.#send(item, target, AbortSignal.any([stopping, this.#interrupt.signal]))
+    await this.#send(item, target, correlationId, AbortSignal.any([stopping, this.#interrupt.signal]))
   }
 
-  async #send(item: Item, parent: ParentTarget, signal: AbortSignal): Promise<void> {
+  async #send(item: Item, parent: ParentTarget, correlationId: string, signal: AbortSignal): Promise<void> {
     const { clock, queue } = this.#options
     const done = new AbortController()
     const closing = new AbortController()
@@ -209,9 +212,9 @@ export class Upward {
       this.#holds = 0
       this.#inARow = 0
       this.#reason = undefined
-      await queue.end(item, outcome)
+      await queue.end(item, outcome, correlationId)
     } catch (error) {
-      if (!own.aborted) this.#failed(item, error)
+      if (!own.aborted) this.#failed(item, error, correlationId)
     } finally {
       done.abort()
       await closed
@@ -223,8 +226,9 @@ export class Upward {
    * What holds for the parent or the link as such stops everything for a while; what holds for this item alone lets the others
    * go on, all but those that have to come after it.
    */
-  #failed(item: Item, error: unknown): void {
-    const { clock, log, queue } = this.#options
+  #failed(item: Item, error: unknown, correlationId: string): void {
+    const { clock, queue } = this.#options
+    const log = withFields(this.#options.log, { correlationId })
     const fault = asParentFault(error)
     const reason = reasonOf(error)
     const status = fault === undefined ? undefined : (fault as { readonly status?: number }).status
