@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import type { Metafile } from 'esbuild'
 import { digestOf } from '../module/oci/digest.ts'
 import { hashPassword } from '../module/settings/password-hash.ts'
 import { bundle } from '../packaging/bundle.ts'
@@ -21,11 +22,13 @@ describe('the bundles', function () {
   let folder: string
   /** Where nothing of koffi is found. */
   let bare: string
+  let causeway: Metafile
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-bundle-'))
     bare = await mkdtemp(join(tmpdir(), 'causeway-bare-'))
-    await Promise.all([bundle('module', join(folder, 'module')), bundle('causeway', join(folder, 'causeway'))])
+    const bundles = [bundle('module', join(folder, 'module')), bundle('causeway', join(folder, 'causeway'))] as const
+    ;[, causeway] = await Promise.all(bundles)
     // What has a binary is found by its place, as in the image.
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
     await cp(join(folder, 'module'), join(bare, 'module'), { recursive: true })
@@ -106,6 +109,15 @@ describe('the bundles', function () {
         })
     })
 
+  it('load for --version and validate no package but that of the command line', () => {
+    for (const start of ['program', 'validate']) {
+      const packages = loadedWith(causeway, new RegExp(`^${start}(-\\w+)?\\.js$`)).flatMap(
+        (source) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? []
+      )
+      assert.deepEqual([...new Set(packages)], start === 'program' ? ['commander'] : [], start)
+    }
+  })
+
   it('tell an older Node what is wanted, in one line', async () => {
     const older = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'22.12.0'})`
     for (const name of ['module', 'causeway']) {
@@ -134,3 +146,12 @@ describe('the bundles', function () {
     assert.equal(await list(again), await list(join(folder, 'module')))
   })
 })
+
+/** The sources that are run as soon as a file of a bundle is imported, and not those that it imports later. */
+function loadedWith({ outputs }: Metafile, name: RegExp): string[] {
+  const files = new Set(Object.keys(outputs).filter((file) => name.test(basename(file))))
+  assert.equal(files.size, 1, `one file is called as ${name.source} says`)
+  for (const file of files)
+    for (const { path, kind } of outputs[file]?.imports ?? []) if (kind === 'import-statement') files.add(path)
+  return [...files].flatMap((file) => Object.keys(outputs[file]?.inputs ?? {}))
+}

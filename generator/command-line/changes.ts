@@ -3,7 +3,7 @@ import type { CheckOptions } from '../commands/check.ts'
 import type { ConfigureOptions } from '../commands/configure.ts'
 import type { DeployOptions } from '../commands/deploy.ts'
 import type { PlanOptions } from '../commands/plan.ts'
-import { planStyles } from '../plan/format.ts'
+import { planStyles } from '../plan/styles.ts'
 import {
   collect,
   common,

@@ -3,9 +3,10 @@ import { devicesOf, type CommonOptions, type Context } from '../context.ts'
 import { readTemplate } from '../deployment/template.ts'
 import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
 import { reportError } from '../output/errors.ts'
-import { defaultStyle, formatPlan, type PlanStyle } from '../plan/format.ts'
+import { defaultStyle, formatPlan } from '../plan/format.ts'
 import { makePlan } from '../plan/make.ts'
 import { savePlan } from '../plan/saved.ts'
+import type { PlanStyle } from '../plan/styles.ts'
 
 export interface PlanOptions extends CommonOptions {
   readonly device?: readonly string[]

@@ -1,5 +1,6 @@
 import { GeneratorError } from '../errors.ts'
 import { mapStrings } from './references.ts'
+import { twinSize } from './twin-size.ts'
 
 /** IoT Hub's limits of a twin's desired half (facts: azure-sdk §7). */
 const mostBytes = 32 * 1024
@@ -25,14 +26,4 @@ export function assertFitsTwin(desired: unknown, where: string): void {
       'SETTINGS_TOO_LARGE',
       `the settings of ${where} take ${size} bytes, and IoT Hub keeps ${mostBytes}; give the device fewer tokens, or use wildcards (samples/*) in scope maps`
     )
-}
-
-/** As IoT Hub counts: keys and texts by their UTF-8 bytes, numbers 8, booleans 4. */
-export function twinSize(value: unknown): number {
-  if (typeof value === 'string') return Buffer.byteLength(value)
-  if (typeof value === 'number') return 8
-  if (typeof value === 'boolean') return 4
-  if (Array.isArray(value)) return value.reduce((sum: number, entry: unknown) => sum + twinSize(entry), 0)
-  if (typeof value !== 'object' || value === null) return 0
-  return Object.entries(value).reduce((sum, [key, entry]) => sum + Buffer.byteLength(key) + twinSize(entry), 0)
 }

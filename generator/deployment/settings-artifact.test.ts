@@ -3,7 +3,7 @@ import { wantedOf } from '../acr/wanted.ts'
 import { deviceNamed } from '../testing.ts'
 import { parseSite } from '../site-file/read.ts'
 import type { Site } from '../site-file/site.ts'
-import { twinSize } from './limits.ts'
+import { twinSize } from './twin-size.ts'
 import { artifactOf, twinSettingsFor } from './settings-artifact.ts'
 import { assertSettings, settingsFor } from './settings-for.ts'
 

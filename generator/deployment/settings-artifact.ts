@@ -2,7 +2,7 @@ import { packArtifact, type PackedArtifact } from '../../module/settings/artifac
 import type { SettingsInput } from '../../module/settings/document.ts'
 import type { Device, Site } from '../site-file/site.ts'
 import { slots } from '../secrets/store.ts'
-import { twinSize } from './limits.ts'
+import { twinSize } from './twin-size.ts'
 import { mapStrings } from './references.ts'
 import { settingsFor, settingsKey, type SlotsOf } from './settings-for.ts'
 

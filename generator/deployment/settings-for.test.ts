@@ -3,7 +3,7 @@ import type { GeneratorError } from '../errors.ts'
 import { deviceNamed, siteText, testSite } from '../testing.ts'
 import { parseSite } from '../site-file/read.ts'
 import { assertSettings, settingsFor } from './settings-for.ts'
-import { twinSize } from './limits.ts'
+import { twinSize } from './twin-size.ts'
 
 const one = (): { slot: 'password1' }[] => [{ slot: 'password1' }]
 const hash = `$scrypt$ln=14,r=8,p=1$${'s'.repeat(22)}$${'h'.repeat(43)}`

@@ -1,10 +1,7 @@
 import { isCi, type Io } from '../io.ts'
 import { changeCodes, type Change, type Plan } from './plan.ts'
 import type { Difference } from './difference.ts'
-
-/** How a plan is shown: for people, for programs, and for the services that put it beside a change for review. */
-export const planStyles = ['text', 'json', 'markdown', 'github', 'azdo', 'sarif'] as const
-export type PlanStyle = (typeof planStyles)[number]
+import type { PlanStyle } from './styles.ts'
 
 /** The same plan gives the same text; it ends with a newline. */
 export function formatPlan(plan: Plan, style: PlanStyle, siteFile: string): string {

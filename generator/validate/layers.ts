@@ -1,4 +1,4 @@
-import { twinSize } from '../deployment/limits.ts'
+import { twinSize } from '../deployment/twin-size.ts'
 import { mergeLayers, type Sections } from '../deployment/merge-layers.ts'
 import { valueOf } from './json.ts'
 import type { Deployment } from './manifest.ts'

@@ -1,4 +1,4 @@
-import { twinSize } from '../deployment/limits.ts'
+import { twinSize } from '../deployment/twin-size.ts'
 import { valueOf, type JsonNode } from './json.ts'
 import { join, type Spot } from './place.ts'
 import { templateHole } from './placeholders.ts'
