@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { parseHubConfiguration } from '../../simulator/edge-agent/hub-config.ts'
 import { parseDeployment } from '../../simulator/edge-agent/parse.ts'
 import { readDeploymentContent } from '../../simulator/hub/deployment-content.ts'
+import { azRefuses } from '../../test/az-set-modules.ts'
 import { formatManifest, generateManifest } from '../deployment/generate.ts'
 import { parseTemplate } from '../deployment/template.ts'
 import type { Secrets } from '../secrets/store.ts'
@@ -102,7 +103,7 @@ const password = fc.string({
 })
 
 describe('whatever generate makes', () => {
-  it('has no error and no warning, and is taken by IoT Hub, edgeAgent and edgeHub of the simulator', () => {
+  it('has no error and no warning, and is taken by az, and by IoT Hub, edgeAgent and edgeHub of the simulator', () => {
     fc.assert(
       fc.property(site, password, fc.boolean(), ({ text, moduleName }, value, withSecrets) => {
         const parsed = parseSite(text, 'site.yaml')
@@ -131,6 +132,7 @@ describe('whatever generate makes', () => {
             []
           )
           assert.equal(kind, 'deployment')
+          assert.deepEqual(azRefuses(made), [])
           const desired = readDeploymentContent(JSON.parse(made))
           parseDeployment(desired.get('$edgeAgent') ?? {}, 'parent.example')
           parseHubConfiguration(desired.get('$edgeHub') ?? {})
