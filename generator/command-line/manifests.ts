@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander'
 import type { GenerateCommandOptions } from '../commands/generate.ts'
 import type { ValidateOptions } from '../commands/validate.ts'
+import { findingStyles } from '../validate/styles.ts'
 import { common, platformOption, templateOption, type Runner } from './options.ts'
 
 /** Deployment manifests: made, and looked at. */
@@ -23,7 +24,11 @@ export function addManifestCommands(program: Command, act: Runner): void {
     .command('validate')
     .description('find what a device would refuse or misread in deployment manifests; needs no network')
     .argument('<files...>', 'files, folders, and - for stdin')
-    .addOption(new Option('--output <format>', 'lines for people, or JSON').choices(['text', 'json']).default('text'))
+    .addOption(
+      new Option('--output <format>', 'how to show it (default: text, or as the CI service likes it)').choices(
+        findingStyles
+      )
+    )
     .action((files: string[], options: ValidateOptions) =>
       act({}, async (context) => (await import('../commands/validate.ts')).validate(context, files, options))
     )

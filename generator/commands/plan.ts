@@ -2,8 +2,9 @@ import { resourceNotes } from '../acr/resource-notes.ts'
 import { devicesOf, type CommonOptions, type Context } from '../context.ts'
 import { readTemplate } from '../deployment/template.ts'
 import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
+import { styleOfService } from '../output/annotations.ts'
 import { reportError } from '../output/errors.ts'
-import { defaultStyle, formatPlan } from '../plan/format.ts'
+import { formatPlan } from '../plan/format.ts'
 import { makePlan } from '../plan/make.ts'
 import { savePlan } from '../plan/saved.ts'
 import type { PlanStyle } from '../plan/styles.ts'
@@ -41,7 +42,7 @@ export async function planCommand(context: Context, options: PlanOptions): Promi
     })
     for (const warning of warnings) context.stderr.write(`${warning}\n`)
     if (options.out !== undefined) await savePlan(options.out, context.io.workingFolder, plan)
-    context.stdout.write(formatPlan(plan, options.output ?? defaultStyle(context.io.env), context.sitePath))
+    context.stdout.write(formatPlan(plan, options.output ?? styleOfService(context.io.env), context.sitePath))
     return plan.changes.length === 0 ? exitCodes.ok : exitCodes.differences
   })
 }

@@ -57,6 +57,40 @@ describe('causeway validate', () => {
     assert.equal(finding?.['severity'], 'error')
   })
 
+  it('is written as services read it', async () => {
+    const line = bad.split('\n').findIndex((text) => text.includes('FROM messages')) + 1
+    const github = await causeway('validate bad.json', { env: { CI: 'true', GITHUB_ACTIONS: 'true' } })
+    assert.equal(github.code, 3)
+    assert.match(
+      github.stdout,
+      new RegExp(String.raw`^::error file=bad\.json,line=${line},col=\d+,title=M020 .*::modulesContent\.\$edgeHub`, 'm')
+    )
+    assert.match(github.stdout, /^::notice file=bad\.json,line=\d+,col=\d+,title=M092 /m)
+    const azdo = await causeway('validate bad.json', { env: { TF_BUILD: 'True' } })
+    assert.match(
+      azdo.stdout,
+      new RegExp(
+        String.raw`^##vso\[task\.logissue type=error;sourcepath=bad\.json;linenumber=${line};columnnumber=\d+;code=M020\]`,
+        'm'
+      )
+    )
+    const sarif = await causeway('validate bad.json good.json --output sarif')
+    assert.deepEqual([sarif.code, sarif.stderr], [3, ''])
+    const { runs } = JSON.parse(sarif.stdout) as {
+      runs: {
+        tool: { driver: { rules: { id: string }[] } }
+        results: { ruleId: string; level: string; locations: { physicalLocation: object }[] }[]
+      }[]
+    }
+    const [error] = (runs[0]?.results ?? []).filter(({ level }) => level === 'error')
+    assert.equal(error?.ruleId, 'M020')
+    assert.partialDeepStrictEqual(error.locations[0]?.physicalLocation, {
+      artifactLocation: { uri: 'bad.json' },
+      region: { startLine: line }
+    })
+    assert.ok(runs[0]?.tool.driver.rules.some(({ id }) => id === 'M020'))
+  })
+
   it('reads stdin', async () => {
     assert.match((await causeway('validate -', { stdin: bad })).stdout, /^-:\d+:\d+: error M020 /m)
     assert.match((await causeway('validate -', { stdin: '' })).stdout, /^-:1:1: error M001 it is not JSON/)

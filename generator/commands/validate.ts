@@ -1,12 +1,15 @@
 import type { Context } from '../context.ts'
 import { exitCodes, type ExitCode } from '../errors.ts'
+import { styleOfService } from '../output/annotations.ts'
 import { readManifestFiles } from '../validate/files.ts'
-import { formatFinding, summarize } from '../validate/format.ts'
+import { formatReports, summarize } from '../validate/format.ts'
 import { checkLayers } from '../validate/layers.ts'
 import { examine } from '../validate/manifest.ts'
+import type { FindingStyle } from '../validate/styles.ts'
 
 export interface ValidateOptions {
-  readonly output: 'text' | 'json'
+  /** As the CI service likes it, where it is not given. */
+  readonly output?: FindingStyle
 }
 
 /**
@@ -24,11 +27,8 @@ export async function validate(
   const examined = files.map(({ file, text, encoding }) => examine(text, file, encoding))
   checkLayers(examined.map(({ deployment }) => deployment))
   const reports = examined.map((each) => each.toReport())
-  if (options.output === 'json') context.stdout.write(`${JSON.stringify({ files: reports }, undefined, 2)}\n`)
-  else {
-    for (const { file, findings } of reports)
-      for (const finding of findings) context.stdout.write(`${formatFinding(file, finding)}\n`)
-    context.stderr.write(`${summarize(reports)}\n`)
-  }
+  const style = options.output ?? styleOfService(context.io.env)
+  context.stdout.write(formatReports(reports, style))
+  if (style !== 'json' && style !== 'sarif') context.stderr.write(`${summarize(reports)}\n`)
   return reports.every(({ ok }) => ok) ? exitCodes.ok : exitCodes.invalid
 }

@@ -1,4 +1,5 @@
-import { isCi, type Io } from '../io.ts'
+import { azdoAnnotation, githubAnnotation } from '../output/annotations.ts'
+import { formatSarif } from '../output/sarif.ts'
 import { changeCodes, type Change, type Plan } from './plan.ts'
 import type { Difference } from './difference.ts'
 import type { PlanStyle } from './styles.ts'
@@ -17,15 +18,8 @@ export function formatPlan(plan: Plan, style: PlanStyle, siteFile: string): stri
     case 'azdo':
       return plan.changes.map((change) => azdoLine(change, siteFile)).join('') + `${summaryOf(plan)}\n`
     case 'sarif':
-      return `${JSON.stringify(sarif(plan, siteFile), undefined, 2)}\n`
+      return sarif(plan, siteFile)
   }
-}
-
-/** The style that fits where a plan is printed, where none is asked for. */
-export function defaultStyle(env: Io['env']): PlanStyle {
-  if (!isCi(env)) return 'text'
-  if (env['GITHUB_ACTIONS'] === 'true') return 'github'
-  return env['TF_BUILD'] === undefined ? 'text' : 'azdo'
 }
 
 const signs = { add: '+', change: '~', remove: '-' } as const
@@ -104,10 +98,11 @@ function escaped(value: string): string {
 
 /** One annotation a change: what goes and what interrupts is a warning, everything else a notice. */
 function githubLine(change: Change, file: string): string {
-  const data = (value: string): string => value.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
-  const property = (value: string): string => data(value).replaceAll(':', '%3A').replaceAll(',', '%2C')
-  const title = `${change.code} ${changeCodes[change.code]}`
-  return `::${isWarning(change) ? 'warning' : 'notice'} file=${property(file)},title=${property(title)}::${data(sentence(change))}\n`
+  return githubAnnotation({ ...annotation(change, file), level: isWarning(change) ? 'warning' : 'notice' })
+}
+
+function annotation(change: Change, file: string): { file: string; code: string; title: string; message: string } {
+  return { file, code: change.code, title: changeCodes[change.code], message: sentence(change) }
 }
 
 function githubSummary(plan: Plan): string {
@@ -116,16 +111,8 @@ function githubSummary(plan: Plan): string {
 
 /** Azure DevOps knows errors and warnings only; what is neither is a line in the log. */
 function azdoLine(change: Change, file: string): string {
-  const property = (value: string): string =>
-    value
-      .replaceAll('%', '%AZP25')
-      .replaceAll(';', '%3B')
-      .replaceAll('\r', '%0D')
-      .replaceAll('\n', '%0A')
-      .replaceAll(']', '%5D')
-  const message = sentence(change).replaceAll('%', '%AZP25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
   if (!isWarning(change)) return `${signs[change.action]} ${change.code} ${sentence(change)}\n`
-  return `##vso[task.logissue type=warning;sourcepath=${property(file)};code=${change.code}]${message}\n`
+  return azdoAnnotation({ ...annotation(change, file), level: 'warning' })
 }
 
 /** A change in one sentence, with the first of its differences. */
@@ -143,32 +130,16 @@ function isWarning({ action, code }: Change): boolean {
   return action === 'remove' || code === 'P207' || code === 'P104' || code === 'P107'
 }
 
-/** SARIF 2.1.0, as code scanning takes it. */
-function sarif(plan: Plan, file: string): object {
-  const used = [...new Set(plan.changes.map(({ code }) => code))].sort()
-  return {
-    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
-    version: '2.1.0',
-    runs: [
-      {
-        tool: {
-          driver: {
-            name: 'causeway plan',
-            rules: used.map((id) => ({ id, shortDescription: { text: changeCodes[id] } }))
-          }
-        },
-        results: plan.changes.map((change) => ({
-          ruleId: change.code,
-          level: isWarning(change) ? 'warning' : 'note',
-          message: { text: sentence(change) },
-          locations: [
-            { physicalLocation: { artifactLocation: { uri: file.replaceAll('\\', '/') }, region: { startLine: 1 } } }
-          ],
-          partialFingerprints: { change: `${change.part}/${change.subject}/${change.code}` }
-        }))
-      }
-    ]
-  }
+function sarif(plan: Plan, file: string): string {
+  const results = plan.changes.map((change) => ({
+    ruleId: change.code,
+    level: isWarning(change) ? ('warning' as const) : ('note' as const),
+    message: sentence(change),
+    file,
+    line: 1,
+    fingerprint: `${change.part}/${change.subject}/${change.code}`
+  }))
+  return formatSarif('causeway plan', (code) => changeCodes[code as Change['code']], results)
 }
 
 function byPart({ changes }: Plan): [string, readonly Change[]][] {
