@@ -142,6 +142,27 @@ describe('causeway against the pretend Azure', function () {
     assert.equal(writes(), before)
   })
 
+  it('is the service connection of a job in Azure Pipelines, without any secret of its own', async () => {
+    const job = {
+      AZURE_TENANT_ID: undefined,
+      AZURE_CLIENT_ID: undefined,
+      AZURE_CLIENT_SECRET: undefined,
+      IOTHUB_CONNECTION_STRING: undefined,
+      AZURESUBSCRIPTION_TENANT_ID: tenantId,
+      AZURESUBSCRIPTION_CLIENT_ID: clientId,
+      AZURESUBSCRIPTION_SERVICE_CONNECTION_ID: cloud.pipeline.serviceConnectionId,
+      SYSTEM_OIDCREQUESTURI: cloud.pipeline.requestUri,
+      SYSTEM_ACCESSTOKEN: cloud.pipeline.accessToken
+    }
+    const { code, stdout, stderr } = await causeway('provision', job)
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /^unchanged +token crimagepulltoken$/m)
+    const wrong = await causeway('provision', { ...job, SYSTEM_ACCESSTOKEN: 'a token of somebody else' })
+    assert.equal(wrong.code, 4)
+    assert.match(wrong.stderr, /^error AZURE_UNAUTHORIZED: /m)
+    assert.doesNotMatch(wrong.stderr, /a token of somebody else/)
+  })
+
   it('imports the runtime, so that the pull token has something to pull', async () => {
     const first = await causeway('images import')
     assert.equal(first.code, 0, first.stderr)

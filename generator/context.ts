@@ -58,7 +58,8 @@ export class Context {
     this.#services = services
     this.stdout = this.redaction.guard(io.stdout)
     this.stderr = this.redaction.guard(io.stderr)
-    for (const name of ['AZURE_CLIENT_SECRET', 'IOTHUB_CONNECTION_STRING']) this.redaction.add(io.env[name] ?? '')
+    for (const name of ['AZURE_CLIENT_SECRET', 'IOTHUB_CONNECTION_STRING', 'SYSTEM_ACCESSTOKEN'])
+      this.redaction.add(io.env[name] ?? '')
     this.redaction.add(/SharedAccessKey=([^;]+)/.exec(io.env['IOTHUB_CONNECTION_STRING'] ?? '')?.[1] ?? '')
   }
 

@@ -29,6 +29,7 @@ import { CloudServer, type LoggedRequest } from './cloud-http.ts'
 import { clouds, type CloudNames, type SimulatedCloud } from './cloud-names.ts'
 import { keyVault, type VaultKnobs } from './key-vault/key-vault.ts'
 import { audiencesOf, entra } from './login/entra.ts'
+import { PipelineIdentity, pipelinesHost } from './login/pipeline-identity.ts'
 import { EntraTokenError, EntraTokens, type EntraIdentity } from './login/entra-tokens.ts'
 import type { Network } from './network.ts'
 
@@ -76,6 +77,8 @@ export interface Cloud {
   readonly requests: readonly LoggedRequest[]
   readonly arm: ArmKnobs
   readonly login: { tokenSeconds: number }
+  /** A job of Azure Pipelines that the application trusts. */
+  readonly pipeline: Pick<PipelineIdentity, 'accessToken' | 'serviceConnectionId' | 'requestUri'>
   /** @throws {Error} where there is no registry of this name */
   registry(name: string): CloudRegistry
   /** @throws {Error} where there is no vault of this name */
@@ -106,6 +109,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     names.resourceManager,
     names.login,
     ...names.loginAliases,
+    pipelinesHost,
     publicRegistryHost,
     publicBlobHost,
     ...(options.keyVaults ?? []).map((name) => `${name}.${names.keyVault}`),
@@ -124,11 +128,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   }
 
   const login = { tokenSeconds: 3599 }
+  const pipeline = new PipelineIdentity(now)
+  announce(pipelinesHost, pipeline.serve)
   const entraHost = entra({
     names,
     tokens: entraTokens,
     clientId: options.clientId,
     clientSecret: options.clientSecret,
+    trusts: (assertion) => pipeline.trusts(assertion),
     lifetime: () => login.tokenSeconds
   })
   // MSAL asks at the name it prefers, whatever authority it is given: in China at the second.
@@ -191,6 +198,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     requests: server.requests,
     arm: knobs,
     login,
+    pipeline,
     registry: (name) => createHandle(need(members, name), context, server),
     keyVault: (name) => need(vaults, name),
     verifyHubToken: (authorization) => entraTokens.verify(authorization, audiences.hub),

@@ -3,12 +3,25 @@ import { GeneratorError } from '../errors.ts'
 import { cloudNames, clouds, type CloudName } from './clouds.ts'
 
 /**
- * Who the pipeline is, in Azure's own order: environment (client secret or certificate), workload identity, managed
- * identity, then what a person signed in with (`az login`). Never asks anybody anything.
+ * Who the pipeline is: the service connection of a job in Azure Pipelines, or else in Azure's own order: environment (client
+ * secret or certificate), workload identity, managed identity, then what a person signed in with (`az login`). Never asks anybody
+ * anything.
  */
 export async function createCredential(cloud: CloudName): Promise<TokenCredential> {
-  const { DefaultAzureCredential } = await import('@azure/identity')
-  return new DefaultAzureCredential({ authorityHost: authorityOf(cloud, process.env['AZURE_AUTHORITY_HOST']) })
+  const { AzurePipelinesCredential, DefaultAzureCredential } = await import('@azure/identity')
+  const { env } = process
+  const options = { authorityHost: authorityOf(cloud, env['AZURE_AUTHORITY_HOST']) }
+  // As AzureCLI@2, AzurePowerShell@5 and our own task set them. Its tokens are renewed for as long as the job runs, where a
+  // token that another task has fetched ends after ten minutes.
+  const [tenant, client, connection, token] = [
+    env['AZURESUBSCRIPTION_TENANT_ID'],
+    env['AZURESUBSCRIPTION_CLIENT_ID'],
+    env['AZURESUBSCRIPTION_SERVICE_CONNECTION_ID'],
+    env['SYSTEM_ACCESSTOKEN']
+  ]
+  if (tenant !== undefined && client !== undefined && connection !== undefined && token !== undefined)
+    return new AzurePipelinesCredential(tenant, client, connection, token, options)
+  return new DefaultAzureCredential(options)
 }
 
 /**

@@ -37,6 +37,7 @@ describe('the pretend login', () => {
 
   const rows = [
     ['a wrong secret', { client_secret: 'wrong' }, 401, 'invalid_client', 7000215],
+    ['an assertion that nobody vouches for', { client_assertion: 'a.b.c' }, 401, 'invalid_client', 700213],
     ['an unknown application', { client_id: 'nobody' }, 400, 'unauthorized_client', 700016],
     ['another grant', { grant_type: 'password' }, 400, 'unsupported_grant_type', 70003],
     ['what is no scope', { scope: 'everything' }, 400, 'invalid_scope', 70011],

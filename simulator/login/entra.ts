@@ -30,6 +30,8 @@ export interface EntraOptions {
   readonly tokens: EntraTokens
   readonly clientId: string
   readonly clientSecret: string
+  /** Whether the application trusts what somebody else says of a client: its federated credentials. */
+  readonly trusts: (assertion: string) => Promise<boolean>
   /** Seconds a token lives. */
   readonly lifetime: () => number
 }
@@ -38,6 +40,7 @@ export interface EntraOptions {
 const refusals = {
   AADSTS7000215: [401, 'invalid_client'],
   AADSTS7000216: [401, 'invalid_client'],
+  AADSTS700213: [401, 'invalid_client'],
   AADSTS700016: [400, 'unauthorized_client'],
   AADSTS90002: [400, 'invalid_request'],
   AADSTS70011: [400, 'invalid_scope'],
@@ -56,7 +59,7 @@ class Refusal extends Error {
 }
 
 /**
- * The token service, as far as @azure/identity's client-secret credentials walk it: instance discovery, the tenant's OpenID
+ * The token service, as far as @azure/identity's credentials with a client secret or an assertion walk it: instance discovery, the tenant's OpenID
  * configuration, and the token endpoint (arm-wire has nothing of it; the shapes are OAuth 2.0 and OpenID Connect discovery, the
  * error numbers public documentation).
  */
@@ -101,6 +104,22 @@ async function issue(exchange: Exchange, options: EntraOptions): Promise<void> {
       'AADSTS700016',
       `Application with identifier '${clientId}' was not found in the directory '${options.tokens.tenantId}'.`
     )
+  await authenticate(form, clientId, options)
+  const lifetime = options.lifetime()
+  const token = await options.tokens.issue(clientId, audienceOf(form.get('scope'), options.names), lifetime)
+  exchange.json(
+    200,
+    { token_type: 'Bearer', expires_in: lifetime, ext_expires_in: lifetime, access_token: token },
+    { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' }
+  )
+}
+
+async function authenticate(form: URLSearchParams, clientId: string, options: EntraOptions): Promise<void> {
+  const assertion = form.get('client_assertion')
+  if (assertion !== null) {
+    if (await options.trusts(assertion)) return
+    throw new Refusal('AADSTS700213', 'No matching federated identity record found for presented assertion.')
+  }
   const secret = form.get('client_secret')
   if (secret === null)
     throw new Refusal('AADSTS7000216', "'client_assertion', 'client_secret' or 'request' is required.")
@@ -109,13 +128,6 @@ async function issue(exchange: Exchange, options: EntraOptions): Promise<void> {
       'AADSTS7000215',
       `Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '${clientId}'.`
     )
-  const lifetime = options.lifetime()
-  const token = await options.tokens.issue(clientId, audienceOf(form.get('scope'), options.names), lifetime)
-  exchange.json(
-    200,
-    { token_type: 'Bearer', expires_in: lifetime, ext_expires_in: lifetime, access_token: token },
-    { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' }
-  )
 }
 
 /** `https://management.azure.com//.default` is the same resource as with one slash: the SDK sends either. */
