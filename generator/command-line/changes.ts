@@ -29,6 +29,7 @@ export function addChangeCommands(program: Command, act: Runner): void {
       )
     )
     .option('--out <file>', 'save it, for provision --plan and deploy --plan')
+    .option('--summary <file>', 'write it as Markdown there as well, for a pipeline to show')
     .addOption(imageCheckOption())
     .addHelpText('after', '\nExit codes: 0 nothing to do, 2 changes, 1 it cannot be told')
     .action((options: PlanOptions) =>

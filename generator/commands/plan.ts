@@ -6,7 +6,7 @@ import { styleOfService } from '../output/annotations.ts'
 import { reportError } from '../output/errors.ts'
 import { formatPlan } from '../plan/format.ts'
 import { makePlan } from '../plan/make.ts'
-import { savePlan } from '../plan/saved.ts'
+import { savePlan, saveText } from '../plan/saved.ts'
 import type { PlanStyle } from '../plan/styles.ts'
 
 export interface PlanOptions extends CommonOptions {
@@ -16,6 +16,8 @@ export interface PlanOptions extends CommonOptions {
   readonly platform?: string
   readonly output?: PlanStyle
   readonly out?: string
+  /** A file for the plan as Markdown, whatever `output` is. */
+  readonly summary?: string
   /** commander's `--no-image-check` */
   readonly imageCheck: boolean
 }
@@ -42,6 +44,8 @@ export async function planCommand(context: Context, options: PlanOptions): Promi
     })
     for (const warning of warnings) context.stderr.write(`${warning}\n`)
     if (options.out !== undefined) await savePlan(options.out, context.io.workingFolder, plan)
+    if (options.summary !== undefined)
+      await saveText(options.summary, context.io.workingFolder, formatPlan(plan, 'markdown', context.sitePath))
     context.stdout.write(formatPlan(plan, options.output ?? styleOfService(context.io.env), context.sitePath))
     return plan.changes.length === 0 ? exitCodes.ok : exitCodes.differences
   })

@@ -354,7 +354,8 @@ describe('causeway plan', () => {
       azdo.stdout,
       /^##vso\[task\.logissue type=warning;sourcepath=site\.yaml;code=P104\]registry: add image/m
     )
-    const markdown = await causeway('plan --output markdown')
+    const markdown = await causeway('plan --output markdown --summary summary.md')
+    assert.equal(await readFile(join(folder, 'summary.md'), 'utf8'), markdown.stdout)
     assert.match(
       markdown.stdout,
       /^\| add \| module connected-registry \(P201\) \| `image` \| {2}\| `mycontainerregistry001/m

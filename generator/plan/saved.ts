@@ -36,8 +36,13 @@ const savedPlan = z.object({
  * @throws {GeneratorError} `OUTPUT_UNWRITABLE`
  */
 export async function savePlan(path: string, workingFolder: string, plan: Plan): Promise<void> {
+  await saveText(path, workingFolder, `${JSON.stringify(plan, undefined, 2)}\n`)
+}
+
+/** The same for what a plan looks like, for a pipeline that shows it in another place as well. @throws {GeneratorError} likewise */
+export async function saveText(path: string, workingFolder: string, text: string): Promise<void> {
   try {
-    await writeDurably(resolve(workingFolder, path), `${JSON.stringify(plan, undefined, 2)}\n`)
+    await writeDurably(resolve(workingFolder, path), text)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'error'
     throw new GeneratorError('OUTPUT_UNWRITABLE', `${path} cannot be written (${code})`, { cause })
