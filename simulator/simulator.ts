@@ -19,6 +19,8 @@ export interface SimulatorOptions extends Pick<DeviceWorld, 'programs' | 'backof
   readonly devices?: readonly DeviceOptions[]
   /** `mycontainerregistry001` in `westus2` by default. */
   readonly registry?: Partial<CloudOptions['registries'][number]>
+  /** Names of key vaults; none by default. */
+  readonly keyVaults?: readonly string[]
 }
 
 /** The pretend Azure and its devices, running. */
@@ -96,7 +98,8 @@ async function assemble(
     subscriptionId,
     resourceGroup,
     cloud: options.cloud ?? 'AzureCloud',
-    registries: [registry]
+    registries: [registry],
+    ...(options.keyVaults === undefined ? {} : { keyVaults: options.keyVaults })
   })
   started.push(() => cloud.close())
 

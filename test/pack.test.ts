@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { npmEnvironment, pack } from './pipelines/packed.ts'
 import { isInstalled, mustRun, run, skip } from './real-tools.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -12,37 +13,17 @@ describe('npm pack', function () {
   let folder: string
   /** The installed command. */
   let command: string
-  const environment = (): Record<string, string> => ({
-    HOME: folder,
-    PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
-    npm_config_cache: join(folder, 'cache'),
-    // Nobody listens there: what is asked of a registry fails.
-    npm_config_registry: 'http://127.0.0.1:9/'
-  })
+  const environment = (): Record<string, string> => npmEnvironment(folder)
 
   before(async function () {
     if (!isInstalled('npm')) skip(this, 'npm is not installed')
     folder = await mkdtemp(join(tmpdir(), 'causeway-pack-'))
-    // A checkout of its own: packing changes package.json for a moment.
-    const checkout = join(folder, 'checkout')
-    for (const part of [
-      '.ci/node-version.mjs',
-      'generator',
-      'module',
-      'packaging',
-      'package.json',
-      'deployment.template.json',
-      'README.md'
-    ])
-      await cp(join(root, part), join(checkout, part), { recursive: true })
-    await symlink(join(root, 'node_modules'), join(checkout, 'node_modules'))
-    const before = await readFile(join(checkout, 'package.json'), 'utf8')
-    const pack = ['pack', '--prefix', checkout, '--pack-destination', folder, checkout]
-    const name = (await mustRun('npm', pack, environment())).split('\n').at(-1) ?? ''
-    assert.equal(await readFile(join(checkout, 'package.json'), 'utf8'), before, 'the checkout is as it was')
+    const { tarball, checkout } = await pack(folder)
+    const ours = await readFile(join(root, 'package.json'), 'utf8')
+    assert.equal(await readFile(join(checkout, 'package.json'), 'utf8'), ours, 'the checkout is as it was')
     const empty = join(folder, 'empty')
     await mkdir(empty)
-    await mustRun('npm', ['install', '--offline', '--prefix', empty, join(folder, name)], environment())
+    await mustRun('npm', ['install', '--offline', '--prefix', empty, tarball], environment())
     command = join(empty, 'node_modules/causeway/dist/causeway/main.js')
     assert.match(
       await mustRun(join(empty, 'node_modules/.bin/causeway'), ['--version'], environment()),

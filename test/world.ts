@@ -47,7 +47,7 @@ export class World {
   /** A copy of the worked example's site file stands in the folder. */
   static async start(
     devices?: readonly DeviceOptions[],
-    { built, ...more }: { readonly built?: Built } & Pick<SimulatorOptions, 'pullLayers'> = {}
+    { built, ...more }: { readonly built?: Built } & Pick<SimulatorOptions, 'pullLayers' | 'keyVaults'> = {}
   ): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'causeway-test-'))
     const simulator = await startSimulator({
