@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { npmEnvironment, pack } from './pipelines/packed.ts'
+import { checkOut, npmEnvironment } from './pipelines/packed.ts'
 import { isInstalled, mustRun, run, skip } from './real-tools.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -18,12 +18,14 @@ describe('npm pack', function () {
   before(async function () {
     if (!isInstalled('npm')) skip(this, 'npm is not installed')
     folder = await mkdtemp(join(tmpdir(), 'causeway-pack-'))
-    const { tarball, checkout } = await pack(folder)
+    const checkout = await checkOut(folder)
+    const words = ['pack', '--prefix', checkout, '--pack-destination', folder, checkout]
+    const name = (await mustRun('npm', words, environment())).split('\n').at(-1) ?? ''
     const ours = await readFile(join(root, 'package.json'), 'utf8')
     assert.equal(await readFile(join(checkout, 'package.json'), 'utf8'), ours, 'the checkout is as it was')
     const empty = join(folder, 'empty')
     await mkdir(empty)
-    await mustRun('npm', ['install', '--offline', '--prefix', empty, tarball], environment())
+    await mustRun('npm', ['install', '--offline', '--prefix', empty, join(folder, name)], environment())
     command = join(empty, 'node_modules/causeway/dist/causeway/main.js')
     assert.match(
       await mustRun(join(empty, 'node_modules/.bin/causeway'), ['--version'], environment()),

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isInstalled, run, skip } from '../real-tools.ts'
 import { World } from '../world.ts'
 import { Agent, loggingCommands, type RanStage } from './azure-devops.ts'
-import { npmEnvironment, pack } from './packed.ts'
+import { layOut, npmEnvironment } from './packed.ts'
 
 const root = join(import.meta.dirname, '../..')
 const task = join(root, 'manifests/azure-devops/task')
@@ -16,29 +16,20 @@ describe('the pipeline for Azure DevOps', function () {
   let folder: string
   let site: string
   let world: World
-  let tarball: string
   let agent: Agent
   let environment: Record<string, string>
 
   before(async function () {
     for (const tool of ['npm', 'tar']) if (!isInstalled(tool)) skip(this, `${tool} is not installed`)
     folder = await mkdtemp(join(tmpdir(), 'causeway-azdo-'))
-    const [packed, started] = await Promise.all([
-      pack(folder),
+    const [laidOut, started] = await Promise.all([
+      layOut('Azure DevOps', folder),
       World.start(undefined, { keyVaults: ['plant-secrets'] })
     ])
+    site = laidOut
     world = started
     // Operations end at the first look: the polls in between would be the SDK's second each, half a minute in all.
     world.simulator.cloud.arm.pollsUntilDone = 0
-    tarball = packed.tarball
-    site = join(folder, 'site')
-    await mkdir(join(site, 'tools'), { recursive: true })
-    for (const name of ['azure-pipelines.yml', 'causeway-steps.yml'])
-      await cp(join(root, 'manifests/azure-devops', name), join(site, name))
-    await cp(join(root, 'deployment.template.json'), join(site, 'deployment.template.json'))
-    await cp(join(root, 'manifests/site.yaml'), join(site, 'site.yaml'))
-    await cp(tarball, join(site, 'tools/causeway.tgz'))
-    await edit('site.yaml', (text) => text.replace('# keyVault:', 'keyVault:'))
     await mkdir(join(folder, 'machine'))
     // The job's identity is all that it has: no secret of Azure's.
     const { AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET: _secret, ...rest } = world.simulator.environment
@@ -152,7 +143,7 @@ describe('the pipeline for Azure DevOps', function () {
         AGENT_TEMPDIRECTORY: join(folder, 'machine'),
         AGENT_TOOLSDIRECTORY: join(folder, 'machine/tools'),
         SYSTEM_DEFAULTWORKINGDIRECTORY: site,
-        INPUT_PACKAGE: tarball,
+        INPUT_PACKAGE: 'tools/causeway.tgz',
         ...more
       })
 

@@ -5,8 +5,8 @@ import { delimiter, dirname, join } from 'node:path'
 import { isInstalled, run, skip } from '../real-tools.ts'
 import { World } from '../world.ts'
 import { gitHubParsers } from './github-parser.ts'
-import { gitHubRepository, Runner } from './github.ts'
-import { npmEnvironment, pack } from './packed.ts'
+import { Runner } from './github.ts'
+import { layOut, npmEnvironment } from './packed.ts'
 
 const manifests = join(import.meta.dirname, '../../manifests')
 const workflow = '.github/workflows/causeway.yml'
@@ -44,16 +44,13 @@ describe('the pipeline for GitHub', function () {
     before(async function () {
       if (!isInstalled('npm')) skip(this, 'npm is not installed')
       folder = await mkdtemp(join(tmpdir(), 'causeway-github-'))
-      const [{ tarball }, started] = await Promise.all([
-        pack(folder),
+      const [workspace, started] = await Promise.all([
+        layOut('GitHub', folder),
         World.start(undefined, { keyVaults: ['plant-secrets'] })
       ])
       world = started
       // Operations end at the first look: the polls in between would be the SDK's second each, half a minute in all.
       world.simulator.cloud.arm.pollsUntilDone = 0
-      const workspace = join(folder, 'site')
-      await gitHubRepository(workspace, { manifests, tarball })
-      await edit('site.yaml', (text) => text.replace('# keyVault:', 'keyVault:'))
       await mkdir(join(folder, 'machine'))
       // What the runner has of its own, beside Node and npm: GitHub's command line.
       const gh = join(folder, 'gh-bin/gh')

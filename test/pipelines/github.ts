@@ -1,4 +1,4 @@
-import { appendFile, copyFile, cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { basename, delimiter, join } from 'node:path'
 import { parse } from 'yaml'
 import { run } from '../real-tools.ts'
@@ -221,21 +221,6 @@ export class Runner {
         throw new Error(`the runner has no ${name}`)
     }
   }
-}
-
-/** A repository as the worked pipeline's comments lay it out. */
-export async function gitHubRepository(
-  workspace: string,
-  { manifests, tarball }: Record<'manifests' | 'tarball', string>
-): Promise<void> {
-  for (const folder of ['.github/actions/causeway', '.github/workflows', 'tools'])
-    await mkdir(join(workspace, folder), { recursive: true })
-  await cp(join(manifests, 'github/action.yml'), join(workspace, '.github/actions/causeway/action.yml'))
-  await cp(join(manifests, 'github/workflow.yml'), join(workspace, '.github/workflows/causeway.yml'))
-  await cp(tarball, join(workspace, 'tools/causeway.tgz'))
-  await cp(join(manifests, '../deployment.template.json'), join(workspace, 'deployment.template.json'))
-  await cp(join(manifests, 'site.yaml'), join(workspace, 'site.yaml'))
-  await appendFile(join(workspace, '.gitignore'), '/config/\n')
 }
 
 function statusFunctions(scope: Scope): Functions {
