@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LayeredNetwork, passOn, whyNoNamespaces } from './namespaces.ts'
 import { isInstalled, Program, run, skip, type Variables } from './real-tools.ts'
@@ -24,18 +25,20 @@ describe('causeway client-config, with real clients', function () {
   let roots = 0
 
   before(async function () {
-    if (process.getuid?.() !== 0) skip(this, 'mounts over /etc need root')
+    const reason = whyNoMounts()
+    if (reason !== undefined) skip(this, reason)
     world = await World.start()
     // Docker asks its mirrors without a login, for Docker Hub's own names.
-    const site = (await readFile(world.site, 'utf8'))
-      .replace(
-        'imports:',
-        'imports:\n  - { source: mcr.microsoft.com/hello-world:latest, image: library/hello-world:latest }'
-      )
-      .replace('scopeMaps:', 'scopeMaps:\n  everybody: { actions: [repositories/library/hello-world/content/read] }')
-      .replace('repositories: [hello-world]', "repositories: [hello-world, 'library/hello-world:latest']")
-      .replace('# settings:', 'settings: { anonymousPull: { enabled: true, scopeMap: everybody } }\n# settings:')
-    await writeFile(world.site, site)
+    await world.editSite((site) =>
+      site
+        .replace(
+          'imports:',
+          'imports:\n  - { source: mcr.microsoft.com/hello-world:latest, image: library/hello-world:latest }'
+        )
+        .replace('scopeMaps:', 'scopeMaps:\n  everybody: { actions: [repositories/library/hello-world/content/read] }')
+        .replace('repositories: [hello-world]', "repositories: [hello-world, 'library/hello-world:latest']")
+        .replace('# settings:', 'settings: { anonymousPull: { enabled: true, scopeMap: everybody } }\n# settings:')
+    )
     await world.mustRun('provision')
     await world.mustRun('images', 'import')
     await world.mustRun('deploy', '--device', 'gateway')
@@ -43,7 +46,7 @@ describe('causeway client-config, with real clients', function () {
     password = await world.password('plant-client')
   })
   after(async () => {
-    if (process.getuid?.() === 0) await world.close()
+    if (whyNoMounts() === undefined) await world.close()
   })
 
   /** Has the files of one engine written below a folder, and gives what was printed. */
@@ -233,7 +236,42 @@ describe('causeway client-config, with real clients', function () {
     assert.ok(text.includes(password))
     assert.match(text, new RegExp(`https://${gateway}`))
   })
+
+  // Last, since it takes plain HTTP away from the others: suites run in the order they are written in.
+  describe('once the registry has a certificate of its own from IoT Edge', () => {
+    before(async function () {
+      if (!isInstalled('skopeo')) skip(this, 'skopeo is not installed')
+      await world.editSite((site) =>
+        site.replace('settings: {', 'settings: { registry: { tls: { source: workload } },')
+      )
+      await world.mustRun('configure', '--device', 'gateway')
+    })
+
+    it('skopeo trusts it by the root that is written', async () => {
+      // What the pretend device's gateway is called by its modules, and so in their certificates.
+      const [, port = ''] = world.registry('gateway').split(':')
+      const there = ['--host', 'localhost', '--port', port, '--ca', world.simulator.certificates.edge]
+      const { root, told } = await configured('podman', ...there)
+      await cp('/etc/containers', join(root, 'etc/containers'), { recursive: true, force: false })
+      await mkdir(join(root, 'auth'))
+      const environment = { TMPDIR: root, HTTPS_PROXY: '', REGISTRY_AUTH_FILE: join(root, 'auth/config.json') }
+      const skopeo = (command: readonly string[], input = ''): Promise<Ran> =>
+        as(root, ['/etc/containers'], ['skopeo', ...command], environment, input)
+      works(await skopeo(words(told.login).slice(1), password))
+      const inspect = ['inspect', '--raw', `docker://${words(told.pull).at(-1) ?? ''}`]
+      works(await skopeo(inspect))
+      await rm(join(root, 'etc/containers/certs.d'), { recursive: true })
+      assert.match((await skopeo(inspect)).stderr, /certificate signed by unknown authority/)
+    })
+  })
 })
+
+/** Why nothing can be put in the place of /etc's folders here; undefined where it can. */
+function whyNoMounts(): string | undefined {
+  if (process.getuid?.() !== 0) return 'mounts over /etc need root'
+  const { status } = spawnSync('unshare', ['--mount', 'true'], { stdio: 'ignore' })
+  return status === 0 ? undefined : 'mounts of its own cannot be made here (unshare)'
+}
 
 // What it reads of its own from /etc/docker is what was written, and what it writes there goes to memory.
 const dockerd = `

@@ -114,7 +114,7 @@ describe('causeway init', function () {
           for (const device of devices) await works('generate', '--without-secrets', '--device', device)
         }
       ),
-      { numRuns: 40 }
+      { numRuns: 25 }
     )
   })
 

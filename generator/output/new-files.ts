@@ -1,4 +1,4 @@
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GeneratorError } from '../errors.ts'
 
@@ -41,6 +41,8 @@ export async function writeNewFiles(
       )
       placed.push(file.path)
     }
+    // One with the same content may be open to others still.
+    for (const { path, mode } of files) if (mode === 0o600) await writing(path, () => chmod(path, mode))
     return placed
   } catch (error) {
     if (!replace) await removeAll(placed)
