@@ -6,7 +6,7 @@ import { GeneratorError } from '../errors.ts'
 import { parseDocument, unusable, type SecretsDocument } from './document.ts'
 import type { SecretsKey } from './key.ts'
 import { lockFile, type FileLock } from './lock.ts'
-import type { SecretsBackend, TokenRecord, TokenRecords } from './store.ts'
+import type { SecretsBackend, TokenRecords } from './store.ts'
 
 export interface EncryptedFileOptions {
   readonly path: string
@@ -52,9 +52,9 @@ export class EncryptedFile implements SecretsBackend {
     return this.#document.registries[registry]?.tokens ?? {}
   }
 
-  async write(registry: string, token: string, record: TokenRecord): Promise<void> {
+  async write(registry: string, records: TokenRecords): Promise<void> {
     const before = (this.#document ??= await this.#load())
-    const tokens = { ...before.registries[registry]?.tokens, [token]: record }
+    const tokens = { ...before.registries[registry]?.tokens, ...records }
     const document: SecretsDocument = { version: 1, registries: { ...before.registries, [registry]: { tokens } } }
     this.#key ??= await this.#options.key((await this.#text()) === undefined)
     const text = await encrypt(document, this.#key)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { GeneratorError } from '../errors.ts'
+import { atOnce } from '../hub/at-once.ts'
 import { tokenRecord, type SecretsBackend, type TokenRecord, type TokenRecords } from './store.ts'
 
 /** A key vault as far as passwords need one; `vault-client.ts` is it, on the wire. */
@@ -22,8 +23,8 @@ export interface VaultSecret {
 
 const schema = z.strictObject({ version: z.literal(1), registry: z.string(), token: z.string(), record: tokenRecord })
 
-/** Reads under way at one time: far below what a vault allows in ten seconds. */
-const readsAtOnce = 8
+/** Reads, or writes, under way at one time: far below what a vault allows in ten seconds. */
+const callsAtOnce = 8
 
 /**
  * Passwords in an Azure key vault: one secret for each token, with both of its slots, since a secret's name takes letters,
@@ -48,21 +49,22 @@ export class KeyVaultBackend implements SecretsBackend {
     const names: string[] = []
     for await (const name of this.#vault.names()) if (name.toLowerCase().startsWith(prefix)) names.push(name)
     const records: Record<string, TokenRecord> = {}
-    for (let start = 0; start < names.length; start += readsAtOnce)
-      await Promise.all(
-        names.slice(start, start + readsAtOnce).map(async (name) => {
-          const secret = await this.#vault.get(name)
-          const parsed = secret === undefined ? undefined : this.#parse(name, secret.value)
-          // Names can look alike where a registry's has a hyphen; the value tells whose it is.
-          if (secret === undefined || parsed?.registry !== registry) return
-          this.#versions.set(name.toLowerCase(), secret.version)
-          records[parsed.token] = parsed.record
-        })
-      )
+    await atOnce(names, callsAtOnce, async (name) => {
+      const secret = await this.#vault.get(name)
+      const parsed = secret === undefined ? undefined : this.#parse(name, secret.value)
+      // Names can look alike where a registry's has a hyphen; the value tells whose it is.
+      if (secret === undefined || parsed?.registry !== registry) return
+      this.#versions.set(name.toLowerCase(), secret.version)
+      records[parsed.token] = parsed.record
+    })
     return Object.fromEntries(Object.entries(records).sort(([a], [b]) => (a < b ? -1 : 1)))
   }
 
-  async write(registry: string, token: string, record: TokenRecord): Promise<void> {
+  async write(registry: string, records: TokenRecords): Promise<void> {
+    await atOnce(Object.entries(records), callsAtOnce, ([token, record]) => this.#writeOne(registry, token, record))
+  }
+
+  async #writeOne(registry: string, token: string, record: TokenRecord): Promise<void> {
     const name = nameOf(registry, token)
     const before = await this.#vault.get(name)
     if (before?.version !== this.#versions.get(name)) throw this.#changed(name)

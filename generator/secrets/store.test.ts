@@ -62,6 +62,26 @@ describe('the secret store', () => {
     assert.deepEqual((await readdir(join(folder, '.causeway'))).sort(), ['.gitignore', 'secrets.jwe'])
   })
 
+  it('writes once for many who ask in the same breath, and each has what it asked for', async () => {
+    const inner = await backend()
+    let writes = 0
+    const counted: SecretsBackend = {
+      place: inner.place,
+      read: (of) => inner.read(of),
+      lock: () => inner.lock(),
+      write: (of, records) => {
+        writes += 1
+        return inner.write(of, records)
+      }
+    }
+    const names = Array.from({ length: 50 }, (_, index) => `client-${index}`)
+    const store = await SecretStore.open(counted, registry, 'write')
+    await Promise.all(names.map((name) => store.intend(name, 'password1', new Date('2026-02-01T00:00:00Z'))))
+    await store.close()
+    assert.equal(writes, 1)
+    assert.deepEqual([...(await read()).tokens()].sort(), [...names].sort())
+  })
+
   it('remembers that a password was asked for, in its slot only', async () => {
     await withStore(async (store) => {
       await store.keep('plant-client', 'password1', password)

@@ -71,8 +71,8 @@ export interface SecretsBackend {
   /** Why nothing can be written there, and what to do about it; absent where it can. */
   readonly readOnly?: string
   read(registry: string): Promise<TokenRecords>
-  /** Replaces what is kept of one token; durable when it resolves. */
-  write(registry: string, token: string, record: TokenRecord): Promise<void>
+  /** Replaces what is kept of these tokens; all of it is durable when it resolves. */
+  write(registry: string, records: TokenRecords): Promise<void>
   /** Keeps a second writer out, as far as the place allows it. */
   lock(): Promise<{ release(): Promise<void> }>
 }
@@ -85,14 +85,15 @@ export class SecretStore implements Secrets {
   readonly #backend: SecretsBackend
   readonly #registry: string
   readonly #release: () => Promise<void>
-  #tokens: TokenRecords
-  /** Writes follow one another, whoever asks for them. */
-  #writing: Promise<void> = Promise.resolve()
+  readonly #tokens: Map<string, TokenRecord>
+  /** What is asked for while a write is under way goes with the next: a fleet's tokens share writes, and wait as long. */
+  #waiting: Change[] = []
+  #isWriting = false
 
   private constructor(backend: SecretsBackend, registry: string, tokens: TokenRecords, release: () => Promise<void>) {
     this.#backend = backend
     this.#registry = registry
-    this.#tokens = tokens
+    this.#tokens = new Map(Object.entries(tokens))
     this.#release = release
   }
 
@@ -119,24 +120,24 @@ export class SecretStore implements Secrets {
   }
 
   slot(token: string, slot: Slot): SlotRecord | undefined {
-    return this.#tokens[token.toLowerCase()]?.[slot]
+    return this.#tokens.get(token.toLowerCase())?.[slot]
   }
 
   rotation(token: string): Rotation | undefined {
-    return this.#tokens[token.toLowerCase()]?.rotation
+    return this.#tokens.get(token.toLowerCase())?.rotation
   }
 
   isRevoked(token: string): boolean {
-    return this.#tokens[token.toLowerCase()]?.revokedAt !== undefined
+    return this.#tokens.get(token.toLowerCase())?.revokedAt !== undefined
   }
 
   /** Names of the tokens that something is kept of, in lower case. */
   tokens(): readonly string[] {
-    return Object.keys(this.#tokens)
+    return [...this.#tokens.keys()]
   }
 
   values(): readonly string[] {
-    return Object.values(this.#tokens).flatMap((token) =>
+    return [...this.#tokens.values()].flatMap((token) =>
       slots.flatMap((slot) => (token[slot]?.state === 'stored' ? [token[slot].value] : []))
     )
   }
@@ -187,18 +188,44 @@ export class SecretStore implements Secrets {
     await this.#release()
   }
 
-  #put(token: string, changes: { readonly [Key in keyof TokenRecord]?: TokenRecord[Key] | undefined }): Promise<void> {
-    const name = token.toLowerCase()
-    const write = async (): Promise<void> => {
-      const merged = Object.entries({ ...this.#tokens[name], ...changes }).filter(([, value]) => value !== undefined)
-      const record = tokenRecord.parse(Object.fromEntries(merged))
-      await this.#backend.write(this.#registry, name, record)
-      this.#tokens = { ...this.#tokens, [name]: record }
-    }
-    const written = this.#writing.then(write)
-    this.#writing = written.catch(() => undefined)
-    return written
+  #put(token: string, changes: Change['changes']): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ token: token.toLowerCase(), changes, resolve, reject })
+      void this.#write()
+    })
   }
+
+  async #write(): Promise<void> {
+    if (this.#isWriting) return
+    this.#isWriting = true
+    while (this.#waiting.length > 0) {
+      // Whoever asks in the same breath comes along.
+      await Promise.resolve()
+      const together = this.#waiting.splice(0)
+      try {
+        const records = new Map<string, TokenRecord>()
+        for (const { token, changes } of together) {
+          const before = records.get(token) ?? this.#tokens.get(token)
+          const merged = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== undefined)
+          records.set(token, tokenRecord.parse(Object.fromEntries(merged)))
+        }
+        await this.#backend.write(this.#registry, Object.fromEntries(records))
+        for (const [token, record] of records) this.#tokens.set(token, record)
+        for (const { resolve } of together) resolve()
+      } catch (error) {
+        for (const { reject } of together) reject(error)
+      }
+    }
+    this.#isWriting = false
+  }
+}
+
+/** What is to be kept of a token, and who waits for it. */
+interface Change {
+  readonly token: string
+  readonly changes: { readonly [Key in keyof TokenRecord]?: TokenRecord[Key] | undefined }
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
 const nothing = (): Promise<void> => Promise.resolve()
