@@ -27,7 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   module: ['module/*'],
   generator: ['module/oci', 'module/settings'],
   simulator: ['module/oci', 'module/storage'],
-  bench: ['module/oci', 'module/settings', 'module/storage', 'packaging'],
+  bench: ['generator', 'module/oci', 'module/settings', 'module/storage', 'packaging'],
   demo: [],
   docs: ['module/settings', 'generator'],
   packaging: [],

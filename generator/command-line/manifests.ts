@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander'
 import type { GenerateCommandOptions } from '../commands/generate.ts'
 import type { ValidateOptions } from '../commands/validate.ts'
 import { findingStyles } from '../validate/styles.ts'
-import { common, platformOption, templateOption, type Runner } from './options.ts'
+import { common, devicesOption, platformOption, templateOption, type Runner } from './options.ts'
 
 /** Deployment manifests: made, and looked at. */
 export function addManifestCommands(program: Command, act: Runner): void {
@@ -10,10 +10,13 @@ export function addManifestCommands(program: Command, act: Runner): void {
     .description(
       "write a device's deployment manifest, and for one below another its part of config.toml; needs no network"
     )
-    .option('--device <id>', 'the device; not needed where the site has one')
+    .addOption(devicesOption('not needed where the site has one'))
     .addOption(templateOption())
     .addOption(platformOption())
-    .option('--output <file>', 'where to write it, - for stdout (default: config/deployment.<device>.json)')
+    .option(
+      '--output <file>',
+      'where to write it (default: config/deployment.<device>.json), or the folder for those of several (default: config); - for stdout, with a line of JSON for each of several'
+    )
     .option('--without-secrets', 'leave references in place of passwords')
     .option('--allow-in-git', 'write passwords even where git does not ignore them')
     .action((options: GenerateCommandOptions) =>

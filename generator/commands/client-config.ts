@@ -88,7 +88,7 @@ async function write(
     }))
   if (options.allowInGit !== true)
     for (const { path, mode } of files)
-      if (mode === 0o600) await refuseInGit(path, 'write somewhere else, or use --allow-in-git')
+      if (mode === 0o600) await refuseInGit([path], 'write somewhere else, or use --allow-in-git')
   const written = new Set(
     await writeNewFiles(files, {
       replace: options.force === true,

@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path'
-import { deviceOf, type CommonOptions, type Context } from '../context.ts'
+import { deviceOf, devicesOf, type CommonOptions, type Context } from '../context.ts'
 import { bootstrapToml } from '../deployment/bootstrap.ts'
 import { formatManifest, generateManifest } from '../deployment/generate.ts'
 import { readTemplate } from '../deployment/template.ts'
@@ -7,7 +7,7 @@ import { writeOpenFile, writeSecretFile } from '../deployment/write.ts'
 import { assertValid } from '../validate/assert.ts'
 
 export interface GenerateCommandOptions extends CommonOptions {
-  readonly device?: string
+  readonly device?: readonly string[]
   readonly template: string
   /** For modules that the template names without one. */
   readonly platform?: string
@@ -18,13 +18,14 @@ export interface GenerateCommandOptions extends CommonOptions {
 }
 
 /**
- * Makes one device's deployment manifest, and for a device below another what its config.toml needs. Needs no network.
+ * Makes a device's deployment manifest, and for a device below another what its config.toml needs; or those of many devices.
+ * Needs no network.
  *
  * @throws {GeneratorError} `VALIDATION_FAILED` where the device would refuse it
  */
 export async function generate(context: Context, options: GenerateCommandOptions): Promise<void> {
   const site = await context.site()
-  const device = deviceOf(site, options.device)
+  const named = options.device ?? []
   const template = await readTemplate(options.template, context.io.workingFolder, {
     env: context.io.env,
     platform: options.platform,
@@ -33,6 +34,12 @@ export async function generate(context: Context, options: GenerateCommandOptions
   const secret = options.withoutSecrets !== true
   const now = new Date()
   const secrets = secret ? { secrets: await context.secrets(site, 'read') } : {}
+  if (named.length > 1 || named.some((name) => name.includes('*'))) {
+    const { generateFleet } = await import('./generate-fleet.ts')
+    await generateFleet(context, options, { site, devices: devicesOf(site, named), template, ...secrets, now })
+    return
+  }
+  const device = deviceOf(site, named[0])
   const text = formatManifest(generateManifest(site, device, template, { ...secrets, now }))
   const output = options.output ?? `config/deployment.${device.id}.json`
   // Before anything is written: a file that is there was fit to deploy when it was made.

@@ -15,21 +15,23 @@ const run = promisify(execFile)
  * @throws {GeneratorError} `OUTPUT_IN_GIT` or `OUTPUT_UNWRITABLE`
  */
 export async function writeSecretFile(path: string, text: string, allowInGit: boolean): Promise<void> {
-  if (!allowInGit) await refuseInGit(path, 'choose another --output, or use --without-secrets or --allow-in-git')
+  if (!allowInGit) await refuseInGit([path], 'choose another --output, or use --without-secrets or --allow-in-git')
   await writing(path, () => writeDurably(path, text))
 }
 
 /**
- * @param path absolute
+ * @param paths absolute, of one folder
  * @param instead what else the person can do
- * @throws {GeneratorError} `OUTPUT_IN_GIT` where git would pick a file up
+ * @throws {GeneratorError} `OUTPUT_IN_GIT` where git would pick one of them up
  */
-export async function refuseInGit(path: string, instead: string): Promise<void> {
-  if (await gitWouldTake(path))
-    throw new GeneratorError(
-      'OUTPUT_IN_GIT',
-      `${path} would hold passwords, and git does not ignore it. Ignore it there, ${instead}`
-    )
+export async function refuseInGit(paths: readonly string[], instead: string): Promise<void> {
+  const [taken, ...others] = await takenByGit(paths)
+  if (taken === undefined) return
+  const more = others.length === 0 ? '' : `, as would ${others.length} more`
+  throw new GeneratorError(
+    'OUTPUT_IN_GIT',
+    `${taken} would hold passwords${more}, and git does not ignore it. Ignore it there, ${instead}`
+  )
 }
 
 /** Writes a file that everybody may read. @throws {GeneratorError} `OUTPUT_UNWRITABLE` */
@@ -40,7 +42,8 @@ export async function writeOpenFile(path: string, text: string): Promise<void> {
   })
 }
 
-async function writing(path: string, write: () => Promise<void>): Promise<void> {
+/** @throws {GeneratorError} `OUTPUT_UNWRITABLE` in place of what the system says */
+export async function writing(path: string, write: () => Promise<void>): Promise<void> {
   try {
     await write()
   } catch (cause) {
@@ -49,16 +52,21 @@ async function writing(path: string, write: () => Promise<void>): Promise<void> 
   }
 }
 
-/** Whether the file lies in a git work tree that does not ignore it. A file that git tracks counts as not ignored. */
-async function gitWouldTake(path: string): Promise<boolean> {
-  const root = await workTreeAbove(dirname(path))
-  if (root === undefined) return false
+/** Which of these files lie in a git work tree that does not ignore them. One that git tracks counts as not ignored. */
+async function takenByGit(paths: readonly string[]): Promise<readonly string[]> {
+  const root = await workTreeAbove(dirname(paths[0] ?? '/'))
+  if (root === undefined) return []
+  const git = run('git', ['-C', root, 'check-ignore', '-z', '--stdin'], {
+    timeout: 60_000,
+    maxBuffer: 1024 + 2 * Buffer.byteLength(paths.join('\0'))
+  })
+  git.child.stdin?.on('error', () => undefined).end(paths.join('\0'))
   try {
-    await run('git', ['-C', root, 'check-ignore', '--quiet', '--', path], { timeout: 10_000 })
-    return false
+    const ignored = new Set((await git).stdout.split('\0'))
+    return paths.filter((path) => !ignored.has(path))
   } catch {
-    // 1 says "not ignored". Without git, or where git refuses the folder, nobody knows, and a password is at stake.
-    return true
+    // 1 says "none is ignored". Without git, or where git refuses the folder, nobody knows, and a password is at stake.
+    return paths
   }
 }
 

@@ -6,17 +6,33 @@ const shortestSecret = 12
 
 /** The values that must not be shown, wherever a message may come from: an SDK's error can quote what we sent. */
 export class Redaction {
-  readonly #values = new Set<string>()
+  /** By how they begin: a fleet has tens of thousands, and each line that is written is searched for all of them. */
+  readonly #values = new Map<string, string[]>()
 
   /** Values from here on never leave through {@link guard}. */
   add(value: string): void {
-    if (value.length >= shortestSecret) this.#values.add(value)
+    if (value.length < shortestSecret) return
+    const start = value.slice(0, shortestSecret)
+    const alike = this.#values.get(start) ?? []
+    // The longest first, so that nothing is left of one that begins with another.
+    if (!alike.includes(value))
+      this.#values.set(
+        start,
+        [...alike, value].sort((a, b) => b.length - a.length)
+      )
   }
 
   clean(text: string): string {
-    let clean = text
-    for (const value of this.#values) clean = clean.replaceAll(value, '***')
-    return clean
+    let clean = ''
+    let from = 0
+    for (let at = 0; at + shortestSecret <= text.length; at++) {
+      const found = this.#values.get(text.slice(at, at + shortestSecret))?.find((value) => text.startsWith(value, at))
+      if (found === undefined) continue
+      clean += `${text.slice(from, at)}***`
+      from = at + found.length
+      at = from - 1
+    }
+    return clean + text.slice(from)
   }
 
   /** An output through which no known secret passes. Each write is one message: secrets are not looked for across two. */

@@ -5,8 +5,14 @@ import { dirname } from 'node:path'
 /**
  * Writes a small file so that after a power cut either the old content or the new one is there, never half of one: a new
  * file beside it, fsync, rename over it, fsync of the folder. Mode 0600, since what is written here may hold secrets.
+ *
+ * @param options.syncFolder false for one of many files, after the last of which {@link syncFolder} is called
  */
-export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeDurably(
+  path: string,
+  content: string | Uint8Array,
+  options: { readonly syncFolder?: boolean } = {}
+): Promise<void> {
   const folder = dirname(path)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const draft = `${path}.${process.pid}.new`
@@ -23,7 +29,7 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
     await rm(draft, { force: true })
     throw error
   }
-  await syncFolder(folder)
+  if (options.syncFolder !== false) await syncFolder(folder)
 }
 
 /** The file's text, or undefined where there is none. Other errors are the caller's to tell. */
@@ -37,7 +43,7 @@ export async function readIfPresent(path: string): Promise<string | undefined> {
 }
 
 /** A rename survives a power cut once its folder is synced. Windows has no such call, and a generator may run there. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(folder, constants.O_RDONLY)
   try {
