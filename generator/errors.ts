@@ -73,6 +73,7 @@ const table = {
   AZURE_FORBIDDEN: 'unauthorized',
   AZURE_NOT_FOUND: 'error',
   AZURE_CONFLICT: 'conflict',
+  AZURE_QUOTA: 'error',
   AZURE_REFUSED: 'error',
   AZURE_THROTTLED: 'error',
   AZURE_UNAVAILABLE: 'error',

@@ -15,12 +15,15 @@ import { leafOf } from './cloud-registry.ts'
 import { always, defaultMessageTtl } from './connected-registry-values.ts'
 import { defaultPollInterval } from './management.ts'
 import { newPassword } from './new-password.ts'
+import { preparePipeline, requestTimeout } from './pipeline.ts'
 
 export interface AcrClientOptions {
   readonly credential: TokenCredential
   readonly signal: AbortSignal
   /** Milliseconds between two looks at an operation that takes its time; the service's Retry-After goes first. */
   readonly pollInterval?: number
+  /** Milliseconds for one request. */
+  readonly requestTimeout?: number
   readonly client?: ContainerRegistryManagementClient
 }
 
@@ -36,13 +39,13 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
     new ContainerRegistryManagementClient(options.credential, azure.subscription, {
       cloudSetting: clouds[azure.cloud].sdk
     })
+  preparePipeline(client, options.requestTimeout ?? requestTimeout)
   const at = [azure.resourceGroup, azure.registry] as const
-  const once = { abortSignal: signal }
+  const { attempt, absentOr, signal: limited } = createCalls(signal, `registry ${azure.registry}`)
+  const once = { abortSignal: limited }
   const patient = { ...once, updateIntervalInMs: options.pollInterval ?? defaultPollInterval }
   const idOf = (kind: 'tokens' | 'scopeMaps' | 'connectedRegistries', name: string): string =>
     `/subscriptions/${azure.subscription}/resourceGroups/${azure.resourceGroup}/providers/Microsoft.ContainerRegistry/registries/${azure.registry}/${kind}/${name}`
-
-  const { attempt, absentOr } = createCalls(signal, `registry ${azure.registry}`)
 
   /** What is not given is not sent, and stays as it is. */
   const changesOf = (changes: ConnectedRegistryChanges): ConnectedRegistryUpdateParameters => {

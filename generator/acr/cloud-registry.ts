@@ -49,11 +49,13 @@ export class CloudRegistry {
     this.address = address
     this.#client = client
     this.#calls = createCalls(options.signal, `registry ${address.name}`, {
-      notFound: 'Check the name, --registry, --resource-group and --subscription',
-      conflict: 'Where something else is changing it, run this again'
+      advice: {
+        notFound: 'Check the name, --registry, --resource-group and --subscription',
+        conflict: 'Where something else is changing it, run this again'
+      }
     })
     this.#at = [address.resourceGroup, address.name]
-    this.#once = { abortSignal: options.signal }
+    this.#once = { abortSignal: this.#calls.signal }
     this.#patient = { ...this.#once, updateIntervalInMs: options.pollInterval }
   }
 

@@ -4,6 +4,7 @@ import { clouds, type CloudName } from '../azure/clouds.ts'
 import { GeneratorError } from '../errors.ts'
 import { createCalls } from './calls.ts'
 import { CloudRegistry } from './cloud-registry.ts'
+import { preparePipeline, requestTimeout } from './pipeline.ts'
 
 /** Milliseconds; ARM says itself when it wants to be asked less often. */
 export const defaultPollInterval = 400
@@ -28,6 +29,8 @@ export interface ManagementOptions {
   readonly credential: TokenCredential
   readonly signal: AbortSignal
   readonly pollInterval?: number
+  /** Milliseconds for one request. */
+  readonly requestTimeout?: number
   readonly client?: ContainerRegistryManagementClient
 }
 
@@ -41,9 +44,9 @@ export function createManagement(scope: ManagementScope, options: ManagementOpti
   const client =
     options.client ??
     new ContainerRegistryManagementClient(options.credential, subscription, { cloudSetting: clouds[cloud].sdk })
+  preparePipeline(client, options.requestTimeout ?? requestTimeout)
   const calls = createCalls(signal, 'Azure Resource Manager', {
-    notFound: 'Check --subscription',
-    conflict: 'Run this again'
+    advice: { notFound: 'Check --subscription', conflict: 'Run this again' }
   })
   // This SDK lists registries by their provider's address, which takes a right on the registries; az lists resources, which
   // whoever may read anything in a resource group may do. Their entries have the same ids and names.
@@ -65,7 +68,7 @@ export function createManagement(scope: ManagementScope, options: ManagementOpti
 
   const list = async (headers: Record<string, string>): Promise<readonly Registry[]> => {
     const found: Registry[] = []
-    for await (const registry of client.registries.list({ abortSignal: signal, requestOptions: { headers } }))
+    for await (const registry of client.registries.list({ abortSignal: calls.signal, requestOptions: { headers } }))
       found.push(registry)
     return found
   }

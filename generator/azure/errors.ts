@@ -1,4 +1,5 @@
-import { GeneratorError, type GeneratorErrorCode } from '../errors.ts'
+import { GeneratorError } from '../errors.ts'
+import { adviceFor } from './advice.ts'
 
 /** What is known of a refusal, whichever SDK it came through. */
 export interface Refusal {
@@ -6,6 +7,8 @@ export interface Refusal {
   /** The service's own code, such as `AuthorizationFailed`. */
   readonly code?: string
   readonly message: string
+  /** Seconds after which the service wants to be asked again, where it says. */
+  readonly retryAfter?: number
 }
 
 /** Node's codes of a connection that did not come about or broke. */
@@ -86,30 +89,14 @@ function signInError(error: Error, what: string): GeneratorError {
 function refusalError(refusal: Refusal, what: string, cause: Error): GeneratorError {
   const [code, advice] =
     refusal.code === 'InvalidAuthenticationTokenAudience'
-      ? (['AZURE_UNAUTHORIZED', `. ${otherCloud}`] as const)
-      : advise(refusal.status)
+      ? (['AZURE_UNAUTHORIZED', otherCloud] as const)
+      : adviceFor(refusal)
   const service = refusal.code === undefined || refusal.message.includes(refusal.code) ? '' : `${refusal.code}: `
-  return new GeneratorError(code, `${what}: ${service}${firstLine(refusal.message)}${advice}`, { cause })
-}
-
-function advise(status: number | undefined): [GeneratorErrorCode, string] {
-  switch (status) {
-    case 401:
-      return ['AZURE_UNAUTHORIZED', '. Sign in again, or check AZURE_CLIENT_SECRET or IOTHUB_CONNECTION_STRING']
-    case 403:
-      return ['AZURE_FORBIDDEN', '. Whoever you are signed in as needs a role that allows this']
-    case 404:
-      return ['AZURE_NOT_FOUND', '. Check the names under azure: in the site file']
-    case 409:
-    case 412:
-      return ['AZURE_CONFLICT', '. Something else changed it at the same time; run this again']
-    case 429:
-      return ['AZURE_THROTTLED', '. Azure asks for patience; run this again in a minute']
-    default:
-      return status !== undefined && status >= 500
-        ? ['AZURE_UNAVAILABLE', '. Azure has a problem of its own; run this again later']
-        : ['AZURE_REFUSED', '']
-  }
+  return new GeneratorError(
+    code,
+    `${what}: ${service}${firstLine(refusal.message)}${advice === '' ? '' : `. ${advice}`}`,
+    { cause }
+  )
 }
 
 function networkError(code: string, what: string, where: string, cause: Error): GeneratorError {
@@ -135,7 +122,7 @@ export function refusalOf(error: unknown): Refusal {
     statusCode?: unknown
     code?: unknown
     message?: unknown
-    response?: { statusCode?: unknown }
+    response?: { statusCode?: unknown; headers?: unknown }
     responseBody?: unknown
   }
   const status = [source.statusCode, source.response?.statusCode].find((value) => typeof value === 'number')
@@ -143,13 +130,49 @@ export function refusalOf(error: unknown): Refusal {
   // A failed long-running operation is a plain Error of this form (facts: azure-sdk §5).
   const [, operationCode] = /^The long-running operation has failed\. ?([A-Za-z]+)\./.exec(String(source.message)) ?? []
   const code = hub?.code ?? operationCode ?? (typeof source.code === 'string' ? source.code : undefined)
+  const retryAfter = retryAfterOf(source.response?.headers)
   return {
     ...(status === undefined ? {} : { status }),
     ...(code === undefined ? {} : { code }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
     // Without a code, a body is some proxy's page, and its text no help to anybody.
     message:
-      hub?.text ?? (typeof source.responseBody === 'string' ? `HTTP ${status ?? 'error'}` : String(source.message))
+      hub?.text ??
+      pagedMessage(source) ??
+      (typeof source.responseBody === 'string' ? `HTTP ${status ?? 'error'}` : String(source.message))
   }
+}
+
+/** A header of our own, on answers that refuse: what the service says. It never leaves this process. */
+export const saidHeader = 'x-causeway-said'
+
+/** Of lists, the SDK tells the status in its own words and throws those of the service away. */
+function pagedMessage({
+  message,
+  response
+}: {
+  message?: unknown
+  response?: { headers?: unknown }
+}): string | undefined {
+  if (!String(message).startsWith('Pagination failed')) return undefined
+  const said = headerOf(response?.headers, saidHeader)
+  return said === undefined ? undefined : decodeURIComponent(said)
+}
+
+/** @param headers Node's, or those of `@azure/*` */
+function headerOf(headers: unknown, name: string): string | undefined {
+  const { get } = (headers ?? {}) as { get?: unknown }
+  const value =
+    typeof get === 'function'
+      ? (headers as { get(name: string): string | undefined }).get(name)
+      : (headers as Record<string, unknown> | undefined)?.[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Seconds; a date in place of them is as good as none. */
+function retryAfterOf(headers: unknown): number | undefined {
+  const value = headerOf(headers, 'retry-after')
+  return value !== undefined && /^\d{1,6}$/.test(value) ? Number(value) : undefined
 }
 
 /** IoT Hub's form: `{"Message":"ErrorCode:DeviceNotFound;E0 …"}`. */

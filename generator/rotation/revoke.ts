@@ -57,10 +57,11 @@ export async function setRevoked(
       waiting: missing.flatMap(([id, what]) => (what === undefined ? [] : [`${id} ${what}`]))
     }
   }
-  let last: Revocation = { acknowledged: [], waiting: [] }
+  let last: Revocation | undefined
   try {
     return await waitFor(
       async () => {
+        last = undefined
         last = await look()
         return last.waiting.length === 0 ? last : undefined
       },
@@ -68,7 +69,8 @@ export async function setRevoked(
       patience
     )
   } catch (error) {
-    if (error instanceof GeneratorError && error.code === 'TIMED_OUT') return last
+    // A hub that does not answer is another matter: nobody knows then who has heard of it.
+    if (error instanceof GeneratorError && error.code === 'TIMED_OUT' && last !== undefined) return last
     throw error
   }
 }

@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { BodyTooLarge, type Exchange, type Host } from '../cloud-http.ts'
 import { audiencesOf } from '../login/entra.ts'
 import { EntraTokenError, type EntraTokens } from '../login/entra-tokens.ts'
-import { isJson, type ArmContext, type Call, type Json, type Reply, type ResourceKind } from './context.ts'
+import {
+  isJson,
+  type ArmContext,
+  type ArmKnobs,
+  type Call,
+  type Json,
+  type Reply,
+  type ResourceKind
+} from './context.ts'
 import { connectedRegistries } from './connected-registries.ts'
 import { generateCredentials } from './credentials.ts'
 import { ArmError, type ArmErrorCode } from './errors.ts'
@@ -61,8 +70,12 @@ export function arm(context: ArmContext, entraTokens: EntraTokens): Host {
 
 async function route(exchange: Exchange, context: ArmContext, entraTokens: EntraTokens): Promise<Reply> {
   const caller = await authenticate(exchange, context, entraTokens)
-  const injected = takeFault(exchange, context)
-  if (injected !== undefined) return injected
+  const fault = takeFault(exchange, context)
+  if (fault?.silent === true) await once(exchange.response, 'close')
+  if (fault !== undefined) {
+    const body = { error: { code: fault.code, message: fault.message } }
+    return { status: fault.status, body, headers: fault.headers ?? {} }
+  }
   const path = decodeURIComponent(exchange.url.pathname).replace(/\/$/, '')
   const apiVersion = exchange.url.searchParams.get('api-version')
   if (apiVersion === null)
@@ -168,14 +181,12 @@ function onlyGet(exchange: Exchange, answer: () => Reply): Reply {
   return answer()
 }
 
-function takeFault(exchange: Exchange, context: ArmContext): Reply | undefined {
+function takeFault(exchange: Exchange, context: ArmContext): ArmKnobs['faults'][number] | undefined {
   const fault = context.knobs.faults.find(
     (each) => each.times > 0 && each.method === exchange.method && each.path.test(exchange.url.pathname)
   )
-  if (fault === undefined) return undefined
-  fault.times -= 1
-  const body = { error: { code: fault.code, message: fault.message } }
-  return { status: fault.status, body, headers: fault.headers ?? {} }
+  if (fault !== undefined) fault.times -= 1
+  return fault
 }
 
 async function readBody(exchange: Exchange): Promise<Json> {

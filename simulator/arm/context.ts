@@ -16,7 +16,7 @@ export interface ArmKnobs extends OperationKnobs {
    * never arrive.
    */
   cut: { calls: number; readonly lastReply: 'arrives' | 'is lost' } | undefined
-  /** The next calls that match answer with this instead; `times` counts down. */
+  /** The next calls that match answer with this instead, or with nothing at all where `silent`; `times` counts down. */
   faults: {
     readonly method: string
     readonly path: RegExp
@@ -24,6 +24,7 @@ export interface ArmKnobs extends OperationKnobs {
     readonly code: string
     readonly message: string
     readonly headers?: Readonly<Record<string, string>>
+    readonly silent?: boolean
     times: number
   }[]
 }

@@ -15,6 +15,7 @@ const statuses = {
   SystemModuleModifyUnauthorizedAccess: 401,
   ConfigurationCountLimitExceeded: 403,
   DeviceModelMaxPropertiesExceeded: 403,
+  IotHubQuotaExceeded: 403,
   TooManyModulesOnDevice: 403,
   ConfigurationNotFound: 404,
   DeviceNotFound: 404,

@@ -53,8 +53,7 @@ export interface HubRequest {
 }
 
 /** What the next requests meet instead of an answer. */
-export type HubFault =
-  'ThrottlingBacklogTimeout' | 'ServerError' | 'ServiceUnavailable' | 'GatewayTimeout' | 'disconnect'
+export type HubFault = keyof typeof faultTexts | 'disconnect' | 'silence'
 
 export interface Hub {
   readonly hostName: string
@@ -67,8 +66,13 @@ export interface Hub {
   readonly requests: readonly HubRequest[]
   /** Answers the next requests with 429. */
   throttle(count: number): void
-  /** Answers the next requests with an error, 500 unless another is said; `disconnect` breaks the connection instead. */
+  /**
+   * Answers the next requests with an error, 500 unless another is said; `disconnect` breaks the connection instead, and `silence`
+   * keeps it and says nothing.
+   */
   fail(count: number, fault?: HubFault): void
+  /** Takes back every {@link fail} and {@link throttle} that is left. */
+  recover(): void
   /** Breaks what is open and takes the name off the network. Closing again does nothing more. */
   close(): Promise<void>
 }
@@ -106,6 +110,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const reply = await replyTo(async () => {
       const fault = faults.shift()
       if (fault === 'disconnect') return undefined
+      if (fault === 'silence') {
+        await once(response, 'close')
+        return undefined
+      }
       if (fault !== undefined) throw planned(fault)
       caller = await authenticate(request.headers.authorization, url.pathname, { ...options, hostName, policies })
       checkApiVersion(url.searchParams.get('api-version'))
@@ -157,6 +165,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     requests,
     throttle: (count) => faults.push(...Array<HubFault>(count).fill('ThrottlingBacklogTimeout')),
     fail: (count, fault = 'ServerError') => faults.push(...Array<HubFault>(count).fill(fault)),
+    recover() {
+      faults.length = 0
+    },
     close: () => (closing ??= close())
   }
 }
@@ -181,14 +192,19 @@ async function replyTo(work: () => Promise<Reply | undefined>): Promise<Reply | 
   }
 }
 
-function planned(fault: Exclude<HubFault, 'disconnect'>): HubError {
-  const texts = {
-    ThrottlingBacklogTimeout: 'The request has been throttled. Wait 10 seconds and try again.',
-    ServerError: 'An internal error occurred. Please retry the request.',
-    ServiceUnavailable: 'Service Unavailable',
-    GatewayTimeout: 'Timed out waiting for the response from device.'
-  }
-  return new HubError(fault, texts[fault])
+const faultTexts = {
+  ThrottlingBacklogTimeout: 'The request has been throttled. Wait 10 seconds and try again.',
+  ServerError: 'An internal error occurred. Please retry the request.',
+  ServiceUnavailable: 'Service Unavailable',
+  GatewayTimeout: 'Timed out waiting for the response from device.',
+  IotHubUnauthorizedAccess: 'Unauthorized',
+  IotHubQuotaExceeded: 'Total number of messages on IotHub exceeded the allocated quota.',
+  ConfigurationCountLimitExceeded: 'The number of configurations of this IoT hub exceeds the limit.',
+  PreconditionFailed: 'Precondition failed: Resource version or etag did not match.'
+} as const
+
+function planned(fault: Exclude<HubFault, 'disconnect' | 'silence'>): HubError {
+  return new HubError(fault, faultTexts[fault])
 }
 
 function checkApiVersion(version: string | null): void {
