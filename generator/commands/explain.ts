@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import { GeneratorError } from '../errors.ts'
 import { suggest } from '../site-file/suggest.ts'
+import { examples, shown } from '../validate/examples.ts'
 import { rules, type RuleCode } from '../validate/rules.ts'
 
 /**
@@ -17,8 +18,15 @@ export function explain(context: Context, code: string): void {
     )
   const { severity, title, why, whatToDo, facts } = rules[known]
   context.stdout.write(
-    `${known} (${severity}): ${title}\n\nWhy: ${why}\n\nWhat to do: ${whatToDo}\n\nFacts: ${facts}\n`
+    `${known} (${severity}): ${title}\n\nWhy: ${why}\n\nWhat to do: ${whatToDo}\n\n${exampleOf(known)}\n\nFacts: ${facts}\n`
   )
+}
+
+function exampleOf(code: RuleCode): string {
+  const { path, wrong, right } = examples[code]
+  const where = path.length === 0 ? '' : `, at ${['modulesContent', ...path].join('.')}`
+  const side = (value: unknown): string => (path.length === 0 ? String(value) : shown(value)).replace(/^/gm, '  ')
+  return `Found${where}:\n${side(wrong)}\nInstead:\n${side(right)}`
 }
 
 /** Every code with its title. */

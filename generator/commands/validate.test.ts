@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { goodManifest } from '../../test/cases/deployment-manifests.ts'
+import { rules } from '../validate/rules.ts'
 import { FakeHub, runCommand, siteText, type CommandLine } from '../testing.ts'
 
 const good = JSON.stringify(goodManifest, undefined, 2)
@@ -208,7 +209,15 @@ describe('causeway explain', () => {
     const { code, stdout } = await explain('m033')
     assert.equal(code, 0)
     assert.match(stdout, /^M033 \(warning\): No credential fits/)
-    assert.match(stdout, /\n\nWhy: .*\n\nWhat to do: .*\n\nFacts: §0\.7/)
+    assert.match(stdout, /\n\nWhy: .*\n\nWhat to do: .*\n\nFound, at [^]*\nInstead:\n[^]*\n\nFacts: §0\.7/)
+  })
+
+  it('shows for every code what it finds, and what to write instead', async () => {
+    for (const code of Object.keys(rules)) {
+      const { stdout } = await explain(code)
+      assert.match(stdout, /\n\nFound(?:, at modulesContent\.\S+)?:\n {2}\S[^]*\nInstead:\n {2}\S/, code)
+      assert.ok(stdout.length < 3000, code)
+    }
   })
 
   it('lists all codes', async () => {
