@@ -100,6 +100,9 @@ const schemas: Readonly<Record<string, (text: string) => unknown>> = {
   'settings.json': (text) => settingsSchema.parse(JSON.parse(text))
 }
 
+/** Drawings, in which nothing is to be run or read by a program. */
+const drawings: Readonly<Record<string, string>> = { 'README.md': 'site.yaml ─▶ causeway' }
+
 const names = globSync(['*.md', '{docs,bench}/*.md'], { cwd: root })
   .filter((name) => !made.includes(name) && !ofServices.includes(name))
   .sort()
@@ -126,6 +129,8 @@ describe('the blocks of the documents', function () {
             seen.add(keyOf(name, command))
             if (!Object.hasOwn(otherwise, keyOf(name, command))) unknown.push(keyOf(name, command))
           }
+        else if (block.language === 'text' && name in drawings)
+          assert.ok(block.text.includes(drawings[name] ?? ''), `${name}: another drawing`)
         else if (block.file === undefined || !Object.hasOwn(schemas, block.file))
           unknown.push(`${name}: a block of ${block.language} ${block.file ?? 'that is no file'}`)
         else schemas[block.file]?.(block.text)

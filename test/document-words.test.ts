@@ -65,6 +65,11 @@ describe('what the documents name', () => {
     assertAll(unknown, 'package.json, or the script, knows no such thing')
   })
 
+  it('as the oldest Node is the one that package.json asks for', () => {
+    const [, told] = /Node (\S+) or later and npm/.exec(documentText('README.md')) ?? []
+    assert.equal(packageJson.engines.node, `>=${told ?? ''}`)
+  })
+
   it('as flags of the benchmarks is there', () => {
     const known = new Set(['main', 'sync', 'sync-serving'].flatMap((name) => [...options(`bench/${name}.ts`)]))
     // Node's own.
