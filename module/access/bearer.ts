@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 import { Lru } from './lru.ts'
@@ -72,7 +72,7 @@ export class Bearer {
   /** What a token says, or undefined where it is none of ours, expired, or of the other kind. */
   async read(kind: Kind, token: string): Promise<BearerPayload | undefined> {
     if (token.length > longestToken) return undefined
-    const id = createHash('sha256').update(token).digest('base64')
+    const id = hash('sha256', token, 'base64')
     let payload = this.#verified.get(id)
     if (payload === undefined) {
       payload = await this.#verify(token)

@@ -9,8 +9,8 @@ export type SendRequest =
       readonly start: number
       /** Bytes to send. */
       readonly length: number
-      /** One element, counted up with every piece that went: a reader that takes bytes is not idle. */
-      readonly moved: Int32Array
+      /** Its place in `moved`. */
+      readonly slot: number
     }
   | { readonly kind: 'cancel'; readonly id: number }
 
@@ -24,4 +24,6 @@ export interface SendReply {
 export interface SendWorkerData {
   /** An event counter that is raised with every request: a thread that waits in `poll` hears no messages. */
   readonly wake: number
+  /** Shared: counted up at a transfer's slot with every piece that went, since a reader that takes bytes is not idle. */
+  readonly moved: Int32Array
 }

@@ -7,28 +7,37 @@ import { clientGone, type FilePart } from './send-file-part.ts'
 const bufferBytes = 256 * 1024
 /** Buffers kept for the next transfers. */
 const mostKept = 32
+/** Parts below this get a buffer of their own, out of Node's pool. */
+const smallestForKept = 4 * 1024
 
 const kept: Buffer[] = []
 
 /** Sends a part of a file through two buffers: one is read into while the other one is written. */
 export async function sendByReads(response: ServerResponse, socket: Socket, part: FilePart): Promise<void> {
-  const size = Math.min(bufferBytes, part.length)
-  const pair = size < bufferBytes ? [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)] : [take(), take()]
-  await copy(response, socket, part, pair)
+  if (part.length < smallestForKept) {
+    await copy(response, socket, part, [Buffer.allocUnsafe(part.length)])
+    response.end()
+    return
+  }
+  // What fits into one buffer is read at once.
+  const buffers = part.length <= bufferBytes ? [take()] : [take(), take()]
+  await copy(response, socket, part, buffers)
   response.end()
   // Only after a good end: otherwise a write may still be looking at them.
-  if (size === bufferBytes) kept.push(...pair.slice(0, Math.max(0, mostKept - kept.length)))
+  kept.push(...buffers.slice(0, Math.max(0, mostKept - kept.length)))
 }
 
 async function copy(
   response: ServerResponse,
   socket: Socket,
   { file, start, length }: FilePart,
-  pair: readonly Buffer[]
+  buffers: readonly Buffer[]
 ): Promise<void> {
   let written: Promise<void> | undefined
-  for (let done = 0, turn = 0; done < length; turn = 1 - turn) {
-    const buffer = pair[turn] ?? Buffer.alloc(0)
+  for (let done = 0, turn = 0; done < length; turn += 1) {
+    const buffer = buffers[turn % buffers.length] ?? Buffer.alloc(0)
+    // With one buffer, a read that came short has to be written before the next one.
+    if (buffers.length === 1) await written
     const bytes = await readInto(file.descriptor, buffer.subarray(0, length - done), start + done)
     await written
     written = write(response, socket, bytes)

@@ -17,21 +17,23 @@ interface Transfer {
   readonly socket: number
   readonly file: number
   readonly offset: BigInt64Array
-  readonly moved: Int32Array
+  readonly slot: number
   left: number
 }
 
 class Sender {
   readonly #libc: Libc
   readonly #wake: number
+  readonly #moved: Int32Array
   readonly #reply: (reply: SendReply) => void
   /** In the order of their entries in the poll list, where the wake counter comes first. */
   #transfers: Transfer[] = []
   #polled = new PollList([])
 
-  constructor(libc: Libc, wake: number, reply: (reply: SendReply) => void) {
+  constructor(libc: Libc, { wake, moved }: SendWorkerData, reply: (reply: SendReply) => void) {
     this.#libc = libc
     this.#wake = wake
+    this.#moved = moved
     this.#reply = reply
   }
 
@@ -45,8 +47,8 @@ class Sender {
       this.#finish(request.id, { code: 'CANCELLED', message: 'the reader went away' })
       return
     }
-    const { id, socket, file, start, length, moved } = request
-    const transfer = { id, socket, file, offset: BigInt64Array.of(BigInt(start)), left: length, moved }
+    const { id, socket, file, start, length, slot } = request
+    const transfer = { id, socket, file, offset: BigInt64Array.of(BigInt(start)), left: length, slot }
     this.#transfers.push(transfer)
     this.#list()
     this.#step(transfer)
@@ -74,7 +76,7 @@ class Sender {
           this.#finish(transfer.id, { code: 'FILE_SHORT', message: 'the file ends before its last byte' })
           return
         }
-        Atomics.add(transfer.moved, 0, 1)
+        Atomics.add(this.#moved, transfer.slot, 1)
         transfer.left -= sent
         piece -= sent
       }
@@ -105,7 +107,7 @@ class Sender {
 const libc = await loadLibc()
 if (parentPort === null || libc === undefined) throw new Error('this is a worker thread, for systems with sendfile')
 const port = parentPort
-const sender = new Sender(libc, (workerData as SendWorkerData).wake, (reply) => port.postMessage(reply))
+const sender = new Sender(libc, workerData as SendWorkerData, (reply) => port.postMessage(reply))
 port.on('message', (request: SendRequest) => {
   sender.take(request)
   // While anything is on its way the thread waits for readers, and fetches its messages itself.
