@@ -440,4 +440,19 @@ describe('the leash of a module process', () => {
         break
       }
   })
+
+  it('stays when a thread of the module ends', async () => {
+    const program = `
+      import { fstatSync } from 'node:fs'
+      import { Worker } from 'node:worker_threads'
+      new Worker(new URL('data:text/javascript,'), { execArgv: process.execArgv.slice(0, 2) }).once('exit', () =>
+        console.log(fstatSync(3).isFIFO() || fstatSync(3).isSocket() ? 'leashed' : 'loose')
+      )`
+    const leash = new URL('leash.ts', import.meta.url).href
+    const module = spawn(process.execPath, ['--import', leash, '--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit', 'pipe']
+    })
+    assert.ok(module.stdout !== null)
+    assert.equal((await text(module.stdout)).trim(), 'leashed')
+  })
 })
