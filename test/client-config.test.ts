@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { connect } from 'node:tls'
 import { LayeredNetwork, passOn, whyNoNamespaces } from './namespaces.ts'
 import { isInstalled, Program, run, skip, type Variables } from './real-tools.ts'
 import { World, type Ran } from './world.ts'
@@ -245,6 +248,10 @@ describe('causeway client-config, with real clients', function () {
         site.replace('settings: {', 'settings: { registry: { tls: { source: workload } },')
       )
       await world.mustRun('configure', '--device', 'gateway')
+      // The settings are acknowledged before IoT Edge has signed: nothing tells a client of that moment but an answer.
+      const [, port = ''] = world.registry('gateway').split(':')
+      const deadline = AbortSignal.timeout(30_000)
+      while (!(await answersByTls(Number(port)))) await setTimeout(50, undefined, { signal: deadline })
     })
 
     it('skopeo trusts it by the root that is written', async () => {
@@ -265,6 +272,18 @@ describe('causeway client-config, with real clients', function () {
     })
   })
 })
+
+async function answersByTls(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  try {
+    await once(socket, 'secureConnect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
 
 /** Why nothing can be put in the place of /etc's folders here; undefined where it can. */
 function whyNoMounts(): string | undefined {
