@@ -1,7 +1,11 @@
 import type { Acr } from '../acr/acr.ts'
 import { GeneratorError } from '../errors.ts'
+import { atOnce } from '../hub/at-once.ts'
 import { currentSlot, slots, storedSlots, type SecretStore, type Slot } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
+
+/** Tokens looked at in Azure at one time. */
+const readsAtOnce = 8
 
 /** A token of the site, and who holds something of it. */
 export interface RotatedToken {
@@ -67,9 +71,12 @@ export async function beginRotation(
   acr: Acr,
   now: Date
 ): Promise<void> {
-  const begun: { readonly name: string; readonly to: Slot }[] = []
-  for (const token of tokens) begun.push({ name: token.name, to: await freeSlot(token, store, acr, now) })
-  for (const { name, to } of begun) await store.beginRotation(name, { to, startedAt: now.toISOString() })
+  const begun = await atOnce(tokens, readsAtOnce, async (token) => ({
+    name: token.name,
+    to: await freeSlot(token, store, acr, now)
+  }))
+  // With one write where the store can: all are begun, or none.
+  await Promise.all(begun.map(({ name, to }) => store.beginRotation(name, { to, startedAt: now.toISOString() })))
 }
 
 /** The slot that is not in use. What is in it, if anything, is made anew, so it must be known that nobody uses it. */

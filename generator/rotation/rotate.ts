@@ -38,6 +38,8 @@ export interface RotationResult {
   readonly waitingForClients: readonly string[]
 }
 
+/** Passwords that are made, or taken away, at one time: each takes Resource Manager some seconds, and it allows ten a second. */
+const madeAtOnce = 4
 /** Logins that are tried at one time. */
 const proofsAtOnce = 8
 
@@ -51,14 +53,18 @@ const proofsAtOnce = 8
 export async function carryOutRotation(parts: RotationParts): Promise<RotationResult> {
   const { site, store, acr, tell } = parts
   const tokens = pendingTokens(site, store)
-  for (const token of tokens) {
-    const { to } = rotationOf(store, token)
-    if (store.slot(token.name, to)?.state === 'stored') continue
-    await makePassword(acr, store, { token: token.name, slot: to })
-    store.values().forEach(parts.onPassword)
-    tell({ token: token.name, step: 'made' })
-  }
-  // Made one after the other and proved together: what one waits for, the others have behind them.
+  await atOnce(
+    tokens.filter((token) => store.slot(token.name, rotationOf(store, token).to)?.state !== 'stored'),
+    madeAtOnce,
+    async (token) => {
+      const { to } = rotationOf(store, token)
+      await makePassword(acr, store, { token: token.name, slot: to })
+      const made = store.slot(token.name, to)
+      if (made?.state === 'stored') parts.onPassword(made.value)
+      tell({ token: token.name, step: 'made' })
+    }
+  )
+  // Made first and proved together: what one waits for, the others have behind them.
   await atOnce(
     tokens.filter((token) => rotationOf(store, token).provedAt === undefined),
     proofsAtOnce,
@@ -117,12 +123,13 @@ async function retireAsUsed(parts: RotationParts, tokens: readonly RotatedToken[
         if (token.kind === 'pull') found.push(...(await edgeAgentMissing(site, store, hub, token.name)))
         if (found.length > 0) missing.set(token, found)
       }
-      for (const token of [...open]) {
-        const mayRetire = token.kind === 'sync' || parts.movedClients(token)
-        if (missing.has(token) || !mayRetire) continue
+      const used = [...open].filter(
+        (token) => !missing.has(token) && (token.kind === 'sync' || parts.movedClients(token))
+      )
+      await atOnce(used, madeAtOnce, async (token) => {
         await retire(parts, token)
         open.delete(token)
-      }
+      })
       away = [...new Set([...missing.values()].flat())]
       const waitingForClients = [...open].filter((token) => !missing.has(token)).map(({ name }) => name)
       return missing.size === 0 ? { waitingForClients } : undefined
