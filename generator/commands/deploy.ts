@@ -52,7 +52,11 @@ export async function deployCommand(context: Context, options: DeployOptions): P
     context,
     site,
     await context.secrets(site, 'read'),
-    devices.map(({ device }) => device)
+    // Those of automatic deployments are told of theirs by configure; it is there by then, whoever comes first.
+    [
+      ...devices.map(({ device }) => device),
+      ...deployments.flatMap(({ deployment }) => deployment.devices.flatMap((id) => site.devices[id] ?? []))
+    ]
   )
   const hub = await context.hub(site)
   const progress = await context.progress()

@@ -298,6 +298,20 @@ describe('causeway plan', () => {
       assert.deepEqual(Object.keys(patch).sort(), ['parent', 'tokens'])
     })
 
+    it('has settings that are too large for a twin pushed before it is rolled out', async () => {
+      const actions = Array.from(
+        { length: 490 },
+        (_, at) => `repositories/a-folder/of-repositories/number-${at}/content/read`
+      )
+      const rest = 'deployments:\n  plants: { targetCondition: "*", priority: 1, devices: [gateway] }\n'
+      const text = siteText(undefined, rest).replace('actions: [', `actions: [${actions.join(', ')}, `)
+      await writeFile(join(folder, 'site.yaml'), text)
+      assert.equal((await causeway('provision')).code, 0)
+      const { code, stderr } = await causeway('deploy --deployment plants')
+      assert.equal(code, 0, stderr)
+      assert.match(stderr, /^pushed settings to causeway\/settings\/plantgateway:[0-9a-f]{16}$/m)
+    })
+
     it('is not mixed with deployments of single devices', async () => {
       const inSite = await causeway('deploy --device gateway')
       assert.deepEqual([inSite.code, hub.applied.length], [5, 0])
