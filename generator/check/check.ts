@@ -14,7 +14,8 @@ export const findingCodes = {
   C202: 'settings refused',
   C203: 'deployment not taken yet',
   C204: 'deployment refused or failed',
-  C205: 'device has reported nothing'
+  C205: 'device has reported nothing',
+  C206: 'settings have a second owner'
 } as const
 export type FindingCode = keyof typeof findingCodes | Change['code']
 

@@ -1,3 +1,4 @@
+import { secondOwners, secondOwnerSentence } from '../automatic/owners.ts'
 import { readTemplate } from '../deployment/template.ts'
 import { readReported } from '../hub/configure.ts'
 import { judgementOf, refusalOf } from '../hub/deploy.ts'
@@ -37,6 +38,17 @@ const acknowledged: Check = {
     const agents = await twins.of('$edgeAgent')
     const modules = await twins.of(site.moduleName)
     return devices.flatMap(({ id }) => [...agentFindings(id, agents.get(id)), ...moduleFindings(id, modules.get(id))])
+  }
+}
+
+/** Whether somebody else's automatic deployment sets what the site file sets. */
+const owners: Check = {
+  name: 'who else sets their settings',
+  async run(context, site, { devices, twins }) {
+    const found = await secondOwners(site, devices, await twins.of('$edgeAgent'), async () =>
+      (await context.hub(site)).configurations()
+    )
+    return found.map((each) => finding(each.device)('C206', secondOwnerSentence(each, site.moduleName)))
   }
 }
 
@@ -101,7 +113,7 @@ function other(slot: Slot): Slot {
 }
 
 /** All checks of `causeway check`, in the order in which they run. */
-export const checks: readonly Check[] = [differences, acknowledged, tokens, passwords]
+export const checks: readonly Check[] = [differences, acknowledged, owners, tokens, passwords]
 
 function agentFindings(id: string, twin: HubTwin | undefined): CheckFinding[] {
   const found = finding(id)

@@ -1,12 +1,13 @@
 import type { RegistryContent } from '../acr/content.ts'
 import { automaticContent } from '../automatic/content.ts'
 import { settingsOf } from '../automatic/own-settings.ts'
+import { secondOwners, secondOwnerSentence } from '../automatic/owners.ts'
 import { planAutomatic, type AutomaticPlan } from '../automatic/plan.ts'
 import type { Context } from '../context.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import { formatManifest, generateManifest, type DeploymentManifest } from '../deployment/generate.ts'
 import type { Template } from '../deployment/template.ts'
-import type { FleetTwins } from '../fleet/read.ts'
+import { FleetTwins } from '../fleet/read.ts'
 import { atOnce } from '../hub/at-once.ts'
 import type { Hub } from '../hub/hub.ts'
 import { withRevocations } from '../secrets/revoked.ts'
@@ -94,8 +95,10 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
     deployments.push(await planAutomatic(await context.hub(site), deployment, content, site.moduleName, fingerprints))
   parts.push(...deployments.map(({ planned }) => planned))
   const shared = scope.devices.filter((device) => !alone.includes(device))
-  if (shared.length > 0)
+  if (shared.length > 0) {
+    warnings.push(...(await overwritten(await context.hub(site), site, shared, scope.twins)))
     parts.push(...(await planSettings(await context.hub(site), site, shared, scope.twins, complete, fingerprints)))
+  }
   const plan: Plan = {
     schemaVersion: '1.0',
     registry: site.loginServer,
@@ -144,6 +147,19 @@ async function planDevices(
     const planned = planDevice(device.id, current, manifest, site.moduleName, fingerprints, identity)
     return { device, manifest, current, planned }
   })
+}
+
+/** Settings that somebody else's automatic deployment sets on these devices too: what one brings, the other takes away. */
+async function overwritten(
+  hub: Hub,
+  site: Site,
+  devices: readonly Device[],
+  twins: FleetTwins | undefined
+): Promise<readonly string[]> {
+  const ids = devices.map(({ id }) => id)
+  const agents = await (twins ?? new FleetTwins(() => Promise.resolve(hub), ids)).of('$edgeAgent')
+  const found = await secondOwners(site, devices, agents, () => hub.configurations())
+  return found.map((each) => `warning ${each.device}: ${secondOwnerSentence(each, site.moduleName)}`)
 }
 
 /** What `configure` would change in the twins of devices whose modules an automatic deployment brings. */

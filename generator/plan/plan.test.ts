@@ -312,6 +312,36 @@ describe('causeway plan', () => {
       assert.match(stderr, /^pushed settings to causeway\/settings\/plantgateway:[0-9a-f]{16}$/m)
     })
 
+    it('tells whose deployment sets the same settings on a device, and which', async () => {
+      assert.equal((await causeway('deploy --deployment plants')).code, 0)
+      const [own = ''] = hub.automatic.keys()
+      const applied = Object.fromEntries(['theirs', 'elsewhere', own].map((id) => [id, { status: 'Applied' }]))
+      hub.put('gateway', '$edgeAgent', { configurations: applied })
+      const layer = (id: string, module: string): Promise<unknown> =>
+        hub.createConfiguration({
+          id,
+          labels: {},
+          targetCondition: '*',
+          priority: 500,
+          content: {
+            modulesContent: {
+              [module]: {
+                'properties.desired.imageSets.bridge': {},
+                'properties.desired.logLevel': 'Debug',
+                'properties.desired.theirs': 1
+              }
+            }
+          }
+        })
+      await layer('theirs', 'connected-registry')
+      await layer('elsewhere', 'camera')
+      const said = /gateway: the automatic deployment theirs sets imageSets, logLevel of connected-registry too/
+      const planned = await causeway('plan')
+      assert.match(planned.stderr, said)
+      assert.doesNotMatch(planned.stderr, /elsewhere|deployment plants-/)
+      assert.match((await causeway('check')).stdout, new RegExp(`^difference C206 device ${said.source}`, 'm'))
+    })
+
     it('is not mixed with deployments of single devices', async () => {
       const inSite = await causeway('deploy --device gateway')
       assert.deepEqual([inSite.code, hub.applied.length], [5, 0])
