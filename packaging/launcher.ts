@@ -11,6 +11,8 @@ if (major < ${major} || (major === ${major} && minor < ${minor})) {
   console.error('NODE_TOO_OLD: this is Node ' + process.versions.node + ', and ${name === 'causeway' ? 'causeway' : 'this module'} needs ${oldestNode} or later: install a newer one, and start again')
   process.exitCode = 1
 } else {
+  // Node spares whoever runs packages what is said to their makers; it does not know them in a bundle.
+  process.noDeprecation = true
   import('./program.js')
 }
 `

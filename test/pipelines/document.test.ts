@@ -31,6 +31,8 @@ describe('docs/pipeline.md', function () {
     world = await World.start([{ id: 'gateway' }, { id: 'ship1' }])
     world.simulator.cloud.arm.pollsUntilDone = 0
     await copyFile(join(root, 'deployment.template.json'), join(world.folder, 'deployment.template.json'))
+    // The root that trust_bundle_cert names.
+    await copyFile(world.simulator.certificates.edge, join(world.folder, 'root.pem'))
     await mkdir(join(world.folder, 'bin'))
     // As it is packed: it starts in a third of the time.
     const program = join(world.folder, 'causeway')
@@ -63,6 +65,7 @@ describe('docs/pipeline.md', function () {
     await writeFile(script, `cd "$HOME" || exit\n${scriptOf(commands)}\n`)
     const { code, stdout, stderr } = await run('bash', [script], environment, '', 200_000)
     assert.equal(code, 0, `${stdout}\n${stderr}`)
+    assert.doesNotMatch(stderr, /DeprecationWarning/)
   })
 
   it('gives az a deployment manifest that it takes', async () => {
