@@ -1,5 +1,5 @@
 import { checkCredential, checkCredentials, checkMatching, type Credentials } from './credentials.ts'
-import { checkModule, checkType, isOpen, type ModuleSpec } from './module-spec.ts'
+import { checkInsideModule, checkModule, checkType, isOpen, type ModuleSpec } from './module-spec.ts'
 import type { Spot } from './place.ts'
 
 /** What `$edgeAgent` says, as far as it could be read. */
@@ -39,7 +39,8 @@ export function checkAgentLayer(
     else if (first === 'modules' && name !== undefined && rest.length === 0) {
       const module = checkModule(name, spot)
       if (module !== undefined) modules.push(module)
-    } else if (first === 'runtime') {
+    } else if (first === 'modules') checkInsideModule(rest, spot)
+    else if (first === 'runtime') {
       const [settings, credentials, ...deeper] = [name, ...rest]
       if (settings === 'settings' && credentials === 'registryCredentials' && deeper.length === 1) {
         const address = checkCredential(spot)

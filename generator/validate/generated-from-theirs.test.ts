@@ -75,9 +75,9 @@ describe('whatever generate makes of templates as people have them', () => {
         take(readDeploymentContent(JSON.parse(made)))
         assert.ok(!made.includes('"why"'), 'comments are left out')
       }),
-      { numRuns: 300 }
+      { numRuns: 150 }
     )
-  }).timeout(20_000)
+  }).timeout(60_000)
 
   it('goes on a base as a layer: validate takes both, and merged they are what the hub of the simulator makes of them', () => {
     fc.assert(
@@ -105,7 +105,7 @@ describe('whatever generate makes of templates as people have them', () => {
         const version = (base['$edgeHub']?.['properties.desired'] as Json)['schemaVersion']
         if (version !== '1.0') take(desired)
       }),
-      { numRuns: 300 }
+      { numRuns: 150 }
     )
-  }).timeout(20_000)
+  }).timeout(60_000)
 })

@@ -140,5 +140,5 @@ describe('whatever generate makes', () => {
       }),
       { numRuns: 150 }
     )
-  }).timeout(20_000)
+  }).timeout(60_000)
 })

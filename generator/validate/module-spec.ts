@@ -65,7 +65,11 @@ export function checkType(spot: Spot, code: 'M011' | 'M013' = 'M013'): void {
 
 function checkChoice(spot: Spot, name: keyof typeof choices): void {
   const field = spot.get(name)
-  if (field === undefined || isOpen(field)) return
+  if (field !== undefined) checkChosen(field, name)
+}
+
+function checkChosen(field: Spot, name: keyof typeof choices): void {
+  if (isOpen(field)) return
   const known: readonly string[] = choices[name]
   if (field.node.kind !== 'string' || !known.includes(field.node.value.toLowerCase()))
     field.finding('M013', `${name} must be one of ${known.join(', ')}`)
@@ -116,20 +120,37 @@ function checkEnvironment(env: Spot | undefined): ReadonlyMap<string, Spot> {
     return values
   }
   for (const { key, spot } of env.members()) {
-    if (spot.node.kind === 'placeholder') continue
-    if (spot.node.kind !== 'object') {
-      spot.finding('M080', `${key} must be {"value": …}; a text here, a comment too, breaks the whole deployment`)
-      continue
-    }
-    if (!environmentName.test(key) && /[+#]/.test(key))
-      spot.finding('M014', `az's schema refuses the name ${key} for an environment variable`)
-    const value = spot.get('value')
-    if (value === undefined) continue
-    if (value.node.kind === 'object' || value.node.kind === 'array')
-      value.finding('M080', `the value of ${key} must be a text`)
-    else values.set(key, value)
+    const value = checkVariable(key, spot)
+    if (value !== undefined) values.set(key, value)
   }
   return values
+}
+
+/** @returns the value of an environment variable, unless it is wrong or none */
+function checkVariable(key: string, spot: Spot): Spot | undefined {
+  if (spot.node.kind === 'placeholder') return undefined
+  if (spot.node.kind !== 'object') {
+    spot.finding('M080', `${key} must be {"value": …}; a text here, a comment too, breaks the whole deployment`)
+    return undefined
+  }
+  if (!environmentName.test(key) && /[+#]/.test(key))
+    spot.finding('M014', `az's schema refuses the name ${key} for an environment variable`)
+  const value = spot.get('value')
+  if (value?.node.kind !== 'object' && value?.node.kind !== 'array') return value
+  value.finding('M080', `the value of ${key} must be a text`)
+  return undefined
+}
+
+/** Checks what a layer sets inside of a module of its base: `properties.desired.modules.<name>.env.<NAME>` and its like. */
+export function checkInsideModule([first = '', second, ...rest]: readonly string[], spot: Spot): void {
+  if (first === 'env' && second === undefined) checkEnvironment(spot)
+  else if (first === 'env' && second !== undefined && rest.length === 0) checkVariable(second, spot)
+  else if (first === 'settings' && second === 'image' && rest.length === 0) checkImage(spot)
+  else if (isChoice(first) && second === undefined) checkChosen(spot, first)
+}
+
+function isChoice(name: string): name is keyof typeof choices {
+  return Object.hasOwn(choices, name)
 }
 
 /** Whether a template leaves the value open. */

@@ -40,6 +40,9 @@ const credential = (values: Json): string =>
   good(agent({ runtime: { settings: { registryCredentials: { cloud: values } } } }))
 const layer = (content: Json, more: Json = {}): string =>
   JSON.stringify({ ...more, content: { modulesContent: content } })
+/** A layer that sets something of a module of its base. */
+const inside = (path: string, value: unknown): string =>
+  layer({ $edgeAgent: { [`properties.desired.modules.m.${path}`]: value } })
 const layerModule = { type: 'docker', status: 'running', settings: { image: 'mcr.microsoft.com/a:1' } }
 const proxy = (port: string, address: string, more: Json = {}): string =>
   good(
@@ -110,6 +113,7 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M013: [
     { fine: m({ restartPolicy: 'never' }), wrong: m({ restartPolicy: 'unless-stopped' }) },
     { fine: m({ startupOrder: 3 }), wrong: m({ startupOrder: '3' }) },
+    { fine: inside('status', 'Stopped'), wrong: inside('status', 'paused') },
     { fine: good(agent({ systemModules: { edgeHub: { restartPolicy: null } } })), wrong: m({ status: null }) }
   ],
   M014: [
@@ -163,6 +167,7 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   ],
   M030: [
     { fine: settings({ image: 'localhost:5000/a/b:1' }), wrong: settings({ image: 'a:b:c' }) },
+    { fine: inside('settings.image', 'a/b:1'), wrong: inside('settings.image', 'a:b:c') },
     { fine: settings({ image: '$upstream:443/a:1' }), wrong: settings({ image: '$REGISTRY/a:1' }) }
   ],
   M031: [
@@ -267,7 +272,9 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M080: [
     { fine: m({ env: { A: {} } }), wrong: m({ env: { _comment: 'text' } }) },
     { fine: good(), wrong: good(agent({ modules: { _comment: 'text' } })) },
-    { fine: good(), wrong: good({ m: { 'properties.desired': 'text' } }) }
+    { fine: good(), wrong: good({ m: { 'properties.desired': 'text' } }) },
+    { fine: inside('env.A', { value: '1' }), wrong: inside('env.A', 'text') },
+    { fine: inside('env', { A: {} }), wrong: inside('env', { A: 'text' }) }
   ],
   M090: [
     {
