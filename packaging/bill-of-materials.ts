@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -32,7 +31,7 @@ export async function billOfMaterials(root: string, notices: string, beside: rea
     ...rest
   } = JSON.parse(stdout) as BillOfMaterials
   const { timestamp: _timestamp, component, ...about } = metadata as { timestamp?: string; component: object }
-  const held = new Set((await readFile(notices, 'utf8')).split('\n'))
+  const held = new Set(notices.split('\n'))
   const within = components.filter((component) => isHeld(component, held) || beside.includes(nameOf(component)))
   return `${JSON.stringify({ ...rest, metadata: { ...about, component: { ...component, name: 'connected-registry' } }, components: within }, undefined, 2)}\n`
 }

@@ -7,7 +7,7 @@ import { attach } from './attach.ts'
 import { billOfMaterials } from './bill-of-materials.ts'
 import { root } from './bundle.ts'
 import { buildCommand, engineNames, execute, findEngine, pushCommands, type EngineName } from './engine.ts'
-import { layOut } from './image-content.ts'
+import { pack } from './image-content.ts'
 import { hasSkopeo } from './layout.ts'
 import { pushList } from './list.ts'
 import { findNative, nativePackage } from './native.ts'
@@ -22,7 +22,7 @@ const usage = `npm run image -- [options]
   --push <name>      <registry>/acr/connected-registry:<version>: where it goes, with its bill of materials; several
                      go to <name>-<platform>, and a list of them to <name>
   --without-native   without koffi's binary: blobs leave by reads, not by sendfile
-  --context <folder> where to lay out what is copied (default: dist/image)
+  --context <folder> where to put what is added (default: dist/image)
   --prepare          only that`
 
 // No 32-bit ARM build of Node 24 is in Docker's library.
@@ -93,17 +93,17 @@ async function main(): Promise<void> {
 
 /** @returns the file with the bill of materials */
 async function prepare(platform: Platform, { context, epoch, withNative }: Options): Promise<string> {
-  const folder = join(context, platform)
   const materials = join(context, `${platform}.cdx.json`)
   await mkdir(context, { recursive: true })
   const scratch = await mkdtemp(join(tmpdir(), 'causeway-native-'))
   try {
-    await layOut(platform, folder, epoch, withNative ? await findNative(platform, scratch) : undefined)
+    const native = withNative ? await findNative(platform, scratch) : undefined
+    const notices = await pack({ platform, epoch, native }, join(context, `${platform}.tar`))
+    const beside = withNative ? ['koffi', nativePackage(platform)] : []
+    await writeFile(materials, await billOfMaterials(root, notices, beside))
   } finally {
     await rm(scratch, { recursive: true })
   }
-  const notices = join(folder, 'opt/causeway/THIRD-PARTY-NOTICES')
-  await writeFile(materials, await billOfMaterials(root, notices, withNative ? ['koffi', nativePackage(platform)] : []))
   return materials
 }
 

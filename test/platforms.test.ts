@@ -37,7 +37,7 @@ interface List {
  */
 describe('the image on ARM', function () {
   // Nodes of 120 MB are compressed, pushed and unpacked, and qemu takes a second or two to start one.
-  this.timeout(180_000)
+  this.timeout(300_000)
   let folder: string
   let environment: Variables
   let cloud: LoneModule
@@ -80,7 +80,7 @@ describe('the image on ARM', function () {
   async function importBase(platform: Platform, file: string): Promise<void> {
     const [os = '', architecture = '', variant] = platformNames[platform].split('/')
     const words = ['--os', os, '--arch', architecture, ...(variant === undefined ? [] : ['--variant', variant])]
-    await mustRun('podman', ['import', ...words, file, `localhost/base-${platform}`], environment)
+    await mustRun('podman', ['import', ...words, file, `localhost/base-${platform}`], environment, '', 90_000)
   }
 
   async function startRegistry(name: string, settings: Partial<SettingsInput>): Promise<LoneModule> {
@@ -149,7 +149,7 @@ describe('the image on ARM', function () {
       [join(root, 'packaging/image.ts'), ...words, ...based, '--push', `${host(cloud)}/${repository}:0.1.0`],
       variables,
       '',
-      150_000
+      280_000
     )
     assert.equal(code, 0, `${stdout}\n${stderr}`)
     const answer = await pullPath(callerOf(cloud.origin), repository, 'manifests/0.1.0')

@@ -60,9 +60,10 @@ export async function mustRun(
   command: string,
   words: readonly string[],
   environment: Variables = {},
-  input = ''
+  input = '',
+  milliseconds = patience
 ): Promise<string> {
-  const { code, stdout, stderr } = await run(command, words, environment, input)
+  const { code, stdout, stderr } = await run(command, words, environment, input, milliseconds)
   if (code !== 0) throw new Error(`${command} ${words.join(' ')} ended with ${code}\n${stdout}\n${stderr}`)
   return stdout.trimEnd()
 }
