@@ -31,7 +31,7 @@ const otherwise: Readonly<Record<string, string | (() => Promise<void>)>> = {
     return Promise.resolve()
   },
   'docs/image.md: npm run image': 'test/image.test.ts builds it, where an engine is there',
-  'docs/image.md: npm run image -- --platform arm64v8 --push myregistry.azurecr.io/acr/connected-registry:0.1.0':
+  'docs/image.md: npm run image -- --platform all --push myregistry.azurecr.io/acr/connected-registry:0.1.0':
     'test/image.test.ts pushes one, to a registry on loopback',
   'docs/module.md: CAUSEWAY_SETTINGS=settings.json CAUSEWAY_DATA=./data CAUSEWAY_LISTEN=127.0.0.1:8080 npm run module':
     startModule,

@@ -5,6 +5,7 @@ import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import packageJson from '../package.json' with { type: 'json' }
 import { variablesFor } from '../generator/deployment/variables.ts'
+import { parseSite } from '../generator/site-file/read.ts'
 import { siteSchema } from '../generator/site-file/schema.ts'
 import { createMethods } from '../module/methods.ts'
 import { settingsSchema } from '../module/settings/document.ts'
@@ -71,9 +72,9 @@ describe('what the documents name', () => {
   })
 
   it('as flags of the benchmarks is there', () => {
-    const known = new Set(['main', 'sync', 'sync-serving'].flatMap((name) => [...options(`bench/${name}.ts`)]))
-    // Node's own.
-    known.add('optimize-for-size')
+    const known = new Set(globSync('bench/*.ts', { cwd: root }).flatMap((file) => [...options(file)]))
+    // Node's own, and of the programs that are measured.
+    for (const flag of ['optimize-for-size', 'version']) known.add(flag)
     const flags = words.filter(({ name, code }) => name === 'bench/README.md' && code.startsWith('--'))
     assert.ok(flags.length > 0)
     assertAll(
@@ -125,7 +126,9 @@ describe('what the documents name', () => {
   it('as metrics is told', () => {
     const told = documentText('module/metrics.ts')
     // `causeway_upward_waiting`, `_waiting_bytes`: of one family.
-    const named = words.filter(({ code }) => /^(?:causeway)?_[a-z_]+$/.test(code))
+    const named = words.filter(
+      ({ name, code }) => /^causeway_[a-z_]+$/.test(code) || (name === 'docs/upward-sync.md' && /^_[a-z_]+$/.test(code))
+    )
     assert.ok(named.length > 0)
     assertAll(
       named.filter(({ code }) => {
@@ -186,7 +189,7 @@ describe('what the documents name', () => {
   it('as direct methods is one, and none is left out', () => {
     const [, listed = ''] = /^Direct methods of the module: (.*)$/m.exec(documentText('docs/module.md')) ?? []
     assert.deepEqual(
-      [...listed.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort(),
+      [...listed.matchAll(/`([a-z]\w+)`/g)].map(([, name]) => name).sort(),
       [...createMethods({} as never).keys()].sort()
     )
   })
@@ -244,9 +247,10 @@ describe('what the documents name', () => {
       // `${images.connectedRegistry}`, `.agent`: of one family.
       return names.map((name) => (name.startsWith('.') ? `images${name}` : name.replace(/^\$\{(.*)\}$/, '$1')))
     })
-    const device = { id: 'gateway', syncToken: 'token', registryName: 'gateway', port: 8080 }
-    const site = { images: {}, pullToken: { name: 'token' }, azure: {}, loginServer: 'registry.test' }
-    const known = Object.keys(variablesFor(site as never, device as never, {} as never, () => 'password1'))
+    const site = parseSite(documentText('manifests/site.yaml'), 'site.yaml')
+    const [device] = Object.values(site.devices)
+    assert.ok(device !== undefined)
+    const known = Object.keys(variablesFor(site, device, { schemaVersion: '1.0' }, () => 'password1'))
     assert.deepEqual(listed.filter((name) => !/^(?:secret|hash):/.test(name)).sort(), known.sort())
   })
 })
