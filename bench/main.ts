@@ -54,6 +54,8 @@ interface Measured {
   readonly row: string
   readonly unit: string
   readonly figures: Readonly<Record<string, readonly Figure[]>>
+  /** What each server holds in memory after the last round, in MiB. */
+  readonly resident: Readonly<Record<string, number>>
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'causeway-bench-'))
@@ -94,8 +96,6 @@ async function run(): Promise<Measured[]> {
       print(result)
       results.push(result)
     }
-    for (const { candidate, running } of servers)
-      console.log(`${candidate.name}: ${residentMebibytes(running.pid).toFixed(0)} MiB resident afterwards`)
     return results
   } finally {
     for (const row of chosen) await row.finish?.()
@@ -133,11 +133,15 @@ async function measure(row: Row, servers: readonly Measurable[], content: Conten
     for (const { candidate, running } of servers)
       if (row.isFor(candidate.name, candidate.isRegistry))
         (figures[candidate.name] ??= []).push(await row.run(running, content))
-  return { row: row.name, unit: row.unit, figures }
+  const resident = Object.fromEntries(
+    servers.map(({ candidate, running }) => [candidate.name, residentMebibytes(running.pid)])
+  )
+  return { row: row.name, unit: row.unit, figures, resident }
 }
 
-function print({ row, unit, figures }: Measured): void {
-  const table = new Table({ ...plain, head: [`${row} (${unit})`, 'median', 'spread', `x ${peerName}`, 'CPU', 'x CPU'] })
+function print({ row, unit, figures, resident }: Measured): void {
+  const head = [`${row} (${unit})`, 'median', 'spread', `x ${peerName}`, 'CPU', 'x CPU', 'MiB after it']
+  const table = new Table({ ...plain, head })
   const base = figures[peerName]
   for (const [name, all] of Object.entries(figures)) {
     const speeds = all.map(({ value }) => value)
@@ -149,7 +153,8 @@ function print({ row, unit, figures }: Measured): void {
       `${(100 * spread).toFixed(0)} %`,
       base === undefined ? '' : pairwise(all, base, ({ value }) => value),
       cpu.length === 0 ? '' : `${round(median(cpu))} ${unit === 'MB/s' ? 's/GB' : 'us'}`,
-      base === undefined ? '' : pairwise(all, base, (each) => each.cpu ?? NaN)
+      base === undefined ? '' : pairwise(all, base, (each) => each.cpu ?? NaN),
+      round(resident[name] ?? NaN)
     ])
   }
   console.log(`\n${table.toString()}`)

@@ -10,7 +10,7 @@ import { nodeFlags, nodeVariables } from '../packaging/runtime.ts'
 import { cores, cpuSeconds, end, freePort, residentMebibytes, start } from './processes.ts'
 import type { Candidate } from './servers.ts'
 
-/** Milliseconds to the first answer, those of a core that went into it, and MiB in memory a second later. */
+/** Milliseconds to the first answer, those of a core that went into it, and MiB in memory when nothing was asked for a while. */
 export interface StartUp {
   readonly name: string
   readonly milliseconds: number
@@ -18,6 +18,8 @@ export interface StartUp {
   readonly mebibytes: number
 }
 
+/** Threads that a start needed have ended by then, and V8 has given their pages back. */
+const idleMs = 25_000
 const repositories = 1000
 const tagsPerRepository = 10
 
@@ -70,7 +72,7 @@ async function measure(
     }
     const milliseconds = performance.now() - began
     const cpuMilliseconds = 1000 * cpuSeconds(pid)
-    await new Promise((resolve) => setTimeout(resolve, 1000))
+    await new Promise((resolve) => setTimeout(resolve, idleMs))
     return { name, milliseconds, cpuMilliseconds, mebibytes: residentMebibytes(pid) }
   } finally {
     await end(child)

@@ -15,9 +15,9 @@ export interface NetworksOptions {
 const lookEvery = 30_000
 const mostRemembered = 1000
 
-const loopback = addressRanges(['127.0.0.0/8', '::1'])
+const loopback = atFirstUse(() => addressRanges(['127.0.0.0/8', '::1']))
 /** RFC 1918 and RFC 4193: engines give container networks no other addresses unless they are told to. */
-const privateRanges = addressRanges(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'])
+const privateRanges = atFirstUse(() => addressRanges(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']))
 
 /**
  * Where a connection comes from. Near is loopback, and the container networks of this process: nothing on a wire lies between.
@@ -52,7 +52,7 @@ export class Networks {
     const known = this.#near.get(address)
     if (known === true) return true
     if (known === false && this.#now() - this.#looked < lookEvery) return false
-    const near = holds(loopback, address) || this.#isContainer(address)
+    const near = holds(loopback(), address) || this.#isContainer(address)
     this.#near.set(address, near)
     return near
   }
@@ -102,7 +102,7 @@ export function containerNetworks({ exists, read, interfaces }: Surroundings = h
   return Object.entries(interfaces()).flatMap(([name, addresses = []]) =>
     isVeth(name, read)
       ? addresses.flatMap(({ cidr, internal }) =>
-          cidr !== null && !internal && holds(privateRanges, cidr.split('/', 1)[0] ?? '') ? [cidr] : []
+          cidr !== null && !internal && holds(privateRanges(), cidr.split('/', 1)[0] ?? '') ? [cidr] : []
         )
       : []
   )
@@ -118,6 +118,12 @@ function isVeth(name: string, read: Surroundings['read']): boolean {
     // What cannot be told is not trusted.
     return false
   }
+}
+
+/** Node's test for IPv6 is a large regular expression, and compiling it is 4 ms of a start on a gateway's core. */
+function atFirstUse(make: () => BlockList): () => BlockList {
+  let made: BlockList | undefined
+  return () => (made ??= make())
 }
 
 function holds(list: BlockList, address: string): boolean {

@@ -7,7 +7,7 @@ import { digestOf, type Digest } from '../oci/digest.ts'
 import { parseRepository } from '../oci/name.ts'
 import { StorageError } from '../storage/errors.ts'
 import { putBlob } from '../storage/contract.ts'
-import { app, basic, blobsOf, codeOf, portOf, useWorld, writer, type Answer } from './world.test.ts'
+import { app, basic, blobsOf, codeOf, lastingHeaders, portOf, useWorld, writer, type Answer } from './world.test.ts'
 
 const uploads = '/v2/samples/new/blobs/uploads/'
 
@@ -305,7 +305,7 @@ describe('registry: pushing blobs', () => {
     it('begins an upload for one the caller may not pull, exactly as for one that is absent', async () => {
       const secret = await hold('private/app')
       const withoutTraces = ({ headers, ...answer }: Answer): unknown => {
-        const { date: _date, location, 'docker-upload-uuid': id, ...rest } = headers
+        const { location, 'docker-upload-uuid': id, ...rest } = lastingHeaders(headers)
         return { ...answer, headers: { ...rest, location: location?.replace(String(id), 'ID') } }
       }
       for (const from of ['private/app', undefined]) {

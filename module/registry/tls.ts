@@ -1,7 +1,7 @@
 import { constants } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { createSecureContext, createServer, DEFAULT_CIPHERS } from 'node:tls'
+import { createSecureContext, createServer, DEFAULT_CIPHERS, type Server as TlsServer } from 'node:tls'
 
 /** PEM. */
 export interface ServerKeyPair {
@@ -51,11 +51,17 @@ export function switchTls(server: Server): TlsSwitch {
   }
   const pending = new Set<Socket>()
   let encrypting = false
-  // HTTP/2 would carry a whole pull in one connection's window, and no client of a registry needs it.
-  const secure = createServer({ ...protocol, ALPNProtocols: ['http/1.1'], handshakeTimeout: patience })
-  secure.on('secureConnection', serve)
-  // A client that does not trust us, a scanner: nothing here can do anything about it.
-  secure.on('tlsClientError', (_error, socket) => socket.destroy())
+  let made: TlsServer | undefined
+  /** Made with the first certificate: a start without one has no use for OpenSSL's lists of ciphers and authorities. */
+  const secure = (): TlsServer => {
+    if (made !== undefined) return made
+    // HTTP/2 would carry a whole pull in one connection's window, and no client of a registry needs it.
+    made = createServer({ ...protocol, ALPNProtocols: ['http/1.1'], handshakeTimeout: patience })
+    made.on('secureConnection', serve)
+    // A client that does not trust us, a scanner: nothing here can do anything about it.
+    made.on('tlsClientError', (_error, socket) => socket.destroy())
+    return made
+  }
 
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
@@ -80,7 +86,7 @@ export function switchTls(server: Server): TlsSwitch {
         return
       }
       socket.unshift(first)
-      if (first[0] === handshake) secure.emit('connection', socket)
+      if (first[0] === handshake) secure().emit('connection', socket)
       else {
         pending.delete(socket)
         serve(socket)
@@ -93,7 +99,7 @@ export function switchTls(server: Server): TlsSwitch {
       if (pair !== undefined) {
         const context = { ...protocol, cert: pair.certificate, key: pair.key }
         createSecureContext(context)
-        secure.setSecureContext(context)
+        secure().setSecureContext(context)
       }
       encrypting = pair !== undefined
     },

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { createAccess, type Access } from '../access/access.ts'
+import { correlationHeader } from '../log/correlation.ts'
 import { LineLog } from '../log/log.ts'
 import { digestOf } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
@@ -214,8 +215,10 @@ export function codeOf({ headers, body }: Answer): string {
   return JSON.parse(body.toString()).errors[0].code as string
 }
 
-export function withoutDate({ date: _date, ...headers }: IncomingHttpHeaders): IncomingHttpHeaders {
-  return headers
+/** What two answers to the same request have in common. */
+export function lastingHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { date: _date, [correlationHeader.toLowerCase()]: _correlationId, ...lasting } = headers
+  return lasting
 }
 
 /** The methods of a class instance, so that one of them can be replaced. */
