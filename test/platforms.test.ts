@@ -171,7 +171,7 @@ describe('the image on ARM', function () {
     }
   })
 
-  it('comes to a site that wants one platform without the others', async () => {
+  it('comes to a site that wants one platform without the others, with its bill of materials', async () => {
     site = await startRegistry('site', {
       parent: { endpoint: host(cloud), protocol: 'http', tokenName: user, password },
       imageSets: { self: { repositories: [`${repository}:0.1.0`], platforms: ['linux/arm64'] } }
@@ -182,6 +182,7 @@ describe('the image on ARM', function () {
     assert.equal(await status('arm64v8'), 200)
     assert.equal(await status('arm32v7'), 404)
     assert.equal(await status('amd64'), 404)
+    assert.ok((await materialsBeside(site, childOf('arm64v8'))).includes('azure-iot-device'))
   })
 
   for (const platform of emulated)

@@ -1,6 +1,8 @@
 import type { Log } from '../log/log.ts'
+import type { Digest } from '../oci/digest.ts'
 import { isRepository, type Repository, type Tag } from '../oci/name.ts'
 import type { SyncObserver } from './events.ts'
+import { childrenHere } from './held.ts'
 import { tagsToRemove, type PlannedImage, type Want } from './plan.ts'
 import type { Content, ContentChange } from './ports.ts'
 import { referrerTags } from './referrers.ts'
@@ -49,7 +51,7 @@ export async function mirrorDeletions({
 }
 
 /**
- * Takes a tag away, with the tags of its signatures where no other tag names the same image. Bytes that nothing names any
+ * Takes a tag away, with the tags of its signatures and of its platforms' where no other tag leads to the same. Bytes that nothing names any
  * more are for garbage collection.
  */
 export async function removeImage(
@@ -62,10 +64,7 @@ export async function removeImage(
   if (!mayGo(tag)) return
   const digest = await index.tag(repository, tag)
   if (digest === undefined) return
-  const beside = new Set<Tag>(referrerTags(digest))
-  const others = ((await index.tags(repository)) ?? []).filter((other) => other !== tag)
-  const named = await Promise.all(others.map((other) => index.tag(repository, other)))
-  const gone = [tag, ...(named.includes(digest) ? [] : others.filter((other) => beside.has(other)))].filter(mayGo)
+  const gone = [tag, ...(await tagsBeside(content, repository, tag, digest))].filter(mayGo)
   if (gone[0] !== tag) return
   await index.apply([
     ...gone.map((each): ContentChange => ({ kind: 'removeTag', repository, tag: each })),
@@ -73,6 +72,23 @@ export async function removeImage(
   ])
   log.info('image removed: the parent no longer has it, or the settings no longer want it', { repository, tag, digest })
   observer({ kind: 'removed', image: `${repository}:${tag}`, digest })
+}
+
+/** Tags that are here for an image's sake alone. */
+async function tagsBeside(content: Content, repository: Repository, tag: Tag, digest: Digest): Promise<Tag[]> {
+  const { index } = content
+  const tagsOf = async (image: Digest): Promise<Tag[]> =>
+    [image, ...(await childrenHere(content, repository, image, undefined))].flatMap(referrerTags)
+  const others = ((await index.tags(repository)) ?? []).filter((other) => other !== tag)
+  const own = new Set<Tag>(await tagsOf(digest))
+  const beside = others.filter((other) => own.has(other))
+  if (beside.length === 0) return []
+  const needed = new Set<Tag>()
+  for (const other of others) {
+    const image = own.has(other) ? undefined : await index.tag(repository, other)
+    if (image !== undefined) for (const each of await tagsOf(image)) needed.add(each)
+  }
+  return beside.filter((each) => !needed.has(each))
 }
 
 /** Takes away the repositories that sync brought and that no image set names any more. */

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { readManifest } from '../oci/manifest.ts'
+import { isIndexMediaType } from '../oci/media-types.ts'
 import type { Repository } from '../oci/name.ts'
 import { childName } from './plan.ts'
 import { keptChildren } from './platforms.ts'
@@ -29,6 +30,53 @@ export async function heldImage(
   } catch (error) {
     // A blob that went between two looks, or a manifest that cannot be read: either way not here.
     if (error instanceof OciError) return undefined
+    throw error
+  }
+}
+
+/**
+ * The manifests below an index that are here: none for an image that is no index, which costs no look at the disk.
+ *
+ * @param platforms what is kept of an index; undefined for all
+ */
+export async function childrenHere(
+  content: Content,
+  repository: Repository,
+  digest: Digest,
+  platforms: readonly string[] | undefined
+): Promise<Digest[]> {
+  const found = new Set<Digest>()
+  await collectChildren(content, repository, digest, platforms, found)
+  return [...found]
+}
+
+async function collectChildren(
+  content: Content,
+  repository: Repository,
+  digest: Digest,
+  platforms: readonly string[] | undefined,
+  found: Set<Digest>
+): Promise<void> {
+  const record = await content.index.manifest(repository, digest)
+  if (record === undefined || !isIndexMediaType(record.mediaType)) return
+  for (const child of await keptHere(content, digest, record.mediaType, platforms)) {
+    if (found.has(child) || (await content.index.manifest(repository, child)) === undefined) continue
+    found.add(child)
+    await collectChildren(content, repository, child, platforms, found)
+  }
+}
+
+async function keptHere(
+  { blobs }: Content,
+  index: Digest,
+  mediaType: string,
+  platforms: readonly string[] | undefined
+): Promise<Digest[]> {
+  try {
+    return keptChildren(readManifest(await blobs.bytes(index), mediaType), platforms).map(({ digest }) => digest)
+  } catch (error) {
+    // Gone since, or damaged: the next pass finds out and brings it again.
+    if (error instanceof OciError) return []
     throw error
   }
 }

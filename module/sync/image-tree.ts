@@ -18,6 +18,8 @@ export interface TreeOptions {
   readonly log: Log
   /** Children that neither side has; added to here. */
   readonly absent: Set<string>
+  /** The parent's tags of the repositories that were listed. */
+  readonly listed: ReadonlyMap<Repository, ReadonlySet<Tag>>
   /** Manifests that somebody is bringing: several tags often name one, and its bytes are written once. */
   readonly underWay: Map<Digest, Promise<HeldManifest>>
 }

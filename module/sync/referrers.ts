@@ -11,10 +11,11 @@ const mostReferrers = 100
 const cosignSuffixes = ['.sig', '.att', '.sbom'] as const
 
 /**
- * Adds to a tree what refers to a manifest: by the parent's referrers API, by the spec's fallback tag where it has none, and
- * by cosign's tags. What cannot be had is told in the log and left out: the image itself is worth having without.
+ * Adds to a tree what refers to an image: by the parent's referrers API, by the spec's fallback tag where it has none, and
+ * by cosign's tags; in a repository that was listed, by those alone that are there. What cannot be had is told in the log and
+ * left out: the image itself is worth having without.
  *
- * @param listed the repository's tags where they are known anyway: saves asking for tags that are not there
+ * @returns whether the parent has the API
  * @throws the parent's passing faults, and what stops a pass
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#unavailable-referrers-api
  */
@@ -22,12 +23,35 @@ export async function growReferrers(
   tree: ImageTree,
   repository: Repository,
   subject: Digest,
-  options: TreeOptions,
-  listed: ReadonlySet<Tag> | undefined
-): Promise<void> {
+  options: TreeOptions
+): Promise<boolean> {
   const hasApi = await byApi(tree, repository, subject, options, 1)
+  const listed = options.listed.get(repository)
   const tags = tagsFor(subject, !hasApi).filter((tag) => listed?.has(tag) ?? true)
   for (const tag of tags) await byTag(tree, repository, tag, options)
+  return hasApi
+}
+
+/**
+ * The same for the children of an index. An index has dozens of them, so that each costs one request where nothing refers to
+ * it: cosign's tags are looked for in a repository that was listed, and there they cost nothing.
+ *
+ * @param hasApi what was found when the index itself was looked at
+ */
+export async function growChildReferrers(
+  tree: ImageTree,
+  repository: Repository,
+  children: readonly Digest[],
+  hasApi: boolean,
+  options: TreeOptions
+): Promise<void> {
+  const listed = options.listed.get(repository)
+  for (const child of children) {
+    if (hasApi) await byApi(tree, repository, child, options, 1)
+    const [fallback] = hasApi ? [] : tagsFor(child, true)
+    const tags = tagsFor(child, !hasApi).filter((tag) => listed?.has(tag) ?? tag === fallback)
+    for (const tag of tags) await byTag(tree, repository, tag, options)
+  }
 }
 
 /** Tags under which what refers to a manifest may stand. */

@@ -107,6 +107,15 @@ describe('sync: images that must be signed', () => {
     assert.equal(await here(), undefined)
   })
 
+  it('are not signed by what signs one of their platforms, which is not asked about before they are', async () => {
+    parent.add(Buffer.from(image))
+    parent.add(Buffer.from(bundleManifest))
+    parent.putIndex('plant/app:1.0', [digest])
+    await pass([publicKey])
+    assert.equal(last().code, 'SIGNATURE_MISSING')
+    assert.ok(!parent.requests.includes(`REFERRERS plant/app@${digest}`))
+  })
+
   it('meet the demands of every set that wants them', async () => {
     parent.add(Buffer.from(bundleManifest))
     const set = { repositories: ['plant/app:1.0'], priority: 100 }

@@ -7,12 +7,13 @@ import { BudgetSpent } from './budget.ts'
 import { rememberBrought, removeImage } from './cleaning.ts'
 import type { ImageStatus, SyncObserver } from './events.ts'
 import { isFatal, reasonOf } from './failure.ts'
+import { childrenHere } from './held.ts'
 import { emptyTree, growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
 import { keepImage, releaseImage } from './keeping.ts'
 import type { Patience } from './patience.ts'
 import type { PlannedImage } from './plan.ts'
 import { asParentFault, type Content, type ContentChange, type ParentSource } from './ports.ts'
-import { growReferrers } from './referrers.ts'
+import { growChildReferrers, growReferrers } from './referrers.ts'
 import { Quarantined, rememberVerified, verifySignatures } from './signatures.ts'
 import { Transfers } from './transfers.ts'
 import type { LocalPushes } from './upward/ports.ts'
@@ -138,11 +139,14 @@ export class ImageWork {
       const tree = emptyTree()
       await keepImage(this.#options.content, name, digest)
       await growTree(tree, repository, digest, this.#treeOptions, image.platforms)
-      if (image.referrers) await this.#growReferrers(tree, image, digest)
+      const children = tree.manifests.map((manifest) => manifest.digest).filter((child) => child !== digest)
+      const hasApi = image.referrers && (await growReferrers(tree, repository, digest, this.#treeOptions))
       // Before anything is told: what is in quarantine stays so from pass to pass, and nobody hears of it twice.
       await verifySignatures(this.#options.content, image, digest, tree, (blob, size) =>
         this.#transfers.fetch(repository, blob, size)
       )
+      // After that: what signs a child says nothing of the image, and would stand among the reasons.
+      if (image.referrers) await growChildReferrers(tree, repository, children, hasApi, this.#treeOptions)
       board.expect(name, tree.blobs)
       board.tell({ image: name, state: 'pending', digest })
       return await this.#take(image, { digest, tree, moves: true, before, generation })
@@ -172,25 +176,23 @@ export class ImageWork {
   ): Promise<Prepared | undefined> {
     const { content, log, looksForReferrers, onFailure, signal } = this.#options
     if (!image.referrers || !looksForReferrers(digest)) return undefined
+    const { repository } = image
     const tree = emptyTree()
     try {
-      await this.#growReferrers(tree, image, digest)
+      const hasApi = await growReferrers(tree, repository, digest, this.#treeOptions)
+      const children = await childrenHere(content, repository, digest, image.platforms)
+      await growChildReferrers(tree, repository, children, hasApi, this.#treeOptions)
     } catch (error) {
       if (isFatal(error) || signal.aborted) throw error
       log.warn('what refers to an image cannot be brought', { image: image.name, reason: reasonOf(error) })
       onFailure(error)
       return undefined
     }
-    const { repository } = image
     const named = await Promise.all(tree.tags.map(({ tag }) => content.index.tag(repository, tag)))
     const held = await Promise.all(tree.manifests.map((each) => content.index.manifest(repository, each.digest)))
     const isAllHere =
       named.every((there, position) => there === tree.tags[position]?.digest) && !held.includes(undefined)
     return isAllHere ? undefined : this.#take(image, { digest, tree, moves: false, before, generation: 0 })
-  }
-
-  #growReferrers(tree: ImageTree, { repository }: PlannedImage, digest: Digest): Promise<void> {
-    return growReferrers(tree, repository, digest, this.#treeOptions, this.#options.listed.get(repository))
   }
 
   async #take(image: PlannedImage, found: Omit<Prepared, 'missing'>): Promise<Prepared> {
