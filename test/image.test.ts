@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { SettingsInput } from '../module/settings/document.ts'
@@ -164,6 +164,26 @@ describe('the image carries itself to the device', function () {
     assert.ok(compressed < 15e6)
   })
 
+  it('says what it is, and has one volume', async () => {
+    const inspected = await mustRun('podman', ['image', 'inspect', 'localhost/first'], environment)
+    const [image] = JSON.parse(inspected) as [{ Config: { Labels: Record<string, string>; Volumes: object } }]
+    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
+    const labels = Object.entries(image.Config.Labels).flatMap(([label, value]) => {
+      const [, short] = /^org\.opencontainers\.image\.(.+)$/.exec(label) ?? []
+      return short === undefined ? [] : [[short, value]]
+    })
+    const { revision = '', ...others } = Object.fromEntries(labels) as Record<string, string>
+    assert.match(revision, /^(?:[0-9a-f]{40}|unknown)$/)
+    assert.deepEqual(others, {
+      title: 'causeway-module',
+      description: 'A connected registry for Azure IoT Edge',
+      licenses: 'MIT',
+      version,
+      created: '2023-11-14T22:13:20.000Z'
+    })
+    assert.deepEqual(Object.keys(image.Config.Volumes), ['/var/acr/data'])
+  })
+
   it('is pushed with its bill of materials beside it', async () => {
     await logInTo({ [host(cloud)]: { auth } })
     await npmRunImage('--push', `${host(cloud)}/${repository}:0.1.0`)
@@ -231,11 +251,41 @@ describe('the image carries itself to the device', function () {
     while (twins.get(key)?.reported.properties['connectionState'] !== 'Online') await once(twins, 'reported')
   })
 
+  it('needs no root where User is set, and tells its twin the command that makes the folder its own', async function () {
+    await container?.end()
+    const data = join(folder, 'not-its-own')
+    await mkdir(data, { mode: 0o755 })
+    const image = `${host(site)}/${repository}:0.1.0`
+    const before = twins.get(key)?.reported.version
+    container = new Program('podman', [...(await asEdgeAgent(data, '13650:13650')), image], environment)
+    const told = (): { code: string; description: string } | undefined => {
+      const { version, properties } = twins.get(key)?.reported ?? assert.fail()
+      if (version === before) return undefined
+      const details = properties['statusDetails'] as { code: string; description: string }[] | undefined
+      return details?.find(({ code }) => code === 'DiskError')
+    }
+    while (told() === undefined) await once(twins, 'reported')
+    assert.equal(container.isRunning, true)
+    const pid = await mustRun('podman', ['inspect', '--format', '{{.State.Pid}}', name], environment)
+    const status = await readFile(`/proc/${pid}/status`, 'utf8')
+    assert.match(status, /^Uid:(\t13650){4}$/m)
+    assert.match(status, /^Cap(?:Prm|Eff|Bnd):\t0+$/m)
+    const [, command = ''] = /on the device run: (sudo .*)$/.exec(told()?.description ?? '') ?? []
+    if ((await stat(data)).dev !== (await stat('/')).dev)
+      skip(this, 'temporary folders are a file system of their own, of which a container cannot know the place')
+    assert.ok(command.includes(join(data, 'causeway')), command)
+    await mustRun('sh', ['-ec', command.replaceAll('sudo ', '')])
+    await container.says(/ serving version=/)
+    while (twins.get(key)?.reported.properties['connectionState'] === 'Unhealthy') await once(twins, 'reported')
+  })
+
   /**
    * What dockerd does with the template's createOptions, as podman's flags. Not taken over: the port, since this container
    * shares the network with the pretend edgeHub; and the log's rotation, which no container that is read at once needs.
+   *
+   * @param user in place of the capabilities, as docs/image.md says
    */
-  async function asEdgeAgent(data: string): Promise<string[]> {
+  async function asEdgeAgent(data: string, user?: string): Promise<string[]> {
     const template = JSON.parse(await readFile(join(root, 'deployment.template.json'), 'utf8'))
     const settings = template.modulesContent.$edgeAgent['properties.desired'].modules['connected-registry'].settings
     const { HostConfig: options } = settings.createOptions as CreateOptions
@@ -249,7 +299,7 @@ describe('the image carries itself to the device', function () {
       ...options.Binds.flatMap((bind) => ['--volume', bind.replace('${device.dataFolder}', data)]),
       ...options.SecurityOpt.flatMap((option) => ['--security-opt', option]),
       ...options.CapDrop.flatMap((capability) => ['--cap-drop', capability]),
-      ...options.CapAdd.flatMap((capability) => ['--cap-add', capability]),
+      ...(user === undefined ? options.CapAdd.flatMap((capability) => ['--cap-add', capability]) : ['--user', user]),
       ...['--memory', String(options.Memory)],
       ...Object.entries({
         ...hub.moduleEnvironment('connected-registry'),
