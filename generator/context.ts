@@ -11,7 +11,7 @@ import type { Proof } from './rotation/proof.ts'
 import type { Vault } from './secrets/key-vault.ts'
 import type { SecretStore } from './secrets/store.ts'
 import { fits } from './site-file/pattern.ts'
-import type { Device, Site } from './site-file/site.ts'
+import { hasRegistry, type Device, type Relay, type Site } from './site-file/site.ts'
 
 /** The clouds a command speaks to; a test brings its own. Loaded only when they are needed: the SDKs are heavy. */
 export interface Services {
@@ -135,12 +135,25 @@ export class Context {
 }
 
 /**
- * The devices a command is for: all, or those named, in the order of the site file. A name may hold `*` for anything.
+ * The devices with a registry that a command is for: all, or those named, in the order of the site file. A name may hold `*` for
+ * anything.
  *
- * @throws {GeneratorError} `USAGE` for a name that fits none of the site's
+ * @throws {GeneratorError} `USAGE` for a name that fits none of the site's, or only relays
  */
 export function devicesOf(site: Site, names: readonly string[] | undefined): readonly Device[] {
-  const all = Object.values(site.devices)
+  const found = allDevicesOf(site, names)
+  const devices = found.filter(hasRegistry)
+  const relay = found.find((each) => !hasRegistry(each) && (names?.includes(each.id) === true || devices.length === 0))
+  if (relay === undefined) return devices
+  throw new GeneratorError(
+    'USAGE',
+    `${relay.id} only relays: it has no registry to be asked or told anything. Its deployment is for generate, plan, deploy and check`
+  )
+}
+
+/** {@link devicesOf}, and relays, which have a deployment too. */
+export function allDevicesOf(site: Site, names: readonly string[] | undefined): readonly (Device | Relay)[] {
+  const all = [...Object.values(site.devices), ...Object.values(site.relays)]
   if (names === undefined || names.length === 0) return all
   const wanted = new Set(
     names.flatMap((name) => {
@@ -154,13 +167,21 @@ export function devicesOf(site: Site, names: readonly string[] | undefined): rea
 
 /** The one device a command is for: the named one, or the only one there is. @throws {GeneratorError} `USAGE` */
 export function deviceOf(site: Site, name: string | undefined): Device {
-  const [device, ...others] = devicesOf(site, name === undefined ? undefined : [name])
+  return onlyOne(site, devicesOf(site, name === undefined ? undefined : [name]))
+}
+
+/** {@link deviceOf}, or a relay. */
+export function anyDeviceOf(site: Site, name: string | undefined): Device | Relay {
+  return onlyOne(site, allDevicesOf(site, name === undefined ? undefined : [name]))
+}
+
+function onlyOne<Kind>(site: Site, [device, ...others]: readonly Kind[]): Kind {
   if (device !== undefined && others.length === 0) return device
   throw new GeneratorError('USAGE', `say which device with --device: ${someOf(site)}`)
 }
 
 /** Names of devices, for a message: a fleet has thousands. */
 function someOf(site: Site): string {
-  const known = Object.keys(site.devices)
+  const known = [...Object.keys(site.devices), ...Object.keys(site.relays)]
   return known.length > 20 ? `${known.slice(0, 20).join(', ')} and ${known.length - 20} more` : known.join(', ')
 }

@@ -33,7 +33,7 @@ interface Credential {
 
 /**
  * A gateway that reaches the cloud, two devices below it with registries of their own, one below those which only relays, and one
- * that only pulls; each can reach its neighbours alone (ISA-95). What runs is what `causeway generate` wrote.
+ * below that with a registry again; each can reach its neighbours alone (ISA-95). What runs is what `causeway generate` wrote.
  */
 describe('layers, each in a network namespace of its own', function () {
   this.timeout(120_000)
@@ -67,7 +67,9 @@ describe('layers, each in a network namespace of its own', function () {
       `${await readFile(world.simulator.certificates.cloud, 'utf8')}\n${authority.certificate}`
     )
     await world.editSite(
-      (text) => `${text}
+      (
+        text
+      ) => `${text.replace(/^devices:/m, `relays:\n  relay: { parent: lower, hostName: ${hostNameOf('relay')} }\ndevices:`)}
   middle:
     connectedRegistry: { name: plantmiddle }
     parent: gateway
@@ -76,6 +78,9 @@ describe('layers, each in a network namespace of its own', function () {
     connectedRegistry: { name: plantlower }
     parent: middle
     settings: { registry: { challenge: Basic } }
+  lowest:
+    connectedRegistry: { name: plantlowest }
+    parent: relay
 `
     )
     await world.mustRun('provision')
@@ -92,7 +97,9 @@ describe('layers, each in a network namespace of its own', function () {
     await startProxy('lower', { kind: 'registry' })
     await modules['lower']!.says(/ image ready .*hello-world:latest/)
     const parent = { parent: hostNameOf('lower'), port: 8000, trust: authority.certificate }
+    await generate('relay')
     await startProxy('relay', { kind: 'relay', ...parent })
+    await deploy('lowest', { IOTEDGE_PARENTHOSTNAME: hostNameOf('relay') })
   })
   after(async () => {
     for (const cleanUp of cleanUps.reverse()) await cleanUp()
@@ -100,10 +107,7 @@ describe('layers, each in a network namespace of its own', function () {
 
   /** Starts the module as the manifest says; edgeAgent gives `extra`, and the hub gives the settings. */
   async function deploy(layer: string, extra: Record<string, string>): Promise<void> {
-    const file = join(world.folder, `${layer}.json`)
-    await world.mustRun('generate', '--device', layer, '--output', file)
-    const manifest = JSON.parse(await readFile(file, 'utf8')) as Manifest
-    manifests[layer] = manifest
+    const manifest = await generate(layer)
     const { env } = desiredOf(manifest).modules['connected-registry']!
     await mkdir(join(world.folder, layer))
     await writeSettings(layer, manifest.modulesContent['connected-registry']['properties.desired'])
@@ -118,6 +122,14 @@ describe('layers, each in a network namespace of its own', function () {
     cleanUps.push(() => program.end())
     await program.says(/ serving /)
     modules[layer] = program
+  }
+
+  async function generate(layer: string): Promise<Manifest> {
+    const file = join(world.folder, `${layer}.json`)
+    await world.mustRun('generate', '--device', layer, '--output', file)
+    const manifest = JSON.parse(await readFile(file, 'utf8')) as Manifest
+    manifests[layer] = manifest
+    return manifest
   }
 
   function writeSettings(layer: string, settings: SettingsInput): Promise<void> {
@@ -213,6 +225,33 @@ describe('layers, each in a network namespace of its own', function () {
     const direct = await pull('relay', `${hostNameOf('lower')}:8000/hello-world:latest`, 'plant-client', password)
     assert.equal(direct.digest, digest, 'one hop is no relay')
     await switchTo('Basic')
+  })
+
+  it('syncs a registry below the relay from the one above it', async () => {
+    await modules['lowest']!.says(/ image ready .*hello-world:latest/)
+    assert.equal(
+      desiredOf(manifests['relay']!).modules['IoTEdgeAPIProxy']?.env['CONNECTED_ACR_ROUTE_ADDRESS'],
+      undefined
+    )
+  })
+
+  it('gives the runtime to the relay as the pull token, and to the device below it, by their manifests', async () => {
+    for (const [layer, above, user] of [
+      ['relay', 'lower', 'crimagepulltoken'],
+      ['lowest', 'relay', 'plantlowest-sync-token']
+    ] as const) {
+      const { runtime, systemModules } = desiredOf(manifests[layer]!)
+      const [credential] = Object.values(runtime.settings.registryCredentials)
+      assert.equal(credential?.username, user)
+      const image = systemModules.edgeAgent.settings.image.replace('$upstream', hostNameOf(above))
+      const pulled = await pull(layer, image, credential.username, credential.password)
+      assert.equal(pulled.code, 0, pulled.stderr)
+    }
+    const { username, password: secret } = desiredOf(manifests['relay']!).runtime.settings.registryCredentials[
+      'crimagepulltoken'
+    ]!
+    const workload = await pull('relay', `${hostNameOf('lower')}:8000/hello-world:latest`, username, secret)
+    assert.notEqual(workload.code, 0, 'it may read the runtime alone')
   })
 
   it('gives edgeAgent to a device below that has no deployment yet, as its config.toml says', async () => {

@@ -4,6 +4,7 @@ import { artifactOf } from '../deployment/settings-artifact.ts'
 import { statusOf } from '../secrets/revoked.ts'
 import {
   descendants,
+  hasAnyBelow,
   repositoryOf,
   runtimeImages,
   settingsPushToken,
@@ -138,7 +139,7 @@ function syncActions(site: Site, device: Device): string[] {
     ...gatewayActions.map((action) => `gateway/${each.registryName}/${action}`)
   ])
   const settings = [device, ...below].flatMap((each) => artifactOf(site, each)?.repository ?? [])
-  const runtime = below.length === 0 ? [] : allow(runtimeImages(site).map(repositoryOf), reading)
+  const runtime = hasAnyBelow(device) ? allow(runtimeImages(site).map(repositoryOf), reading) : []
   return unique([...perDevice, ...runtime, ...allow(settings, reading)])
 }
 

@@ -2,7 +2,7 @@ import type { Context } from '../context.ts'
 import type { GeneratorErrorCode } from '../errors.ts'
 import { GeneratorError } from '../errors.ts'
 import type { FleetTwins } from '../fleet/read.ts'
-import type { Device, Site } from '../site-file/site.ts'
+import type { Device, Relay, Site } from '../site-file/site.ts'
 import type { Change } from '../plan/plan.ts'
 
 /** Codes of what a check finds beside differences from the site file, which have those of a plan. Released ones stay. */
@@ -31,7 +31,7 @@ export interface CheckFinding {
 
 /** What checks look at. */
 export interface CheckScope {
-  readonly devices: readonly Device[]
+  readonly devices: readonly (Device | Relay)[]
   readonly template: string
   /** Days ahead for which passwords are looked at. */
   readonly days: number

@@ -8,6 +8,8 @@ import { makePlan } from '../plan/make.ts'
 import { compareTokens } from '../rotation/compare.ts'
 import { slots, type Slot } from '../secrets/store.ts'
 import { wantedOf } from '../acr/wanted.ts'
+import { allDevicesOf } from '../context.ts'
+import { hasRegistry } from '../site-file/site.ts'
 import type { Check, CheckFinding } from './check.ts'
 
 /** Whether the cloud registry, the hub and the devices' twins are what the site file says: what a plan would change. */
@@ -18,7 +20,7 @@ const differences: Check = {
       registry: true,
       images: imageCheck,
       devices,
-      deployments: devices.length === Object.keys(site.devices).length ? Object.values(site.deployments) : [],
+      deployments: devices.length === allDevicesOf(site, undefined).length ? Object.values(site.deployments) : [],
       template: await readTemplate(template, context.io.workingFolder, { env: context.io.env }),
       twins
     })
@@ -37,7 +39,10 @@ const acknowledged: Check = {
   async run(_context, site, { devices, twins }) {
     const agents = await twins.of('$edgeAgent')
     const modules = await twins.of(site.moduleName)
-    return devices.flatMap(({ id }) => [...agentFindings(id, agents.get(id)), ...moduleFindings(id, modules.get(id))])
+    return devices.flatMap((device) => [
+      ...agentFindings(device.id, agents.get(device.id)),
+      ...(hasRegistry(device) ? moduleFindings(device.id, modules.get(device.id)) : [])
+    ])
   }
 }
 
@@ -45,7 +50,7 @@ const acknowledged: Check = {
 const owners: Check = {
   name: 'who else sets their settings',
   async run(context, site, { devices, twins }) {
-    const found = await secondOwners(site, devices, await twins.of('$edgeAgent'), async () =>
+    const found = await secondOwners(site, devices.filter(hasRegistry), await twins.of('$edgeAgent'), async () =>
       (await context.hub(site)).configurations()
     )
     return found.map((each) => finding(each.device)('C206', secondOwnerSentence(each, site.moduleName)))

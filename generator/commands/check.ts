@@ -1,6 +1,6 @@
 import { runChecks, findingCodes, type CheckFinding } from '../check/check.ts'
 import { checks } from '../check/checks.ts'
-import { devicesOf, type CommonOptions, type Context } from '../context.ts'
+import { allDevicesOf, type CommonOptions, type Context } from '../context.ts'
 import { exitCodes, throwAll, type ExitCode } from '../errors.ts'
 import { FleetTwins } from '../fleet/read.ts'
 import { withoutOtherCodes } from './plan.ts'
@@ -22,7 +22,7 @@ export interface CheckOptions extends CommonOptions {
 export async function checkCommand(context: Context, options: CheckOptions): Promise<ExitCode> {
   return withoutOtherCodes(context, async () => {
     const site = await context.site()
-    const devices = devicesOf(site, options.device)
+    const devices = allDevicesOf(site, options.device)
     const ids = devices.map(({ id }) => id)
     const twins = new FleetTwins(() => context.hub(site), ids)
     const scope = { ...options, devices, twins, now: new Date() }

@@ -1,7 +1,7 @@
 import { pushSettings } from '../acr/push-settings.ts'
 import type { AutomaticPlan } from '../automatic/plan.ts'
 import { rollOut } from '../automatic/rollout.ts'
-import { devicesOf, deviceOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
+import { allDevicesOf, anyDeviceOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
 import { formatManifest, type DeploymentManifest } from '../deployment/generate.ts'
 import { parseManifest, readManifestText } from '../deployment/read-manifest.ts'
 import { mapStrings } from '../deployment/references.ts'
@@ -18,7 +18,14 @@ import { Fingerprints } from '../plan/fingerprints.ts'
 import { assertImages } from '../plan/images.ts'
 import { lookForImages, makePlan, type DevicePlan } from '../plan/make.ts'
 import { assertCurrent, readPlan } from '../plan/saved.ts'
-import { automaticDeploymentOf, type AutomaticDeployment, type Device, type Site } from '../site-file/site.ts'
+import {
+  automaticDeploymentOf,
+  hasRegistry,
+  type AutomaticDeployment,
+  type Device,
+  type Relay,
+  type Site
+} from '../site-file/site.ts'
 import { assertValid } from '../validate/assert.ts'
 
 export interface DeployOptions extends CommonOptions {
@@ -54,7 +61,7 @@ export async function deployCommand(context: Context, options: DeployOptions): P
     await context.secrets(site, 'read'),
     // Those of automatic deployments are told of theirs by configure; it is there by then, whoever comes first.
     [
-      ...devices.map(({ device }) => device),
+      ...devices.map(({ device }) => device).filter(hasRegistry),
       ...deployments.flatMap(({ deployment }) => deployment.devices.flatMap((id) => site.devices[id] ?? []))
     ]
   )
@@ -91,7 +98,7 @@ async function deployOne(
     const version = same
       ? (current.get('$edgeAgent')?.desiredVersion ?? 0)
       : await deploy(hub, device.id, manifest, options.allowRemove === true)
-    const recreated = isRecreated(current, manifest, site.moduleName)
+    const recreated = hasRegistry(device) && isRecreated(current, manifest, site.moduleName)
     let restarted = ''
     if (options.wait) {
       const patience = { signal: context.io.signal, interval: twinInterval, timeout: options.timeout * 1000 }
@@ -199,8 +206,8 @@ async function planned(context: Context, options: DeployOptions, site: Site): Pr
 }
 
 /** The devices of a plan that the site still has; the others are told with what is stale. */
-function known(site: Site, ids: readonly string[]): readonly Device[] {
-  return ids.flatMap((id) => site.devices[id] ?? [])
+function known(site: Site, ids: readonly string[]): readonly (Device | Relay)[] {
+  return ids.flatMap((id) => site.devices[id] ?? site.relays[id] ?? [])
 }
 
 function deploymentNamed(site: Site, name: string): AutomaticDeployment {
@@ -211,9 +218,9 @@ function deploymentNamed(site: Site, name: string): AutomaticDeployment {
 }
 
 /** The devices named, or the only one there is: nobody deploys to a whole site by leaving something out. */
-function chosen(site: Site, options: DeployOptions): readonly Device[] {
+function chosen(site: Site, options: DeployOptions): readonly (Device | Relay)[] {
   if (options.device === undefined && options.deployment !== undefined) return []
-  const devices = options.device === undefined ? [deviceOf(site, undefined)] : devicesOf(site, options.device)
+  const devices = options.device === undefined ? [anyDeviceOf(site, undefined)] : allDevicesOf(site, options.device)
   for (const { id } of devices) {
     const deployment = automaticDeploymentOf(site, id)
     if (deployment !== undefined)
@@ -226,7 +233,7 @@ function chosen(site: Site, options: DeployOptions): readonly Device[] {
 }
 
 /** @throws {GeneratorError} `DEPLOYMENT_MIXED` where automatic deployments are on the device: they would come back over this one */
-function assertAlone({ id }: Device, current: CurrentTwins): void {
+function assertAlone({ id }: Device | Relay, current: CurrentTwins): void {
   const applied = Object.entries(current.get('$edgeAgent')?.configurations ?? {})
     .filter(([, { status }]) => status === 'Applied')
     .map(([name]) => name)
@@ -251,7 +258,7 @@ async function fromFile(context: Context, options: DeployOptions, file: string, 
     return value
   })
   for (const warning of assertValid(text, file, site)) context.stderr.write(`${warning}\n`)
-  assertArtifact(site, device, manifest, file)
+  if (hasRegistry(device)) assertArtifact(site, device, manifest, file)
   const secrets = await context.secrets(site, 'read')
   if (options.imageCheck)
     assertImages(site, await lookForImages(await context.content(site), site, secrets, [manifest]))

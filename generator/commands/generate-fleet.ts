@@ -10,13 +10,13 @@ import { refuseInGit, writeOpenFile, writing } from '../deployment/write.ts'
 import { GeneratorError, throwAll } from '../errors.ts'
 import { atOnce } from '../hub/at-once.ts'
 import { storedSlots, type Secrets } from '../secrets/store.ts'
-import type { Device, Site } from '../site-file/site.ts'
-import { FleetValidator } from '../validate/fleet.ts'
+import { hasRegistry, type Device, type Relay, type Site } from '../site-file/site.ts'
+import { FleetValidator, type OwnTexts } from '../validate/fleet.ts'
 import type { GenerateCommandOptions } from './generate.ts'
 
 export interface Fleet {
   readonly site: Site
-  readonly devices: readonly Device[]
+  readonly devices: readonly (Device | Relay)[]
   readonly template: Template
   readonly secrets?: Secrets
   readonly now: Date
@@ -25,8 +25,8 @@ export interface Fleet {
 /** Where manifests go, one by one: none is kept once it is there. */
 interface Destination {
   /** What findings call a device's manifest. */
-  fileOf(device: Device): string
-  take(device: Device, manifest: DeploymentManifest, text: string): Promise<void>
+  fileOf(device: Device | Relay): string
+  take(device: Device | Relay, manifest: DeploymentManifest, text: string): Promise<void>
   end(): Promise<void>
 }
 
@@ -57,7 +57,7 @@ export async function generateFleet(context: Context, options: GenerateCommandOp
     try {
       const manifest = make(device)
       const text = formatManifest(manifest)
-      const own = { names: [device.id, device.registryName, device.syncToken], passwords: passwordsOf(device, fleet) }
+      const own = ownTexts(device, fleet)
       for (const warning of validator.assertValid(text, destination.fileOf(device), own))
         progress.print(() => void context.stderr.write(`${warning}\n`))
       await destination.take(device, manifest, text)
@@ -77,8 +77,11 @@ export async function generateFleet(context: Context, options: GenerateCommandOp
   throwAll(failures)
 }
 
-function passwordsOf({ syncToken }: Device, { secrets, now }: Fleet): readonly string[] {
-  return secrets === undefined ? [] : storedSlots(secrets, syncToken, now).map(({ secret }) => secret.value)
+function ownTexts(device: Device | Relay, { secrets, now }: Fleet): OwnTexts {
+  if (!hasRegistry(device)) return { names: [device.id], passwords: [] }
+  const { id, registryName, syncToken } = device
+  const passwords = secrets === undefined ? [] : storedSlots(secrets, syncToken, now).map(({ secret }) => secret.value)
+  return { names: [id, registryName, syncToken], passwords }
 }
 
 /** A line of JSON for each, at the pace of whoever reads them. */
@@ -96,8 +99,8 @@ async function folder(context: Context, options: GenerateCommandOptions, fleet: 
   const { site, devices, secrets, now } = fleet
   const name = options.output ?? 'config'
   const base = resolve(context.io.workingFolder, name)
-  const manifestName = (device: Device): string => `deployment.${device.id}.json`
-  const tomlName = (device: Device): string => `config.${device.id}.toml`
+  const manifestName = (device: Device | Relay): string => `deployment.${device.id}.json`
+  const tomlName = (device: Device | Relay): string => `config.${device.id}.toml`
   const write = async (file: string, text: string): Promise<void> => {
     const path = join(base, file)
     if (secrets === undefined) await writeOpenFile(path, text)

@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path'
-import { deviceOf, devicesOf, type CommonOptions, type Context } from '../context.ts'
+import { allDevicesOf, anyDeviceOf, type CommonOptions, type Context } from '../context.ts'
 import { bootstrapToml } from '../deployment/bootstrap.ts'
 import { formatManifest, generateManifest } from '../deployment/generate.ts'
 import { readTemplate } from '../deployment/template.ts'
@@ -36,10 +36,10 @@ export async function generate(context: Context, options: GenerateCommandOptions
   const secrets = secret ? { secrets: await context.secrets(site, 'read') } : {}
   if (named.length > 1 || named.some((name) => name.includes('*'))) {
     const { generateFleet } = await import('./generate-fleet.ts')
-    await generateFleet(context, options, { site, devices: devicesOf(site, named), template, ...secrets, now })
+    await generateFleet(context, options, { site, devices: allDevicesOf(site, named), template, ...secrets, now })
     return
   }
-  const device = deviceOf(site, named[0])
+  const device = anyDeviceOf(site, named[0])
   const text = formatManifest(generateManifest(site, device, template, { ...secrets, now }))
   const output = options.output ?? `config/deployment.${device.id}.json`
   // Before anything is written: a file that is there was fit to deploy when it was made.

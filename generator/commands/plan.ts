@@ -1,5 +1,5 @@
 import { resourceNotes } from '../acr/resource-notes.ts'
-import { devicesOf, type CommonOptions, type Context } from '../context.ts'
+import { allDevicesOf, type CommonOptions, type Context } from '../context.ts'
 import { readTemplate } from '../deployment/template.ts'
 import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
 import { styleOfService } from '../output/annotations.ts'
@@ -38,7 +38,7 @@ export async function planCommand(context: Context, options: PlanOptions): Promi
     const { plan, warnings } = await makePlan(context, site, {
       registry: true,
       images: options.imageCheck,
-      devices: devicesOf(site, options.device),
+      devices: allDevicesOf(site, options.device),
       deployments: options.device === undefined ? Object.values(site.deployments) : [],
       template
     })

@@ -105,7 +105,7 @@ async function abandon(
   names: readonly string[]
 ): Promise<void> {
   for (const name of names)
-    if (site.devices[name] === undefined)
+    if ((site.devices[name] ?? site.relays[name]) === undefined)
       throw new GeneratorError('USAGE', `the site file has no device ${name} to abandon`)
   if (names.length === 0) return
   for (const token of pending) {

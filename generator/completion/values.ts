@@ -38,7 +38,7 @@ function namesIn(site: Record<string, unknown>, name: Exclude<ValueName, 'codes'
   const keys = (section: string): string[] => Object.keys(record(site[section]))
   switch (name) {
     case 'devices':
-      return keys('devices')
+      return [...keys('devices'), ...keys('relays')]
     case 'image sets':
       return keys('imageSets')
     case 'deployments':

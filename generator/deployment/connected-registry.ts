@@ -1,4 +1,4 @@
-import type { Device, Site } from '../site-file/site.ts'
+import { hasAnyBelow, type Device, type Site } from '../site-file/site.ts'
 import { isRecord, type Template } from './template.ts'
 import { registryAddress } from './variables.ts'
 
@@ -60,17 +60,19 @@ function moved(module: Section, shipped: Section): Section {
 }
 
 function apiProxy(modules: Section, shipped: Section, device: Device, theirs: Section): Section {
-  const present = Object.entries(modules).some(([name, module]) => {
-    const { image } = isRecord(module) ? recordAt(module, 'settings') : {}
-    return name.toLowerCase() === 'iotedgeapiproxy' || (typeof image === 'string' && image.includes('api-proxy'))
-  })
-  return present || device.children.length === 0
+  const present = Object.entries(modules).some(([name, module]) => isApiProxy(name, module))
+  return present || !hasAnyBelow(device)
     ? {}
     : { IoTEdgeAPIProxy: withoutOrder(recordAt(shipped, 'IoTEdgeAPIProxy'), theirs) }
 }
 
+export function isApiProxy(name: string, module: unknown): boolean {
+  const { image } = isRecord(module) ? recordAt(module, 'settings') : {}
+  return name.toLowerCase() === 'iotedgeapiproxy' || (typeof image === 'string' && image.includes('api-proxy'))
+}
+
 /** `startupOrder` came with schema 1.1. */
-function withoutOrder(module: Section, theirs: Section): Section {
+export function withoutOrder(module: Section, theirs: Section): Section {
   if (theirs['schemaVersion'] !== '1.0') return module
   const { startupOrder: _, ...rest } = module
   return rest
@@ -80,7 +82,7 @@ function withoutOrder(module: Section, theirs: Section): Section {
  * The login goes in where none is for the same registry; one that was never filled in is no login. An address is matched as
  * it stands, without regard to case (facts: deployment-manifests §0, 7).
  */
-function withLogin(runtime: Section, shipped: Section, addresses: readonly string[]): Section {
+export function withLogin(runtime: Section, shipped: Section, addresses: readonly string[]): Section {
   const settings = recordAt(runtime, 'settings')
   const credentials = Object.entries(recordAt(settings, 'registryCredentials')).filter(([, each]) => !isUnfilled(each))
   const present = credentials.some(
@@ -99,11 +101,11 @@ function isUnfilled(credential: unknown): boolean {
   return isRecord(credential) && /^(?:REPLACE_|<)/.test(String(credential['password']))
 }
 
-function desiredOf(content: Section): Section {
+export function desiredOf(content: Section): Section {
   return recordAt(recordAt(content, '$edgeAgent'), 'properties.desired')
 }
 
-function recordAt(section: Section, key: string): Section {
+export function recordAt(section: Section, key: string): Section {
   const value = section[key]
   return isRecord(value) ? value : {}
 }

@@ -1,18 +1,19 @@
 import { GeneratorError } from '../errors.ts'
 import { withRevocations } from '../secrets/revoked.ts'
 import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/store.ts'
-import type { Device, Site } from '../site-file/site.ts'
+import { hasRegistry, type Device, type Relay, type Site } from '../site-file/site.ts'
 import { JsonSyntaxError, parseTolerantly, valueOf } from '../validate/json.ts'
 import { chunkCreateOptions } from './create-options.ts'
 import { folded } from './layer.ts'
 import { assertProxyPort, withNetwork } from './network.ts'
 import { pullOwnWorkloads } from './own-workloads.ts'
+import { asRelay, withNeededLogins } from './relay.ts'
 import { hasReference, resolveReferences } from './references.ts'
 import { withConnectedRegistry } from './connected-registry.ts'
 import { artifactOf, twinSettingsFor } from './settings-artifact.ts'
 import { assertSettings, settingsKey } from './settings-for.ts'
 import { isRecord, templateError, type Template } from './template.ts'
-import { expandVariables, registryAddress, variablesFor } from './variables.ts'
+import { expandVariables, registryAddress, runtimeVariables, variablesFor } from './variables.ts'
 import type { SettingsInput } from '../../module/settings/document.ts'
 
 /** A deployment manifest: what `az iot edge set-modules --content` takes. */
@@ -33,7 +34,7 @@ export interface GenerateOptions {
  */
 export function generateManifest(
   site: Site,
-  device: Device,
+  device: Device | Relay,
   template: Template,
   options: GenerateOptions
 ): DeploymentManifest {
@@ -48,14 +49,24 @@ export function manifestMaker(
   described: Site,
   given: Template,
   options: GenerateOptions
-): (device: Device) => DeploymentManifest {
+): (device: Device | Relay) => DeploymentManifest {
   const choose = choices(options)
   const { slotOf } = choose
   const { secrets } = options
   const site = secrets === undefined ? described : withRevocations(described, secrets)
   const whole = withWholeCreateOptions(given)
   const settingsOf = settingsMaker(site, choose.slotsOf, secrets)
+  const forRelay = (relay: Relay): DeploymentManifest => {
+    const template = asRelay(whole, site, relay)
+    const variables = runtimeVariables(site, relay, slotOf)
+    const expanded = expandVariables(template, { variables, slotOf, secrets: secrets !== undefined })
+    assertProxyPort(expanded, template, site, relay)
+    const content = withCreateOptions(withNetwork(withNeededLogins(expanded), site, relay), template)
+    const modulesContent = secrets === undefined ? content : resolveReferences(content, secrets)
+    return { modulesContent: modulesContent as DeploymentManifest['modulesContent'] }
+  }
   return (device) => {
+    if (!hasRegistry(device)) return forRelay(device)
     const template = withConnectedRegistry(whole, site, device)
     const settings = settingsOf(device)
     const variables = variablesFor(site, device, settings.open, slotOf)

@@ -1,4 +1,4 @@
-import { repositoryOf, type Device, type Site } from '../site-file/site.ts'
+import { hasAnyBelow, hasRegistry, repositoryOf, type Device, type Relay, type Site } from '../site-file/site.ts'
 import { agentDesired, isRecord, templateError, withAgentDesired, type Template } from './template.ts'
 
 const defaultProxyPort = '8000'
@@ -9,7 +9,7 @@ const defaultProxyPort = '8000'
  *
  * @param content the expanded template
  */
-export function withNetwork(content: unknown, site: Site, { network, parent }: Device): unknown {
+export function withNetwork(content: unknown, site: Site, { network, parent }: Device | Relay): unknown {
   const { upstreamProtocol, httpsProxy, noProxy } = network
   // A layer below has no way to the site's proxy, and its parent is no host behind one, unless the device's own entry says so.
   const isReached = parent === undefined || network.own
@@ -35,8 +35,8 @@ export function withNetwork(content: unknown, site: Site, { network, parent }: D
  *
  * @throws {GeneratorError} `TEMPLATE_INVALID`
  */
-export function assertProxyPort(content: unknown, template: Template, site: Site, device: Device): void {
-  if (device.parent === undefined && device.children.length === 0) return
+export function assertProxyPort(content: unknown, template: Template, site: Site, device: Device | Relay): void {
+  if (hasRegistry(device) && device.parent === undefined && !hasAnyBelow(device)) return
   const repository = repositoryOf(site.images.apiProxy)
   const modules = agentDesired(content)?.['modules']
   for (const [name, module] of Object.entries(isRecord(modules) ? modules : {})) {

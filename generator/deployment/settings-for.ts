@@ -2,7 +2,15 @@ import { readWithArtifact, type PackedArtifact } from '../../module/settings/art
 import { readSettings } from '../../module/settings/validate.ts'
 import { settingsSchemaVersion, type SettingsInput } from '../../module/settings/document.ts'
 import { GeneratorError } from '../errors.ts'
-import { descendants, repositoryOf, runtimeImages, runtimeImageSet, type Device, type Site } from '../site-file/site.ts'
+import {
+  descendants,
+  hasAnyBelow,
+  repositoryOf,
+  runtimeImages,
+  runtimeImageSet,
+  type Device,
+  type Site
+} from '../site-file/site.ts'
 import type { Slot } from '../secrets/store.ts'
 import { actionOn, syncRights } from '../acr/sync-rights.ts'
 import { hashReference } from './references.ts'
@@ -23,7 +31,8 @@ type Sections = Required<Pick<SettingsInput, 'imageSets' | 'scopeMaps' | 'tokens
  * gives the same bytes.
  *
  * A device with others below it also holds what they hold, and the runtime that they pull from it, and knows their sync
- * tokens as client tokens that may read it, and write where that device is ReadWrite.
+ * tokens as client tokens that may read it, and write where that device is ReadWrite. Relays, which have no token of their own,
+ * pull their runtime from it as the image pull token.
  *
  * @param artifactOf of devices below, who fetch theirs from here; none have any where it is not given
  */
@@ -42,7 +51,7 @@ export function settingsFor(
   const sections: Sections = {
     imageSets: sorted({
       ...Object.fromEntries(sets.map((name) => [name, pick(site.imageSets, name)])),
-      ...(below.length === 0
+      ...(!hasAnyBelow(device)
         ? {}
         : {
             [runtimeImageSet]: {
@@ -57,19 +66,24 @@ export function settingsFor(
       ),
       ...Object.fromEntries(
         children.map((child) => [child.syncScopeMap, { actions: childActions(site, child, artifactOf) }])
-      )
+      ),
+      ...(device.relays.length === 0
+        ? {}
+        : { [site.pullToken.scopeMap]: { actions: reading(runtimeImages(site).map(repositoryOf)).sort() } })
     }),
     tokens: sorted(
       Object.fromEntries(
-        [...tokens, ...children.map((child) => childToken(child))].map(({ name, scopeMap, status }) => [
-          name.toLowerCase(),
-          {
-            ...(name === name.toLowerCase() ? {} : { name }),
-            scopeMap,
-            status: statusOf(site, name, status),
-            passwords: hashes(name, slotsOf)
-          }
-        ])
+        [...tokens, ...children.map((child) => childToken(child)), ...relayTokens(site, device)].map(
+          ({ name, scopeMap, status }) => [
+            name.toLowerCase(),
+            {
+              ...(name === name.toLowerCase() ? {} : { name }),
+              scopeMap,
+              status: statusOf(site, name, status),
+              passwords: hashes(name, slotsOf)
+            }
+          ]
+        )
       )
     )
   }
@@ -90,6 +104,7 @@ export function settingsFor(
  */
 export function settingsKey({
   children,
+  relays,
   mode,
   logLevel,
   imageSets,
@@ -98,7 +113,8 @@ export function settingsKey({
   status,
   settings
 }: Device): string | undefined {
-  return children.length > 0 ? undefined : JSON.stringify([mode, logLevel, imageSets, tokens, sync, status, settings])
+  if (children.length > 0) return undefined
+  return JSON.stringify([relays.length > 0, mode, logLevel, imageSets, tokens, sync, status, settings])
 }
 
 /**
@@ -122,6 +138,10 @@ function childToken(child: Device): { name: string; scopeMap: string; status: 'e
   return { name: child.syncToken, scopeMap: child.syncScopeMap, status: 'enabled' }
 }
 
+function relayTokens(site: Site, { relays }: Device): { name: string; scopeMap: string; status: 'enabled' }[] {
+  return relays.length === 0 ? [] : [{ ...site.pullToken, status: 'enabled' }]
+}
+
 /** The artifacts that devices below fetch from here. */
 function settingsOf(below: readonly Device[], artifactOf: ArtifactOf): string[] {
   return below.flatMap((device) => {
@@ -137,11 +157,12 @@ function settingsOf(below: readonly Device[], artifactOf: ArtifactOf): string[] 
 function childActions(site: Site, child: Device, artifactOf: ArtifactOf): string[] {
   const below = [child, ...descendants(site, child.id)]
   const readOnly = [...runtimeImages(site), ...settingsOf(below, artifactOf)].map(repositoryOf)
-  const actions = [
-    ...readOnly.flatMap((name) => [actionOn(name, 'content/read'), actionOn(name, 'metadata/read')]),
-    ...below.flatMap((each) => syncRights(site, each))
-  ]
+  const actions = [...reading(readOnly), ...below.flatMap((each) => syncRights(site, each))]
   return [...new Set(actions)].filter((action) => !action.endsWith('/metadata/write')).sort()
+}
+
+function reading(repositories: readonly string[]): string[] {
+  return repositories.flatMap((name) => [actionOn(name, 'content/read'), actionOn(name, 'metadata/read')])
 }
 
 function hashes(token: string, slotsOf: SlotsOf): Record<string, { hash: string; expiry?: string }> {

@@ -2,7 +2,7 @@ import { formatConnectionString } from '../../module/settings/connection-string.
 import type { SettingsInput } from '../../module/settings/document.ts'
 import { throwAll, type GeneratorError } from '../errors.ts'
 import type { Position } from '../site-file/positions.ts'
-import type { Device, Site } from '../site-file/site.ts'
+import { hasRegistry, type Device, type Relay, type Site } from '../site-file/site.ts'
 import { parentEndpoint } from './parent.ts'
 import { suggest } from '../site-file/suggest.ts'
 import type { Slot } from '../secrets/store.ts'
@@ -19,28 +19,51 @@ export function upstreamRegistry(site: Pick<Site, 'apiProxyPort'>): string {
 }
 
 /** Where a device pulls its runtime: from the cloud registry, or from the registry of the device above. */
-export function registryAddress(site: Site, device: Device): string {
+export function registryAddress(site: Site, device: Pick<Device, 'parent'>): string {
   return device.parent === undefined ? site.loginServer : upstreamRegistry(site)
 }
 
 /**
- * The variables of one device. Passwords are references, to be put in place last.
- *
- * A top-layer device pulls from the cloud as the image pull token. One below another pulls from that one's registry, which
- * knows this device's sync token as a client that may read.
+ * The token as which a device pulls its runtime. A top-layer device pulls from the cloud as the image pull token. One below another
+ * pulls from that one's registry, which knows this device's sync token as a client that may read; a relay has none, and is let in
+ * there as the image pull token.
  */
+export function runtimeToken(site: Site, device: Device | Relay): string {
+  return hasRegistry(device) && device.parent !== undefined ? device.syncToken : site.pullToken.name
+}
+
+/** The variables of one device. Passwords are references, to be put in place last. */
 export function variablesFor(
   site: Site,
   device: Device,
   settings: SettingsInput,
   slotOf: (token: string) => Slot
 ): Variables {
-  const top = device.parent === undefined
-  const pullToken = top ? site.pullToken.name : device.syncToken
   return {
-    'device.id': device.id,
+    ...runtimeVariables(site, device, slotOf),
     'device.port': device.port,
     'device.dataFolder': device.dataFolder,
+    'connectedRegistry.name': device.registryName,
+    'connectedRegistry.connectionString': formatConnectionString({
+      connectedRegistryName: device.registryName,
+      syncTokenName: device.syncToken,
+      syncTokenPassword: secretReference(device.syncToken, slotOf(device.syncToken)),
+      parentGatewayEndpoint: parentEndpoint(site, device),
+      parentEndpointProtocol: 'https'
+    }),
+    settings
+  }
+}
+
+/** Those that a device without a registry has, too. */
+export function runtimeVariables(
+  site: Site,
+  device: Device | Relay,
+  slotOf: (token: string) => Slot
+): Readonly<Record<string, string>> {
+  const pullToken = runtimeToken(site, device)
+  return {
+    'device.id': device.id,
     'registry.loginServer': site.loginServer,
     'registry.address': registryAddress(site, device),
     'images.connectedRegistry': site.images.connectedRegistry,
@@ -53,16 +76,7 @@ export function variablesFor(
     'VERSION.edgeAgent': tagOf(site.images.agent),
     'VERSION.edgeHub': tagOf(site.images.hub),
     'SCHEMAVERSION.edgeAgent': '1.1',
-    'SCHEMAVERSION.edgeHub': '1.1',
-    'connectedRegistry.name': device.registryName,
-    'connectedRegistry.connectionString': formatConnectionString({
-      connectedRegistryName: device.registryName,
-      syncTokenName: device.syncToken,
-      syncTokenPassword: secretReference(device.syncToken, slotOf(device.syncToken)),
-      parentGatewayEndpoint: parentEndpoint(site, device),
-      parentEndpointProtocol: 'https'
-    }),
-    settings
+    'SCHEMAVERSION.edgeHub': '1.1'
   }
 }
 

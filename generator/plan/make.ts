@@ -12,7 +12,14 @@ import { atOnce } from '../hub/at-once.ts'
 import type { Hub } from '../hub/hub.ts'
 import { withRevocations } from '../secrets/revoked.ts'
 import { currentSlot, type Secrets } from '../secrets/store.ts'
-import { automaticDeploymentOf, type AutomaticDeployment, type Device, type Site } from '../site-file/site.ts'
+import {
+  automaticDeploymentOf,
+  hasRegistry,
+  type AutomaticDeployment,
+  type Device,
+  type Relay,
+  type Site
+} from '../site-file/site.ts'
 import { assertValid } from '../validate/assert.ts'
 import { planDevice, planOwnSettings, readCurrent, type CurrentTwins } from './device.ts'
 import { Fingerprints } from './fingerprints.ts'
@@ -26,7 +33,7 @@ export interface PlanScope {
   readonly registry: boolean
   readonly images: boolean
   /** Those of automatic deployments among them are looked at for what `configure` would change. */
-  readonly devices: readonly Device[]
+  readonly devices: readonly (Device | Relay)[]
   readonly deployments: readonly AutomaticDeployment[]
   readonly template: Template
   /** Whether every password must be there: a deployment cannot go out with one that is yet to be made. */
@@ -39,7 +46,7 @@ export interface PlanScope {
 
 /** A device's part of a plan, with what a deployment needs of it. */
 export interface DevicePlan {
-  readonly device: Device
+  readonly device: Device | Relay
   readonly manifest: DeploymentManifest
   readonly current: CurrentTwins
   readonly planned: PlannedPart
@@ -94,7 +101,7 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   for (const { deployment, content } of contents)
     deployments.push(await planAutomatic(await context.hub(site), deployment, content, site.moduleName, fingerprints))
   parts.push(...deployments.map(({ planned }) => planned))
-  const shared = scope.devices.filter((device) => !alone.includes(device))
+  const shared = scope.devices.filter((device) => !alone.includes(device)).filter(hasRegistry)
   if (shared.length > 0) {
     warnings.push(...(await overwritten(await context.hub(site), site, shared, scope.twins)))
     parts.push(...(await planSettings(await context.hub(site), site, shared, scope.twins, complete, fingerprints)))
@@ -111,14 +118,14 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
 }
 
 interface Made {
-  readonly device: Device
+  readonly device: Device | Relay
   readonly manifest: DeploymentManifest
   readonly identity: DeploymentManifest
 }
 
 function manifestsOf(
   site: Site,
-  device: Device,
+  device: Device | Relay,
   { template, complete }: PlanScope,
   store: Secrets,
   secrets: PlanningSecrets

@@ -20,9 +20,8 @@ export async function edgeAgentMissing(
   const record = rotation === undefined ? undefined : store.slot(token, rotation.to)
   if (rotation === undefined || record?.state !== 'stored') return []
   const missing: string[] = []
-  const devices = Object.values(site.devices).filter(
-    ({ id, parent }) => parent === undefined && rotation.abandoned?.includes(id) !== true
-  )
+  const top = Object.values(site.devices).filter(({ parent }) => parent === undefined)
+  const devices = [...top, ...Object.values(site.relays)].filter(({ id }) => rotation.abandoned?.includes(id) !== true)
   const twins = await readTwins(
     hub,
     devices.map(({ id }) => id),

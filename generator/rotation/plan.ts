@@ -31,7 +31,7 @@ export function tokensOf(site: Site): readonly RotatedToken[] {
       kind: 'client',
       holders: devices.filter((device) => device.tokens.includes(name))
     })),
-    { name: site.pullToken.name, kind: 'pull', holders: [] }
+    { name: site.pullToken.name, kind: 'pull', holders: devices.filter(({ relays }) => relays.length > 0) }
   ]
 }
 

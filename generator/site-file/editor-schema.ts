@@ -4,21 +4,23 @@ import { siteSchema } from './schema.ts'
 type Schema = z.core.JSONSchema.JSONSchema
 
 /**
- * The site file's JSON Schema as somebody writes it, with the defaults left out. Entries of `devices` may be patterns with
+ * The site file's JSON Schema as somebody writes it, with the defaults left out. Entries of `devices` and `relays` may be patterns with
  * marks in their values, and one for a single device of a pattern need not say again what the pattern says (`expand.ts`).
  */
 export function siteEditorSchema(): Schema {
   const document = z.toJSONSchema(siteSchema, { io: 'input', unrepresentable: 'any' }) as Schema
   const devices = document.properties?.['devices'] as Schema
-  const { required: _, ...device } = devices.additionalProperties as Schema
+  const relays = document.properties?.['relays'] as Schema
+  const device = partial(devices.additionalProperties as Schema)
+  const relay = partial(relays.additionalProperties as Schema)
   return {
     ...document,
     properties: {
       ...document.properties,
+      relays: { ...relays, ...patterns(relays, relay), additionalProperties: relay },
       devices: {
         ...devices,
-        propertyNames: { anyOf: [devices.propertyNames as Schema, { pattern: '\\{.+\\}' }] },
-        patternProperties: { '\\{': withMarks(device) },
+        ...patterns(devices, device),
         additionalProperties: {
           ...device,
           properties: {
@@ -28,6 +30,13 @@ export function siteEditorSchema(): Schema {
         }
       }
     }
+  }
+}
+
+function patterns(section: Schema, entry: Schema): Pick<Schema, 'propertyNames' | 'patternProperties'> {
+  return {
+    propertyNames: { anyOf: [section.propertyNames as Schema, { pattern: '\\{.+\\}' }] },
+    patternProperties: { '\\{': withMarks(entry) }
   }
 }
 

@@ -16,7 +16,7 @@ export interface Expanded {
   readonly writtenAs: (path: readonly PropertyKey[]) => readonly PropertyKey[]
 }
 
-/** An entry of `devices`, as it is written. */
+/** An entry of `devices` or `relays`, as it is written. */
 interface Entry {
   readonly key: string
   readonly value: unknown
@@ -33,6 +33,15 @@ const range = /^(\d{1,9})\.\.(\d{1,9})$/
 const braces = /\{([^{}]*)\}/g
 const mark = /\{(\d)\}/g
 
+/** What may be written by patterns. */
+const sections = ['devices', 'relays']
+
+interface ExpandedSection {
+  readonly name: string
+  readonly meant: ReadonlyMap<string, { readonly entries: readonly Entry[]; readonly value: unknown }>
+  readonly problems: readonly PatternProblem[]
+}
+
 /**
  * Puts the devices of patterns in their place: `ship-{001..400}` and `{north,south}-{1..20}` are keys that mean many devices,
  * and `{1}`, `{2}` in their values what the first and the second braces stand for. Where several entries mean a device, the one
@@ -40,16 +49,40 @@ const mark = /\{(\d)\}/g
  */
 export function expandDevices(document: PositionedDocument): Expanded {
   const { value } = document
-  const devices = isSection(value) ? value['devices'] : undefined
-  if (!isSection(devices) || !Object.keys(devices).some((key) => key.includes('{')))
+  const expanded = sections.flatMap((name) => {
+    const entries = isSection(value) ? value[name] : undefined
+    return isSection(entries) && Object.keys(entries).some((key) => key.includes('{'))
+      ? expandSection(name, entries)
+      : []
+  })
+  if (expanded.length === 0)
     return { value, problems: [], positionOf: (path, key) => document.positionOf(path, key), writtenAs: (path) => path }
+  const nearest = (path: readonly PropertyKey[]): readonly PropertyKey[] => {
+    const [first, id, ...rest] = path
+    const section = expanded.find(({ name }) => name === first)
+    const written = typeof id === 'string' ? section?.meant.get(id)?.entries : undefined
+    const entry = written?.find((each) => rest.length > 0 && isThere(each.value, rest)) ?? written?.[0]
+    return section === undefined || entry === undefined ? path : [section.name, entry.key, ...rest]
+  }
+  const each = expanded.map(
+    ({ name, meant }) => [name, Object.fromEntries([...meant].map(([id, { value: entry }]) => [id, entry]))] as const
+  )
+  return {
+    value: { ...(value as Section), ...Object.fromEntries(each) },
+    problems: expanded.flatMap(({ problems }) => problems),
+    positionOf: (path, key) => document.positionOf(nearest(path), key),
+    writtenAs: nearest
+  }
+}
+
+function expandSection(name: string, section: Section): ExpandedSection {
   const problems: PatternProblem[] = []
   const meant = new Map<string, { readonly entries: Entry[]; value: unknown }>()
-  const entries = Object.entries(devices).flatMap(([key, each]) => {
+  const entries = Object.entries(section).flatMap(([key, each]) => {
     const choices = choicesOf(key)
     const size = typeof choices === 'string' ? 0 : choices.reduce((product, { length }) => product * length, 1)
     const problem = typeof choices === 'string' ? choices : size > mostDevices ? `it means ${size} devices` : undefined
-    if (problem !== undefined) problems.push({ path: ['devices', key], message: problem })
+    if (problem !== undefined) problems.push({ path: [name, key], message: problem })
     return typeof choices === 'string' || problem !== undefined ? [] : [{ key, value: each, size, choices }]
   })
   // The order of the file means nothing, as in any map.
@@ -63,25 +96,14 @@ export function expandDevices(document: PositionedDocument): Expanded {
         const same = before.entries.find(({ size }) => size === entry.size)
         if (same !== undefined && problems.length < 20)
           problems.push({
-            path: ['devices', entry.key],
+            path: [name, entry.key],
             message: `${same.key} means ${id} too, and as many devices: which goes first?`
           })
         before.entries.unshift(entry)
         before.value = over(before.value, own)
       }
     }
-  const nearest = (path: readonly PropertyKey[]): readonly PropertyKey[] => {
-    const [first, id, ...rest] = path
-    const written = first === 'devices' && typeof id === 'string' ? meant.get(id)?.entries : undefined
-    const entry = written?.find((each) => rest.length > 0 && isThere(each.value, rest)) ?? written?.[0]
-    return entry === undefined ? path : ['devices', entry.key, ...rest]
-  }
-  return {
-    value: { ...(value as Section), devices: Object.fromEntries([...meant].map(([id, each]) => [id, each.value])) },
-    problems,
-    positionOf: (path, key) => document.positionOf(nearest(path), key),
-    writtenAs: nearest
-  }
+  return { name, meant, problems }
 }
 
 /** What each pair of braces of a key may stand for, or what is wrong with it. */

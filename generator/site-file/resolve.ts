@@ -4,7 +4,8 @@ import { isOneOf, suggest } from './suggest.ts'
 import type { SiteProblem } from './problem.ts'
 import type { SiteDocument } from './schema.ts'
 import { resourceProblems } from './resource-problems.ts'
-import { runtimeImageSet, settingsPushToken, type Device, type Site } from './site.ts'
+import { runtimeImageSet, settingsPushToken, type Device, type Relay, type Site } from './site.ts'
+import { nearestRegistry, parentProblems } from './parents.ts'
 
 /** Puts the parts of a site together: names that must exist, names that must differ, parents, and what follows from them. */
 export function resolveSite(
@@ -41,7 +42,8 @@ export function resolveSite(
           { name, ...deployment, devices: ids.filter((id) => deployment.devices.some((pattern) => fits(id, pattern))) }
         ])
       ),
-      devices: resolveDevices(document, ids)
+      devices: resolveDevices(document, ids),
+      relays: resolveRelays(document)
     }
   }
 }
@@ -60,24 +62,48 @@ interface Common {
   readonly tokens: readonly string[]
   readonly network: Device['network']
   readonly childrenOf: ReadonlyMap<string, readonly string[]>
+  readonly relaysOf: ReadonlyMap<string, readonly string[]>
 }
 
 function resolveDevices(document: SiteDocument, ids: readonly string[]): Readonly<Record<string, Device>> {
-  const childrenOf = new Map<string, string[]>()
-  for (const id of ids) {
-    const parent = document.devices[id]?.parent
-    if (parent === undefined) continue
-    const children = childrenOf.get(parent) ?? []
-    children.push(id)
-    childrenOf.set(parent, children)
-  }
   const common: Common = {
     imageSets: Object.keys(document.imageSets).sort(),
     tokens: Object.keys(document.tokens).sort(),
     network: { ...document.network, own: false },
-    childrenOf
+    childrenOf: byParent(document, ids),
+    relaysOf: byParent(document, Object.keys(document.relays).sort())
   }
   return Object.fromEntries(ids.map((id) => [id, resolveDevice(document, id, common)]))
+}
+
+function byParent(document: SiteDocument, ids: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>()
+  for (const id of ids) {
+    const parent = nearestRegistry(document, id)
+    if (parent === undefined) continue
+    const below = found.get(parent) ?? []
+    below.push(id)
+    found.set(parent, below)
+  }
+  return found
+}
+
+function resolveRelays(document: SiteDocument): Readonly<Record<string, Relay>> {
+  const shared: Device['network'] = { ...document.network, own: false }
+  return Object.fromEntries(
+    Object.entries(document.relays)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([id, { parent: above, hostName, network }]) => [
+        id,
+        {
+          id,
+          parent: nearestRegistry(document, id) ?? above,
+          above,
+          ...(hostName === undefined ? {} : { hostName }),
+          network: network === undefined ? shared : { ...network, own: true }
+        }
+      ])
+  )
 }
 
 function resolveDevice(document: SiteDocument, id: string, common: Common): Device {
@@ -85,6 +111,7 @@ function resolveDevice(document: SiteDocument, id: string, common: Common): Devi
   if (device === undefined) throw new Error(`no device ${id}`)
   const registry = device.connectedRegistry
   const names = syncNames(registry)
+  const parent = nearestRegistry(document, id)
   return {
     id,
     registryName: registry.name,
@@ -93,8 +120,10 @@ function resolveDevice(document: SiteDocument, id: string, common: Common): Devi
     syncScopeMap: names.scopeMap,
     resource: registry.resource,
     resourceSettings: { ...document.resourceSettings, ...device.resourceSettings },
-    ...(device.parent === undefined ? {} : { parent: device.parent }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(device.parent === undefined ? {} : { above: device.parent }),
     children: common.childrenOf.get(id) ?? [],
+    relays: common.relaysOf.get(id) ?? [],
     port: device.port,
     dataFolder: device.dataFolder,
     imageSets: device.imageSets === undefined ? common.imageSets : [...device.imageSets].sort(),
@@ -133,14 +162,21 @@ function unknownNames(document: SiteDocument): SiteProblem[] {
         path: device.workloads === undefined ? ['workloads', 'token'] : [...at, 'workloads', 'token'],
         message: `${id} has no client token ${token}${suggest(token, device.tokens ?? Object.keys(document.tokens))}`
       })
-    if (device.parent !== undefined) check([...at, 'parent'], 'device', device.parent, document.devices)
   }
+  const all = { ...document.devices, ...document.relays }
+  const checkParents = (section: string, entries: Readonly<Record<string, { parent?: string | undefined }>>): void => {
+    for (const [id, { parent }] of Object.entries(entries))
+      if (parent !== undefined) check([section, id, 'parent'], 'device', parent, all)
+  }
+  checkParents('devices', document.devices)
+  checkParents('relays', document.relays)
   return problems
 }
 
 /** A device has one source of its modules, and of two deployments it must be clear which goes first. */
 function deploymentProblems(document: SiteDocument): SiteProblem[] {
   const ids = Object.keys(document.devices)
+  const relays = Object.keys(document.relays)
   const owners = new Map<string, string>()
   const priorities = new Map<number, string>()
   const problems: SiteProblem[] = []
@@ -151,7 +187,13 @@ function deploymentProblems(document: SiteDocument): SiteProblem[] {
     else problems.push({ path: [...at, 'priority'], message: `${same} has the same priority` })
     devices.forEach((pattern, index) => {
       const meant = ids.filter((id) => fits(id, pattern))
-      if (meant.length === 0)
+      const relay = relays.find((id) => fits(id, pattern))
+      if (relay !== undefined)
+        problems.push({
+          path: [...at, 'devices', index],
+          message: `it means the relay ${relay} too, which has other modules than devices with a registry: relays are deployed to one by one`
+        })
+      else if (meant.length === 0)
         problems.push({
           path: [...at, 'devices', index],
           message: `there is no device ${pattern} here${suggest(pattern, ids)}`
@@ -166,41 +208,6 @@ function deploymentProblems(document: SiteDocument): SiteProblem[] {
     })
   }
   return problems
-}
-
-function parentProblems(document: SiteDocument): SiteProblem[] {
-  return Object.entries(document.devices).flatMap(([id, device]) => {
-    const parent = device.parent === undefined ? undefined : document.devices[device.parent]
-    if (parent === undefined) return []
-    if (isAbove(document, id, id))
-      return [{ path: ['devices', id, 'parent'], message: 'the parents go round in a circle' }]
-    const registry = ['devices', id, 'connectedRegistry']
-    const above = `its parent ${device.parent ?? ''}`
-    return [
-      // Azure's rule: below a ReadOnly registry there are only ReadOnly ones (facts: connected-registry §1).
-      ...(parent.connectedRegistry.mode === 'ReadOnly' && device.connectedRegistry.mode === 'ReadWrite'
-        ? [{ path: [...registry, 'mode'], message: `must be ReadOnly, because ${above} is` }]
-        : []),
-      ...(device.connectedRegistry.resource && !parent.connectedRegistry.resource
-        ? [
-            {
-              path: [...registry, 'resource'],
-              message: `needs resource: true on ${above} too, for Azure to have a parent`
-            }
-          ]
-        : [])
-    ]
-  })
-}
-
-/** Whether following the parents of `from` leads to `wanted`. */
-function isAbove(document: SiteDocument, wanted: string, from: string): boolean {
-  const seen = new Set<string>()
-  for (let id = document.devices[from]?.parent; id !== undefined && !seen.has(id); id = document.devices[id]?.parent) {
-    if (id === wanted) return true
-    seen.add(id)
-  }
-  return false
 }
 
 /** ACR keeps tokens and scope maps by name without regard to case, and so must the settings, whose keys are lower-case. */

@@ -99,6 +99,14 @@ const network = z.strictObject({
     .describe('UpstreamProtocol of edgeAgent and edgeHub; the Ws ones go through proxies and over port 443')
 })
 
+const deviceId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, { error: "must be the device's id in IoT Hub" })
+
+const hostName = z
+  .string()
+  .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?$/, { error: 'must be a host name or an address' })
+  .optional()
+  .describe("The device's name on the network (hostname of its config.toml), which devices below reach it by")
+
 const device = z.strictObject({
   connectedRegistry: z.strictObject({
     name: connectedRegistryName,
@@ -114,7 +122,7 @@ const device = z.strictObject({
   resourceSettings: resourceSettings
     .default({})
     .describe("Of this device's connected registry in Azure Resource Manager, each in place of the site's"),
-  parent: z.string().optional().describe('The device above this one, by its key here'),
+  parent: z.string().optional().describe('The device above this one, by its key in devices or relays'),
   port: z
     .int()
     .min(1)
@@ -127,11 +135,7 @@ const device = z.strictObject({
     .default('/home/azureuser/connected-registry'),
   imageSets: z.array(z.string()).optional().describe('Which image sets this device holds; all where it is not given'),
   tokens: z.array(z.string()).optional().describe('Which client tokens this device knows; all where it is not given'),
-  hostName: z
-    .string()
-    .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?$/, { error: 'must be a host name or an address' })
-    .optional()
-    .describe("The device's name on the network (hostname of its config.toml), which devices below reach it by"),
+  hostName,
   network: network.optional().describe("In place of the site's"),
   workloads: workloads.optional().describe("In place of the site's"),
   sync: settingsSchema.shape.sync.unwrap().optional(),
@@ -140,6 +144,16 @@ const device = z.strictObject({
   settings: furtherSettings
     .default({})
     .describe("Further settings of this device's module, each in place of the site's")
+})
+
+const relay = z.strictObject({
+  parent: z
+    .string()
+    .describe(
+      'The device above this one, by its key in devices or relays; the nearest registry above needs settings: { registry: { challenge: Basic } }'
+    ),
+  hostName,
+  network: network.optional().describe("In place of the site's")
 })
 
 const automaticDeployment = z.strictObject({
@@ -216,11 +230,14 @@ export const siteSchema = z.strictObject({
     )
     .default({})
     .describe("Devices that IoT Hub's automatic deployments bring their modules to, instead of one by one"),
+  relays: z
+    .record(deviceId, relay)
+    .default({})
+    .describe(
+      'Devices without a registry of their own, by id in IoT Hub, patterns too: of the template they run edgeAgent, edgeHub and the API proxy alone, which passes pulls on to the device above, and they pull these as the pull token'
+    ),
   devices: z
-    .record(
-      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, { error: "must be the device's id in IoT Hub" }),
-      device
-    )
+    .record(deviceId, device)
     .refine((devices) => Object.keys(devices).length > 0, { error: 'needs a device' })
     .describe(
       'By id in IoT Hub. A key such as ship-{001..400} or {north,south}-{1..20} means many, with {1} and {2} in its values for what the braces stand for; an entry that means fewer devices goes over one that means more, key by key'

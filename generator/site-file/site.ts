@@ -22,6 +22,8 @@ export interface Site {
   readonly apiProxyPort: number
   readonly deployments: Readonly<Record<string, AutomaticDeployment>>
   readonly devices: Readonly<Record<string, Device>>
+  /** Devices without a registry of their own. */
+  readonly relays: Readonly<Record<string, Relay>>
   /** Tokens that are disabled whatever the site file says: see `secrets/revoked.ts`. */
   readonly revoked?: Pick<ReadonlySet<string>, 'has'>
 }
@@ -70,9 +72,14 @@ export interface Device {
   readonly resource: boolean
   /** What Azure Resource Manager is to keep of it, where `resource` is true. */
   readonly resourceSettings: ResourceSettings
+  /** The device with the nearest registry above this one, which this one syncs from: through relays, where there are any between. */
   readonly parent?: string
-  /** Devices right below this one, sorted. */
+  /** The device right above this one, which it reaches by name: its parent, or a relay on the way there. */
+  readonly above?: string
+  /** Devices whose parent this one is, sorted. */
   readonly children: readonly string[]
+  /** Relays whose parent this one is, sorted. */
+  readonly relays: readonly string[]
   readonly port: number
   readonly dataFolder: string
   readonly imageSets: readonly string[]
@@ -88,6 +95,23 @@ export interface Device {
   readonly logLevel: SiteDocument['logLevel']
   /** What else the site file says of the module's settings. */
   readonly settings: SiteDocument['settings']
+}
+
+/** An IoT Edge device without a registry, whose API proxy passes pulls on to the device above. */
+export interface Relay extends Pick<Device, 'id' | 'hostName' | 'network'> {
+  /** The device with the nearest registry above this one, where pulls end. */
+  readonly parent: string
+  /** The device right above this one: its parent, or another relay. */
+  readonly above: string
+}
+
+export function hasRegistry(device: Device | Relay): device is Device {
+  return 'registryName' in device
+}
+
+/** Whether anybody pulls the runtime of IoT Edge through this device. */
+export function hasAnyBelow({ children, relays }: Pick<Device, 'children' | 'relays'>): boolean {
+  return children.length > 0 || relays.length > 0
 }
 
 /** The repository of `repository:tag`. */
@@ -107,7 +131,7 @@ export const runtimeImageSet = 'iotedge-runtime'
 /** The token, and its scope map, with which settings that are too large for a twin are pushed to the cloud registry. */
 export const settingsPushToken = 'causeway-settings-push'
 
-/** All devices below one, at any depth. */
+/** All devices with a registry below one, at any depth. */
 export function descendants(site: Pick<Site, 'devices'>, id: string): readonly Device[] {
   return (site.devices[id]?.children ?? []).flatMap((child) => {
     const device = site.devices[child]
