@@ -1,6 +1,6 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { readIfPresent, writeDurably } from './durable-file.ts'
+import { readIfPresent, syncFolder, writeDurably } from './durable-file.ts'
 
 const schema = z.object({ version: z.number(), document: z.record(z.string(), z.unknown()) })
 
@@ -13,6 +13,8 @@ export type LastGood = z.output<typeof schema>
  */
 export class LastGoodFile {
   readonly #path: string
+  /** What stands there. */
+  #saved: string | undefined
 
   constructor(dataFolder: string) {
     this.#path = join(dataFolder, 'settings.json')
@@ -22,6 +24,7 @@ export class LastGoodFile {
   async load(): Promise<LastGood | undefined> {
     const text = await readIfPresent(this.#path)
     if (text === undefined) return undefined
+    this.#saved = text
     try {
       return schema.safeParse(JSON.parse(text)).data
     } catch {
@@ -30,6 +33,14 @@ export class LastGoodFile {
   }
 
   async save(settings: LastGood): Promise<void> {
-    await writeDurably(this.#path, JSON.stringify(settings))
+    const text = JSON.stringify(settings)
+    // Each start is told the settings that it had. Whoever wrote them may have died before they were there for good.
+    if (text === this.#saved) {
+      await syncFolder(dirname(this.#path))
+      return
+    }
+    this.#saved = undefined
+    await writeDurably(this.#path, text)
+    this.#saved = text
   }
 }

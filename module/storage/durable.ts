@@ -21,6 +21,13 @@ export async function makeFolder(folder: string): Promise<void> {
   for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
 }
 
+/** The same for folders of one parent, with one fsync for all of them. */
+export async function makeFolders(parent: string, folders: readonly string[]): Promise<void> {
+  await makeFolder(parent)
+  for (const folder of folders) await mkdir(folder, { recursive: true, mode: folderMode })
+  await syncFolder(parent)
+}
+
 /** Moves a file whose bytes are already on the platter to its place in `folder`, durably. */
 export async function moveInto(from: string, to: string, folder: string): Promise<void> {
   await rename(from, to)

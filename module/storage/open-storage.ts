@@ -4,7 +4,7 @@ import type { Log } from '../log/log.ts'
 import { entries } from './blob-files.ts'
 import { FileBlobs } from './blobs.ts'
 import { Disk, type DiskOptions } from './disk.ts'
-import { makeFolder } from './durable.ts'
+import { makeFolders } from './durable.ts'
 import { diskError } from './errors.ts'
 import { collectGarbage } from './garbage-collection.ts'
 import { Hasher } from './hasher.ts'
@@ -45,8 +45,7 @@ const syncsAtOnce = 2
 export async function openStorage({ folder, log, disk: diskOptions, durability }: StorageOptions): Promise<Storage> {
   const paths = storagePaths(folder)
   try {
-    for (const each of [paths.folder, paths.blobs, paths.partials, paths.trash, paths.quarantine])
-      await makeFolder(each)
+    await makeFolders(paths.folder, [paths.blobs, paths.partials, paths.trash, paths.quarantine])
   } catch (cause) {
     throw diskError(`making the data folder ${folder}`, cause)
   }
