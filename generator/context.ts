@@ -11,7 +11,8 @@ import type { Proof } from './rotation/proof.ts'
 import type { Vault } from './secrets/key-vault.ts'
 import type { SecretStore } from './secrets/store.ts'
 import { fits } from './site-file/pattern.ts'
-import { hasRegistry, type Device, type Relay, type Site } from './site-file/site.ts'
+import { hasRegistry } from './site-file/has-registry.ts'
+import type { Device, Relay, Site } from './site-file/site.ts'
 
 /** The clouds a command speaks to; a test brings its own. Loaded only when they are needed: the SDKs are heavy. */
 export interface Services {

@@ -2,9 +2,9 @@ import { gatewayActions, mostActionsPerScopeMap } from '../../module/settings/sc
 import { GeneratorError } from '../errors.ts'
 import { artifactOf } from '../deployment/settings-artifact.ts'
 import { statusOf } from '../secrets/revoked.ts'
+import { hasAnyBelow } from '../site-file/has-registry.ts'
 import {
   descendants,
-  hasAnyBelow,
   repositoryOf,
   runtimeImages,
   settingsPushToken,

@@ -9,7 +9,7 @@ import { compareTokens } from '../rotation/compare.ts'
 import { slots, type Slot } from '../secrets/store.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import { allDevicesOf } from '../context.ts'
-import { hasRegistry } from '../site-file/site.ts'
+import { hasRegistry } from '../site-file/has-registry.ts'
 import type { Check, CheckFinding } from './check.ts'
 
 /** Whether the cloud registry, the hub and the devices' twins are what the site file says: what a plan would change. */

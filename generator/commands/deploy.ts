@@ -18,9 +18,9 @@ import { Fingerprints } from '../plan/fingerprints.ts'
 import { assertImages } from '../plan/images.ts'
 import { lookForImages, makePlan, type DevicePlan } from '../plan/make.ts'
 import { assertCurrent, readPlan } from '../plan/saved.ts'
+import { hasRegistry } from '../site-file/has-registry.ts'
 import {
   automaticDeploymentOf,
-  hasRegistry,
   type AutomaticDeployment,
   type Device,
   type Relay,

@@ -1,4 +1,5 @@
-import { hasAnyBelow, type Device, type Site } from '../site-file/site.ts'
+import { hasAnyBelow } from '../site-file/has-registry.ts'
+import type { Device, Site } from '../site-file/site.ts'
 import { isRecord, type Template } from './template.ts'
 import { registryAddress } from './variables.ts'
 

@@ -1,4 +1,5 @@
-import { hasAnyBelow, hasRegistry, repositoryOf, type Device, type Relay, type Site } from '../site-file/site.ts'
+import { hasAnyBelow, hasRegistry } from '../site-file/has-registry.ts'
+import { repositoryOf, type Device, type Relay, type Site } from '../site-file/site.ts'
 import { agentDesired, isRecord, templateError, withAgentDesired, type Template } from './template.ts'
 
 const defaultProxyPort = '8000'

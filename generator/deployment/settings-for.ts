@@ -2,15 +2,8 @@ import { readWithArtifact, type PackedArtifact } from '../../module/settings/art
 import { readSettings } from '../../module/settings/validate.ts'
 import { settingsSchemaVersion, type SettingsInput } from '../../module/settings/document.ts'
 import { GeneratorError } from '../errors.ts'
-import {
-  descendants,
-  hasAnyBelow,
-  repositoryOf,
-  runtimeImages,
-  runtimeImageSet,
-  type Device,
-  type Site
-} from '../site-file/site.ts'
+import { hasAnyBelow } from '../site-file/has-registry.ts'
+import { descendants, repositoryOf, runtimeImages, runtimeImageSet, type Device, type Site } from '../site-file/site.ts'
 import type { Slot } from '../secrets/store.ts'
 import { actionOn, syncRights } from '../acr/sync-rights.ts'
 import { hashReference } from './references.ts'

@@ -12,9 +12,9 @@ import { atOnce } from '../hub/at-once.ts'
 import type { Hub } from '../hub/hub.ts'
 import { withRevocations } from '../secrets/revoked.ts'
 import { currentSlot, type Secrets } from '../secrets/store.ts'
+import { hasRegistry } from '../site-file/has-registry.ts'
 import {
   automaticDeploymentOf,
-  hasRegistry,
   type AutomaticDeployment,
   type Device,
   type Relay,

@@ -105,15 +105,6 @@ export interface Relay extends Pick<Device, 'id' | 'hostName' | 'network'> {
   readonly above: string
 }
 
-export function hasRegistry(device: Device | Relay): device is Device {
-  return 'registryName' in device
-}
-
-/** Whether anybody pulls the runtime of IoT Edge through this device. */
-export function hasAnyBelow({ children, relays }: Pick<Device, 'children' | 'relays'>): boolean {
-  return children.length > 0 || relays.length > 0
-}
-
 /** The repository of `repository:tag`. */
 export function repositoryOf(image: string): string {
   return image.slice(0, image.lastIndexOf(':'))
