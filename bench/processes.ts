@@ -77,6 +77,7 @@ function family(pid: number): number[] {
   return [pid, ...children.map(Number)]
 }
 
+/** For what takes no port 0: between this and its start nobody else is likely to be given the same one. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ServerCertificate } from '../simulator/certificates.ts'
-import { freePort } from './free-port.ts'
+import { freePort } from '../bench/processes.ts'
 import { Program } from './real-tools.ts'
 
 /** Whether the workers must be told not to give up root's rights: nobody cannot write in our temporary folder. */

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { LineLog } from '../log/log.ts'
 import { hexOf, type Digest } from '../oci/digest.ts'
 import { parseRepository, parseTag, type Tag } from '../oci/name.ts'
-import { Allowance } from './allowance.ts'
 import type { SyncEvent } from './events.ts'
 import { runPass, type PassOptions, type PassOutcome } from './pass.ts'
 import type { ImageSet } from './plan.ts'
 import { FakeClock } from './testing/fake-clock.ts'
 import { fault, FakeParent } from './testing/fake-parent.ts'
 import { MemoryContent } from './testing/memory-content.ts'
-import { WaitedFor } from './waited-for.ts'
+import { passOptions } from './testing/pass-options.ts'
 
 const app = parseRepository('samples/app')
 
@@ -37,24 +35,16 @@ describe('sync: what refers to the platforms of an index', () => {
 
   function pass(set: Partial<ImageSet> = {}, more: Partial<PassOptions> = {}): Promise<PassOutcome> {
     parent.requests.length = 0
-    return runPass({
-      content,
-      parent,
-      imageSets: { a: { repositories: ['samples/app:1.0'], priority: 100, platforms: ['linux/arm64'], ...set } },
-      observer: (event) => events.push(event),
-      correlationId: 'pass-0001',
-      log: new LineLog(() => undefined),
-      clock,
-      random: () => 0.5,
-      signal: new AbortController().signal,
-      announce: false,
-      absent: new Set(),
-      allowance: new Allowance(clock, content.index),
-      waitedFor: new WaitedFor(),
-      looksForReferrers: () => false,
-      cleanUp: false,
-      ...more
-    })
+    return runPass(
+      passOptions({
+        content,
+        parent,
+        imageSets: { a: { repositories: ['samples/app:1.0'], priority: 100, platforms: ['linux/arm64'], ...set } },
+        observer: (event) => events.push(event),
+        clock,
+        ...more
+      })
+    )
   }
 
   const sbomOf = (subject: Digest): Digest =>

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { LineLog } from '../log/log.ts'
 import { digestOf, hexOf, type Digest } from '../oci/digest.ts'
 import { parseRepository, parseTag, type Repository } from '../oci/name.ts'
 import { Allowance } from './allowance.ts'
@@ -9,6 +8,7 @@ import type { ImageSet } from './plan.ts'
 import { FakeClock } from './testing/fake-clock.ts'
 import { fault, FakeParent } from './testing/fake-parent.ts'
 import { MemoryContent } from './testing/memory-content.ts'
+import { passOptions } from './testing/pass-options.ts'
 import { WaitedFor } from './waited-for.ts'
 
 const app = parseRepository('samples/app')
@@ -30,26 +30,18 @@ describe('sync: image sets', () => {
     imageSets: Readonly<Record<string, Partial<ImageSet> & Pick<ImageSet, 'repositories'>>>,
     more: Partial<PassOptions> = {}
   ): Promise<PassOutcome> {
-    return runPass({
-      content,
-      parent,
-      imageSets: Object.fromEntries(
-        Object.entries(imageSets).map(([name, set]) => [name, { priority: 100, referrers: false, ...set }])
-      ),
-      observer: (event) => events.push(event),
-      correlationId: 'pass-0001',
-      log: new LineLog(() => undefined),
-      clock,
-      random: () => 0.5,
-      signal: new AbortController().signal,
-      announce: false,
-      absent: new Set(),
-      allowance: new Allowance(clock, content.index),
-      waitedFor: new WaitedFor(),
-      looksForReferrers: () => false,
-      cleanUp: false,
-      ...more
-    })
+    return runPass(
+      passOptions({
+        content,
+        parent,
+        imageSets: Object.fromEntries(
+          Object.entries(imageSets).map(([name, set]) => [name, { priority: 100, referrers: false, ...set }])
+        ),
+        observer: (event) => events.push(event),
+        clock,
+        ...more
+      })
+    )
   }
 
   const tagsHere = (repository: Repository = app): string[] =>

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { LineLog } from '../log/log.ts'
 import { digestOf, hexOf, type Digest } from '../oci/digest.ts'
 import { parseRepository, parseTag, type Tag } from '../oci/name.ts'
-import { Allowance } from './allowance.ts'
 import type { ImageStatus, SyncEvent } from './events.ts'
 import { runPass, surveyImages, type PassOptions, type PassOutcome } from './pass.ts'
 import type { ImageSet } from './plan.ts'
@@ -10,7 +8,7 @@ import { cosignFixture } from './testing/cosign-fixture.ts'
 import { FakeClock } from './testing/fake-clock.ts'
 import { FakeParent } from './testing/fake-parent.ts'
 import { MemoryContent } from './testing/memory-content.ts'
-import { WaitedFor } from './waited-for.ts'
+import { passOptions } from './testing/pass-options.ts'
 
 const { attestationManifest, blobs, bundleManifest, digest, image, otherPublicKey, publicKey, simpleManifest } =
   cosignFixture
@@ -41,23 +39,13 @@ describe('sync: images that must be signed', () => {
   function optionsFor(publicKeys: readonly string[] | undefined, more: Partial<ImageSet> = {}): PassOptions {
     const clock = new FakeClock('2026-11-21T00:00:00Z')
     const signature = publicKeys === undefined ? {} : { signature: { cosign: { publicKeys } } }
-    return {
+    return passOptions({
       content,
       parent,
       imageSets: { signed: { repositories: ['plant/app:1.0'], priority: 100, ...signature, ...more } },
       observer: (event) => events.push(event),
-      correlationId: 'pass-0001',
-      log: new LineLog(() => undefined),
-      clock,
-      random: () => 0.5,
-      signal: new AbortController().signal,
-      announce: false,
-      absent: new Set(),
-      allowance: new Allowance(clock, content.index),
-      waitedFor: new WaitedFor(),
-      looksForReferrers: () => false,
-      cleanUp: false
-    }
+      clock
+    })
   }
 
   async function pass(publicKeys: readonly string[] | undefined, more: Partial<ImageSet> = {}): Promise<PassOutcome> {
