@@ -3,6 +3,9 @@ import { access, statfs } from 'node:fs/promises'
 import type { Log } from './log/log.ts'
 import type { DiskSpace } from './status/events.ts'
 
+/** Mebibytes that content leaves alone where no settings say otherwise. */
+export const reserveWithoutSettings = 1024
+
 export interface DiskWatchOptions {
   /** Any folder on the volume. */
   readonly folder: string

@@ -1,6 +1,7 @@
 import { disk, hub, names, proxy, volume, type Hub } from './doctor/checks.ts'
 import { examine, type Check, type Finding } from './doctor/doctor.ts'
 import { parentChecks, type ParentAnswer } from './doctor/parent-checks.ts'
+import { reserveWithoutSettings } from './disk-watch.ts'
 import { howToMend } from './how-to-mend.ts'
 import type { Log } from './log/log.ts'
 import { ParentError } from './parent/errors.ts'
@@ -20,9 +21,6 @@ export interface ExaminationParts {
   readonly settings: Settings | undefined
   readonly log: Log
 }
-
-/** Mebibytes that content leaves alone where no settings say otherwise. */
-export const reserveWithoutSettings = 1024
 
 /**
  * Looks at everything that this module needs of its device and its network: the volume, the disk, the outbound proxy, names, the

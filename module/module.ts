@@ -4,15 +4,12 @@ import { createAccess } from './access/access.ts'
 import { AuditLog } from './access/audit-log.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { Damage } from './damage.ts'
-import { watchDisk } from './disk-watch.ts'
-import { examineModule, reserveWithoutSettings } from './examination.ts'
+import { reserveWithoutSettings, watchDisk } from './disk-watch.ts'
 import { FadingFault } from './fading-fault.ts'
 import { answerHealth } from './health.ts'
 import { howToMend } from './how-to-mend.ts'
 import type { LineLog } from './log/log.ts'
 import { Maintenance } from './maintenance.ts'
-import { createMethods } from './methods.ts'
-import { probeProxy } from './proxy-probe.ts'
 import { createMetrics } from './metrics.ts'
 import { Notifying } from './notifying.ts'
 import { PageKeeper } from './page-keeper.ts'
@@ -35,6 +32,7 @@ import { openStorage } from './storage/open-storage.ts'
 import { readLastSync } from './sync/last-sync.ts'
 import { createSync, type Sync } from './sync/sync.ts'
 import { readModuleIdentity } from './twin/environment.ts'
+import type { TwinLink } from './twin/twin-link.ts'
 import { fetchServerCertificate } from './twin/workload.ts'
 import { UpwardKeeper } from './upward-keeper.ts'
 import { version } from './version.ts'
@@ -197,48 +195,48 @@ export async function startModule({ environment, variables, log }: ModuleOptions
       (error) => keeper.unreadable(error.message),
       stopping.signal
     )
+  keeper.reportMissing()
   const origin = await serving.listen(environment.listen)
   for (const line of ignoredVariables(variables)) log.warn(line)
   log.info('serving', { version, address: origin, data: environment.dataFolder })
 
   const budget = new ReportBudget(environment.dataFolder, log)
-  const twin =
-    environment.source.kind === 'twin'
-      ? // The Azure SDK takes a while to load, and a module without IoT Edge has no use for it.
-        await (
-          await import('./twin-side.ts')
-        ).followTwin({
-          variables,
-          log,
-          signal: stopping.signal,
-          keeper,
-          status,
-          reporting: () => settings?.status,
-          budget,
-          methods: createMethods({
-            status,
-            pause,
-            cleaner: maintenance,
-            examine: () => examineModule({ environment, variables, settings, log }, stopping.signal),
-            probeProxy: (usual) => probeProxy(environment.apiProxy ?? usual, stopping.signal),
-            recent: log.recent,
-            upward: () => upward.entries(),
-            syncNow: () => {
-              if (settings !== undefined) void sync.syncNow()
-              upward.sendNow()
-              return settings !== undefined
-            },
-            secrets: () => secretsOf(environment, settings)
-          }),
-          onConnected: (link) => notifying.connected(link),
-          onTrustBundle: (bundle) => {
-            notifying.setTrustBundle(bundle)
-            if (!parents.setTrustBundle(bundle)) return
-            syncBy(sync, settings)
-            upward.configure(settings)
-          }
-        })
-      : undefined
+  let twin: TwinLink | undefined
+  if (environment.source.kind === 'twin') {
+    // The Azure SDK takes a while to load, and a module without IoT Edge has no use for it, nor for what its twin is asked.
+    const { createMethods, examineModule, followTwin, probeProxy } = await import('./twin-side.ts')
+    twin = await followTwin({
+      variables,
+      log,
+      signal: stopping.signal,
+      keeper,
+      status,
+      reporting: () => settings?.status,
+      budget,
+      methods: createMethods({
+        status,
+        pause,
+        cleaner: maintenance,
+        examine: () => examineModule({ environment, variables, settings, log }, stopping.signal),
+        probeProxy: (usual) => probeProxy(environment.apiProxy ?? usual, stopping.signal),
+        recent: log.recent,
+        upward: () => upward.entries(),
+        syncNow: () => {
+          if (settings !== undefined) void sync.syncNow()
+          upward.sendNow()
+          return settings !== undefined
+        },
+        secrets: () => secretsOf(environment, settings)
+      }),
+      onConnected: (link) => notifying.connected(link),
+      onTrustBundle: (bundle) => {
+        notifying.setTrustBundle(bundle)
+        if (!parents.setTrustBundle(bundle)) return
+        syncBy(sync, settings)
+        upward.configure(settings)
+      }
+    })
+  }
   await watchDisk({
     folder: environment.dataFolder,
     reserveBytes: () => storage.disk.reserveBytes,

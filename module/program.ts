@@ -1,5 +1,6 @@
 import { findObstacle } from './data-folder.ts'
 import { LineLog } from './log/log.ts'
+import { collectEarly } from './memory.ts'
 import { startModule, type RunningModule } from './module.ts'
 import { leaveRoot } from './run-as.ts'
 import { readEnvironment } from './settings/environment.ts'
@@ -35,6 +36,7 @@ async function serve(): Promise<void> {
     })
     if (leaving.signal.aborted) return
     module = await startModule({ environment, variables, log })
+    collectEarly()
     // A signal that came while it started found nothing to close.
     if (leaving.signal.aborted as boolean) await module.close()
   } catch (error) {

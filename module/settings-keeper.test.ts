@@ -41,6 +41,9 @@ describe('settings keeper', () => {
 
   it('says how to mend that there are none', async () => {
     await keeper.restore()
+    assert.deepEqual(codes(), [])
+    keeper.reportMissing()
+    assert.deepEqual(codes(), ['SettingsMissing'])
     await keeper.take({ someOtherTool: true }, 4)
     assert.deepEqual(applied, [undefined])
     assert.deepEqual(codes(), ['SettingsMissing'])
@@ -52,7 +55,9 @@ describe('settings keeper', () => {
 
   it('applies, acknowledges and keeps what is right', async () => {
     await keeper.restore()
+    keeper.reportMissing()
     await keeper.take(good, 5)
+    keeper.reportMissing()
     assert.deepEqual(Object.keys(applied.at(-1)?.imageSets ?? {}), ['workloads'])
     assert.deepEqual(kept, { version: 5, document: good })
     assert.deepEqual(codes(), [])

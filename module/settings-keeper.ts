@@ -61,9 +61,13 @@ export class SettingsKeeper {
       apply(reading.settings)
     } else {
       if (kept !== undefined) log.warn('the settings of an earlier start cannot be used by this release')
-      status.setFault('SettingsMissing', this.#options.howToMend)
       apply(undefined)
     }
+  }
+
+  /** Reports that no settings are in force, where that is so. Settings from a file are looked for first. */
+  reportMissing(): void {
+    if (this.#applied === undefined) this.#options.status.setFault('SettingsMissing', this.#options.howToMend)
   }
 
   /** Takes a whole document, after those before it: applied as one where it is right, else the settings in force stay. */

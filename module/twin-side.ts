@@ -8,6 +8,11 @@ import type { MethodHandler } from './twin/method.ts'
 import { defaultUpdatesPerDay, ReportPacer } from './twin/report-pacer.ts'
 import { connectTwin, type TwinLink } from './twin/twin-link.ts'
 
+// What the direct methods need, loaded with the twin and not before.
+export { examineModule } from './examination.ts'
+export { createMethods } from './methods.ts'
+export { probeProxy } from './proxy-probe.ts'
+
 export interface TwinSideOptions {
   readonly variables: Readonly<Record<string, string | undefined>>
   readonly log: Log

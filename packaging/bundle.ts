@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { build, type Metafile } from 'esbuild'
 import { launcher } from './launcher.ts'
 import { writeNotices } from './notices.ts'
-import { builtins, ownSources, withoutUploads } from './plugins.ts'
+import { builtins, ownSources, whenUsed, withoutUploads } from './plugins.ts'
 
 export const root = join(import.meta.dirname, '..')
 
@@ -76,7 +76,7 @@ async function bundleEntry(folder: string, entryPoints: Record<string, string>):
     legalComments: 'none',
     // It finds its binary by its place.
     external: ['koffi'],
-    plugins: [builtins, ownSources(root), withoutUploads],
+    plugins: [builtins, ownSources(root), whenUsed, withoutUploads],
     metafile: true,
     logLevel: 'warning'
   })

@@ -35,13 +35,25 @@ export const builtins: Plugin = {
   }
 }
 
+/** Modules of Node's that no start has a use for and that bring many others along: taken when a function of theirs is called. */
+const whenCalled = new Set(['node:dns/promises', 'node:https', 'node:tls', 'node:v8', 'node:worker_threads'])
+
 /** What is imported by name, each marked so that esbuild leaves out what is not: a module of Node's has up to a hundred names. */
 function facade(name: string): string {
-  const names = Object.keys(process.getBuiltinModule(name) ?? {}).filter((each) => each !== 'default')
+  const all = { ...process.getBuiltinModule(name) } as Readonly<Record<string, unknown>>
+  const names = Object.keys(all).filter((each) => each !== 'default')
+  const module = `process.getBuiltinModule(${JSON.stringify(name)})`
+  const whole = whenCalled.has(name) ? `new Proxy({}, { get: (_, name) => ${module}[name] })` : module
+  // A value cannot wait: whoever imports one takes its module at once.
+  const waits = (each: string): boolean => whenCalled.has(name) && typeof all[each] === 'function'
   return [
-    `const all = process.getBuiltinModule(${JSON.stringify(name)})`,
+    `const all = ${whole}`,
     'export default all',
-    ...names.map((each, at) => `const name${at} = /* @__PURE__ */ (() => all[${JSON.stringify(each)}])()`),
+    ...names.map((each, at) =>
+      waits(each)
+        ? `function name${at}(...given) { return new.target ? new all.${each}(...given) : all.${each}(...given) }`
+        : `const name${at} = /* @__PURE__ */ (() => all[${JSON.stringify(each)}])()`
+    ),
     `export { ${names.map((each, at) => `name${at} as ${each}`).join(', ')} }`
   ].join('\n')
 }
@@ -90,6 +102,26 @@ export const withoutUploads: Plugin = {
     build.onResolve({ filter: /^@azure\/storage-blob$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
     build.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
       contents: `throw new Error(${JSON.stringify(`${path} is not part of this build`)})`,
+      loader: 'js'
+    }))
+  }
+}
+
+/**
+ * Packages that are CommonJS, come to three dozen files, and are of use to few: run when the first of their functions is asked
+ * for. Imported by their default alone.
+ */
+export const whenUsed: Plugin = {
+  name: 'when-used',
+  setup(build) {
+    build.onResolve({ filter: /^semver$/ }, ({ path, kind, resolveDir, namespace }) =>
+      kind === 'import-statement' && namespace === 'file'
+        ? { path, namespace: 'when-used', pluginData: resolveDir, sideEffects: false }
+        : undefined
+    )
+    build.onLoad({ filter: /.*/, namespace: 'when-used' }, ({ path, pluginData }) => ({
+      contents: `export default new Proxy({}, { get: (_, name) => require(${JSON.stringify(path)})[name] })`,
+      resolveDir: pluginData as string,
       loader: 'js'
     }))
   }

@@ -5,10 +5,9 @@
 
 /**
  * Node's own choice of a young generation is sixteen times as large, and mostly garbage. (`--optimize-for-size` would save another
- * tenth of the memory, and doubles what a small request costs.) The old one is collected when it has grown by a fifth since the
- * last time, and not by several times as much: after a day of pulls a fifth less is in memory, and a pull costs what it did.
+ * tenth of the memory, and doubles what a small request costs.) What the module sets once it serves is in module/memory.ts.
  */
-export const nodeFlags = ['--max-semi-space-size=1', '--heap-growing-percent=20'] as const
+export const nodeFlags = ['--max-semi-space-size=1'] as const
 
 /** glibc gives each thread up to eight heaps of its own, and returns little of them. */
 export const nodeVariables = { MALLOC_ARENA_MAX: '2' } as const

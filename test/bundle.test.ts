@@ -22,13 +22,14 @@ describe('the bundles', function () {
   let folder: string
   /** Where nothing of koffi is found. */
   let bare: string
+  let device: Metafile
   let causeway: Metafile
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-bundle-'))
     bare = await mkdtemp(join(tmpdir(), 'causeway-bare-'))
     const bundles = [bundle('module', join(folder, 'module')), bundle('causeway', join(folder, 'causeway'))] as const
-    ;[, causeway] = await Promise.all(bundles)
+    ;[device, causeway] = await Promise.all(bundles)
     // What has a binary is found by its place, as in the image.
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
     await cp(join(folder, 'module'), join(bare, 'module'), { recursive: true })
@@ -116,6 +117,24 @@ describe('the bundles', function () {
       )
       assert.deepEqual([...new Set(packages)], start === 'program' ? ['commander'] : [], start)
     }
+  })
+
+  it('start a module without what its twin alone needs, and without what of Node no start has a use for', async () => {
+    const sources = loadedWith(device, /^program-\w+\.js$/)
+    assert.ok(sources.includes('module/settings/document.ts'))
+    for (const later of ['module/settings/reported.ts', 'module/methods.ts', 'module/examination.ts'])
+      assert.ok(!sources.includes(later), later)
+    const home = await mkdtemp(join(folder, 'lone-'))
+    const tell = `data:text/javascript,process.on('exit',()=>console.error('loaded,'+process.moduleLoadList))`
+    const module = new LoneModule(home, [process.execPath, join(folder, 'module/main.js')])
+    await module.write({ schemaVersion: '1.0' })
+    await module.start({ NODE_OPTIONS: `--import=${tell}` })
+    assert.equal(await module.stop(), 0, module.log)
+    assert.doesNotMatch(module.log, /fault code=SettingsMissing/)
+    // The thread that writes the index says so too.
+    const lists = [...module.log.matchAll(/^loaded,(.*)$/gm)].map(([, list = '']) => list.split(','))
+    const loaded = lists.find((list) => list.includes('NativeModule http')) ?? assert.fail(module.log)
+    for (const name of ['tls', 'https', 'dns/promises']) assert.ok(!loaded.includes(`NativeModule ${name}`), name)
   })
 
   it('tell an older Node what is wanted, in one line', async () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ImageState } from '../../module/settings/reported.ts'
+import type { ImageState } from '../../module/settings/reported-states.ts'
 import { devicesOf, type CommonOptions, type Context } from '../context.ts'
 import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
 import { atOnce } from '../hub/at-once.ts'

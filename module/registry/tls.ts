@@ -1,7 +1,7 @@
 import { constants } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { createSecureContext, createServer, DEFAULT_CIPHERS, type Server as TlsServer } from 'node:tls'
+import tls, { createSecureContext, createServer, type Server as TlsServer } from 'node:tls'
 
 /** PEM. */
 export interface ServerKeyPair {
@@ -32,11 +32,12 @@ const fastest = 'TLS_AES_128_GCM_SHA256'
  * AES-128 comes first, as in Go's servers: a layer costs a tenth less CPU than with AES-256, which Node puts first. A client
  * that puts ChaCha20 first has no AES in its processor (32-bit ARM), and gets that.
  */
-const protocol = {
-  minVersion: 'TLSv1.2',
-  ciphers: [fastest, ...DEFAULT_CIPHERS.split(':').filter((each) => each !== fastest)].join(':'),
-  secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA
-} as const
+const protocol = () =>
+  ({
+    minVersion: 'TLSv1.2',
+    ciphers: [fastest, ...tls.DEFAULT_CIPHERS.split(':').filter((each) => each !== fastest)].join(':'),
+    secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA
+  }) as const
 
 /**
  * Lets an HTTP server answer TLS on its own port too. Plain HTTP stays: the API proxy on the module network and health
@@ -56,7 +57,7 @@ export function switchTls(server: Server): TlsSwitch {
   const secure = (): TlsServer => {
     if (made !== undefined) return made
     // HTTP/2 would carry a whole pull in one connection's window, and no client of a registry needs it.
-    made = createServer({ ...protocol, ALPNProtocols: ['http/1.1'], handshakeTimeout: patience })
+    made = createServer({ ...protocol(), ALPNProtocols: ['http/1.1'], handshakeTimeout: patience })
     made.on('secureConnection', serve)
     // A client that does not trust us, a scanner: nothing here can do anything about it.
     made.on('tlsClientError', (_error, socket) => socket.destroy())
@@ -97,7 +98,7 @@ export function switchTls(server: Server): TlsSwitch {
   return {
     use(pair) {
       if (pair !== undefined) {
-        const context = { ...protocol, cert: pair.certificate, key: pair.key }
+        const context = { ...protocol(), cert: pair.certificate, key: pair.key }
         createSecureContext(context)
         secure().setSecureContext(context)
       }

@@ -1,12 +1,5 @@
 import { z } from 'zod'
-
-/** Where an image stands. `ready` means that every byte is here and verified. */
-export const imageStates = ['failed', 'pending', 'syncing', 'ready'] as const
-export type ImageState = (typeof imageStates)[number]
-
-/** Microsoft's names, so that dashboards made for its connected registry go on working. */
-export const connectionStates = ['Online', 'Offline', 'Syncing', 'Unhealthy'] as const
-export type ConnectionState = (typeof connectionStates)[number]
+import { connectionStates, imageStates } from './reported-states.ts'
 
 const problem = z.object({ path: z.string(), reason: z.string() })
 

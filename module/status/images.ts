@@ -1,4 +1,4 @@
-import { imageStates, type ImageState } from '../settings/reported.ts'
+import { imageStates, type ImageState } from '../settings/reported-states.ts'
 import type { ImageNews } from './events.ts'
 import type { ImageQuery } from './status.ts'
 

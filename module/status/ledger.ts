@@ -1,4 +1,5 @@
-import type { ConnectionState, ReportedInput } from '../settings/reported.ts'
+import type { ConnectionState } from '../settings/reported-states.ts'
+import type { ReportedInput } from '../settings/reported.ts'
 import type { CredentialNews, DamagedBlob, DiskSpace, ImageNews, Pause, StatusNews, UpwardNews } from './events.ts'
 import { FaultBook } from './fault-book.ts'
 import { contentFault, contentFaults, parentFault, parentFaults, type FaultCode } from './faults.ts'

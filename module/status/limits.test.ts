@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { imageStates, reportedSchema } from '../settings/reported.ts'
+import { imageStates } from '../settings/reported-states.ts'
+import { reportedSchema } from '../settings/reported.ts'
 import { checkReport } from '../twin/reported-rules.ts'
 import type { ImageNews } from './events.ts'
 import { faultCodes } from './faults.ts'

@@ -1,5 +1,6 @@
 import type { Log } from '../log/log.ts'
-import type { ConnectionState, ReportedInput } from '../settings/reported.ts'
+import type { ConnectionState } from '../settings/reported-states.ts'
+import type { ReportedInput } from '../settings/reported.ts'
 import type {
   CredentialNews,
   DamagedBlob,
