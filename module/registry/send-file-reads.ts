@@ -3,28 +3,48 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { clientGone, type FilePart } from './send-file-part.ts'
 
-/** Smaller reads cost throughput, larger ones only memory. */
-const bufferBytes = 256 * 1024
-/** Buffers kept for the next transfers. */
-const mostKept = 32
+/** What parts pass through; lent out, and kept for the next transfers. */
+interface Buffers {
+  readonly bytes: number
+  /** That are kept. */
+  readonly most: number
+  readonly kept: Buffer[]
+}
+
+/** Smaller reads cost throughput. */
+const usual: Buffers = { bytes: 256 * 1024, most: 32, kept: [] }
+/** Larger ones save a tenth of the processor time, and memory allows for a few: enough for four transfers at once. */
+const large: Buffers = { bytes: 1024 * 1024, most: 8, kept: [] }
+let largeLent = 0
 /** Parts below this get a buffer of their own, out of Node's pool. */
 const smallestForKept = 4 * 1024
 
-const kept: Buffer[] = []
-
 /** Sends a part of a file through two buffers: one is read into while the other one is written. */
 export async function sendByReads(response: ServerResponse, socket: Socket, part: FilePart): Promise<void> {
-  if (part.length < smallestForKept) {
-    await copy(response, socket, part, [Buffer.allocUnsafe(part.length)])
-    response.end()
-    return
-  }
-  // What fits into one buffer is read at once.
-  const buffers = part.length <= bufferBytes ? [take()] : [take(), take()]
-  await copy(response, socket, part, buffers)
+  if (part.length < smallestForKept) await copy(response, socket, part, [Buffer.allocUnsafe(part.length)])
+  else if (part.length > 2 * large.bytes && largeLent + 2 <= large.most) {
+    largeLent += 2
+    try {
+      await sendThrough(large, response, socket, part)
+    } finally {
+      largeLent -= 2
+    }
+  } else await sendThrough(usual, response, socket, part)
   response.end()
+}
+
+async function sendThrough(
+  { bytes, most, kept }: Buffers,
+  response: ServerResponse,
+  socket: Socket,
+  part: FilePart
+): Promise<void> {
+  const take = (): Buffer => kept.pop() ?? Buffer.allocUnsafeSlow(bytes)
+  // What fits into one buffer is read at once.
+  const buffers = part.length <= bytes ? [take()] : [take(), take()]
+  await copy(response, socket, part, buffers)
   // Only after a good end: otherwise a write may still be looking at them.
-  kept.push(...buffers.slice(0, Math.max(0, mostKept - kept.length)))
+  kept.push(...buffers.slice(0, Math.max(0, most - kept.length)))
 }
 
 async function copy(
@@ -73,8 +93,4 @@ function write(response: ServerResponse, socket: Socket, bytes: Buffer): Promise
       else resolve()
     })
   })
-}
-
-function take(): Buffer {
-  return kept.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
 }

@@ -124,6 +124,12 @@ for (const { name, send, isThere } of ways)
       agent.destroy()
     })
 
+    it('gives every byte to more at once than there are large buffers for, again and again', async () => {
+      for (let turn = 0; turn < 2; turn += 1)
+        for (const bytes of await Promise.all(Array.from({ length: 7 }, () => fetchAll('/large'))))
+          assert.ok(bytes.equals(large))
+    })
+
     it('answers requests that were sent before the response before, in their order', async () => {
       const socket = connect(portOf(server), '127.0.0.1')
       const paths = ['/large', '/small', '/large?0-300000', '/large', '/small']
