@@ -180,6 +180,14 @@ export class Authorizer {
       await discard(answer)
       return undefined
     }
+    if (answer.status === 404) {
+      await discard(answer)
+      // Not what the token was wanted for is missing, which would have it removed here.
+      throw new ParentError(
+        'PARENT_PROTOCOL',
+        `${url.host} has no token endpoint at ${url.pathname} (404), where ${this.#origin.host} sends for tokens: check the parent's endpoint, and what answers there`
+      )
+    }
     if (answer.status !== 200)
       throw await refusal(answer, grant.scope === '' ? 'its token endpoint' : grant.scope, credentials?.tokenName)
     const { value, lifeSeconds } = readToken(await readAll(answer, 1024 * 1024), url.host)

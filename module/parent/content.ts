@@ -3,6 +3,7 @@ import { manifestMediaTypes } from '../oci/media-types.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import { ParentError } from './errors.ts'
 import { discard, one, readAll, readBody, type Answer } from './exchange.ts'
+import { isMarked } from './registry-answer.ts'
 import { nameOf, type Requests } from './requests.ts'
 
 /** A manifest's name and kind without its bytes. */
@@ -57,6 +58,11 @@ export async function fetchManifest(
       'PARENT_PROTOCOL',
       `${url.host} answers other bytes for ${subject} than their digest says: something on the way changes content`
     )
+  if (!looksLikeManifest(bytes))
+    throw new ParentError(
+      'PARENT_PROTOCOL',
+      `${answer.url.host} answers something for ${subject} that is no manifest: check the parent's endpoint, and what answers there in its place (a proxy, a captive portal)`
+    )
   return { bytes, digest, mediaType: mediaTypeOf(answer) ?? 'application/json' }
 }
 
@@ -83,8 +89,10 @@ export async function readHead(
     await discard(answer)
     return { digest, mediaType: mediaTypeOf(answer) }
   }
-  // Some registries answer HEAD without a digest, or not at all (registry.md §6.2).
-  if (answer.status !== 200 && answer.status !== 405) throw await requests.refusal(answer, subject)
+  // Some registries answer HEAD without a digest, or not at all (registry.md §6.2); and that something is not there, which may have
+  // it removed here, is believed of a registry only: what answers has a body that tells.
+  const isTold = answer.status === 200 || answer.status === 405 || (answer.status === 404 && !isMarked(answer.headers))
+  if (!isTold) throw await requests.refusal(answer, subject)
   await discard(answer)
   return fetchManifest(requests, repository, reference, { signal })
 }
@@ -117,6 +125,16 @@ export async function fetchBlob(
     throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers another range of ${subject} than asked for`)
   }
   return { ...place, stream: readBody(answer, signal, readAhead) }
+}
+
+/** Every manifest has one of these, schema 1 too; what is wrong with it otherwise is for whoever reads it. */
+function looksLikeManifest(bytes: Buffer): boolean {
+  try {
+    const document = JSON.parse(bytes.toString()) as { schemaVersion?: unknown; mediaType?: unknown } | null
+    return document?.schemaVersion !== undefined || document?.mediaType !== undefined
+  } catch {
+    return false
+  }
 }
 
 function mediaTypeOf(answer: Answer): string | undefined {

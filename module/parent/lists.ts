@@ -71,14 +71,16 @@ function readReferrers(bytes: Buffer, host: string): readonly Descriptor[] {
 }
 
 function readTags(bytes: Buffer, host: string): Tag[] {
-  let tags: unknown
+  let list: { readonly name?: unknown; readonly tags?: unknown } | null
   try {
-    tags = (JSON.parse(bytes.toString()) as { tags?: unknown } | null)?.tags
+    list = JSON.parse(bytes.toString()) as typeof list
   } catch (cause) {
     throw new ParentError('PARENT_PROTOCOL', `${host} answers a tag list that is not JSON`, { cause })
   }
-  // A repository whose tags are all gone has null there.
-  if (tags === null || tags === undefined) return []
+  const tags = list?.tags
+  // A repository whose tags are all gone has null there, or nothing; JSON of something else has no name either, and a list that
+  // is taken for empty has all of a mirrored repository removed.
+  if ((tags === null || tags === undefined) && typeof list?.name === 'string') return []
   if (!Array.isArray(tags)) throw new ParentError('PARENT_PROTOCOL', `${host} answers a tag list without a list`)
   return tags.filter((tag): tag is Tag => typeof tag === 'string' && isTag(tag))
 }

@@ -277,8 +277,14 @@ describe('parent: client', () => {
     })
 
     it('takes a repository without tags, and refuses pages that lead nowhere', async () => {
-      const empty = await serve((_request, response) => response.end('{"tags":null}'))
-      assert.equal((await client(empty).tags(repository).next()).done, true)
+      for (const none of ['{"name":"samples/web","tags":null}', '{"name":"samples/web"}', '{"tags":[]}']) {
+        const empty = await serve((_request, response) => response.end(none))
+        assert.equal((await client(empty).tags(repository).next()).done, true)
+      }
+      for (const other of ['{"login":"required"}', 'null', '{"tags":null}', '<html>']) {
+        const portal = await serve((_request, response) => response.end(other))
+        await fails(client(portal).tags(repository).next(), 'PARENT_PROTOCOL', /tag list/)
+      }
       const round = await serve((request, response) =>
         response.setHeader('link', `<${request.url ?? ''}>; rel="next"`).end('{"tags":["a"]}')
       )
@@ -398,7 +404,8 @@ describe('parent: client', () => {
       [429, {}, 'PARENT_THROTTLED', undefined],
       [503, { 'retry-after': new Date(Date.now() - 1000).toUTCString() }, 'PARENT_FAILED', 0],
       [500, {}, 'PARENT_FAILED', undefined],
-      [404, {}, 'PARENT_NOT_FOUND', undefined],
+      [404, { 'docker-distribution-api-version': 'registry/2.0' }, 'PARENT_NOT_FOUND', undefined],
+      [404, {}, 'PARENT_PROTOCOL', undefined],
       [403, {}, 'PARENT_DENIED', undefined],
       [418, {}, 'PARENT_PROTOCOL', undefined]
     ] as const)
@@ -412,6 +419,56 @@ describe('parent: client', () => {
         assert.equal(error.retryAfterSeconds, seconds)
         assert.match(error.message, /192\.0\.2\.1/)
       })
+
+    const mark = { 'docker-distribution-api-version': 'registry/2.0' }
+    for (const [whose, headers, body] of [
+      ['ACR or distribution', mark, '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"unknown"}]}'],
+      ['a registry that marks its answers', mark, ''],
+      ['a Causeway', { 'causeway-lineage': '0'.repeat(32) }, ''],
+      ['Quay', { 'content-type': 'application/json' }, '{"errors":[{"code":"NAME_UNKNOWN"}]}'],
+      ['go-containerregistry', {}, '{"errors":[{"code":"NAME_UNKNOWN","message":"Unknown name"}]}\n'],
+      ['Harbor', { 'content-type': 'application/json' }, '{"errors":[{"code":"NOT_FOUND","message":"not found"}]}\n']
+    ] as const)
+      it(`takes the word of ${whose} for what is not there, to HEAD and to GET`, async () => {
+        const site = await serve((_request, response) => response.writeHead(404, headers).end(body))
+        const parent = client(site)
+        await fails(parent.head(repository, tag), 'PARENT_NOT_FOUND', /has no samples\/web:1.0/)
+        await fails(parent.manifest(repository, tag), 'PARENT_NOT_FOUND', /has no samples\/web:1.0/)
+        await fails(parent.tags(repository).next(), 'PARENT_NOT_FOUND', /has no tag list/)
+      })
+
+    for (const [whose, headers, body] of [
+      ['nginx', { server: 'nginx', 'content-type': 'text/html' }, '<h1>404 Not Found</h1>'],
+      ["nginx by Docker's recipe", { ...mark, 'content-type': 'text/html' }, '<h1>404 Not Found</h1>'],
+      ['a gateway', { 'content-type': 'application/json' }, '{"message":"no Route matched with those values"}'],
+      ['a firewall', { 'content-type': 'application/json' }, '{"errors":[{"code":7003,"message":"no route"}]}'],
+      ['something', {}, '']
+    ] as const)
+      it(`takes no word of ${whose} for what is not there`, async () => {
+        const site = await serve((_request, response) => response.writeHead(404, headers).end(body))
+        const parent = client(site)
+        for (const asking of [
+          () => parent.head(repository, tag),
+          () => parent.manifest(repository, tag),
+          () => parent.tags(repository).next(),
+          () => parent.check()
+        ])
+          await fails(asking(), 'PARENT_PROTOCOL', /answers 404 .*as no registry does.*check the parent's endpoint/)
+      })
+
+    it('takes no missing token endpoint for a missing image', async () => {
+      const body = { errors: [{ code: 'NAME_UNKNOWN' }] }
+      const site = await registry(sendManifest, () => ({ status: 404, body }))
+      await fails(client(site).head(repository, tag), 'PARENT_PROTOCOL', /no token endpoint at \/oauth2\/token/)
+    })
+
+    it('knows what is no manifest, by HEAD too', async () => {
+      for (const page of ['<html>Please sign in</html>', '{"login":"required"}']) {
+        const portal = await serve((_request, response) => response.end(page))
+        await fails(client(portal).head(repository, tag), 'PARENT_PROTOCOL', /no manifest: check the parent's endpoint/)
+        await fails(client(portal).manifest(repository, tag), 'PARENT_PROTOCOL', /no manifest/)
+      }
+    })
 
     it('says that nothing listens', async () => {
       const closed = http.createServer().listen(0, '127.0.0.1')

@@ -1,5 +1,6 @@
 import { discard, one, readAll, type Answer } from './exchange.ts'
 import { ParentError } from './errors.ts'
+import { isMarked, isWebPage, isRegistryError } from './registry-answer.ts'
 
 /** What was asked of the parent, with what a scope map needs for it. */
 const deeds = {
@@ -21,7 +22,7 @@ export async function refusal(
   deed: keyof typeof deeds = 'read'
 ): Promise<ParentError> {
   const { status, url } = answer
-  const said = await words(answer)
+  const { said, isInForm } = await words(answer)
   const who = tokenName === undefined ? 'anonymous callers' : `token ${tokenName}`
   if (status === 401 || status === 403) {
     const [verb, actions] = deeds[deed]
@@ -31,7 +32,9 @@ export async function refusal(
       { status }
     )
   }
-  if (status === 404) return new ParentError('PARENT_NOT_FOUND', `${url.host} has no ${subject}${said}`, { status })
+  const isRegistrys = isInForm || isMarked(answer.headers)
+  if (status === 404 && isRegistrys)
+    return new ParentError('PARENT_NOT_FOUND', `${url.host} has no ${subject}${said}`, { status })
   if (status === 407)
     return new ParentError(
       'PARENT_UNREACHABLE',
@@ -46,7 +49,7 @@ export async function refusal(
     return new ParentError('PARENT_FAILED', `${url.host} has no room for ${subject} (507)${said}`, later)
   if (status >= 500 || status === 408)
     return new ParentError('PARENT_FAILED', `${url.host} cannot answer for ${subject} now (${status})${said}`, later)
-  if (deed !== 'read' && status >= 400)
+  if (deed !== 'read' && status >= 400 && (isRegistrys || (status !== 404 && status !== 400)))
     return new ParentError(
       'PARENT_REFUSED',
       `${url.host} refuses to ${deed} ${subject} (${status}${hint(status)})${said}`,
@@ -56,7 +59,7 @@ export async function refusal(
     )
   return new ParentError(
     'PARENT_PROTOCOL',
-    `${url.host} answers ${status} for ${subject}, as no registry does${said}`,
+    `${url.host} answers ${status} for ${subject}, as no registry does${said}: check the parent's endpoint, and what answers there in its place (a proxy, a captive portal)`,
     {
       status
     }
@@ -71,17 +74,20 @@ function hint(status: number): string {
 }
 
 /** What the parent says of itself in the registries' form, on one line and short; empty where it says nothing usable. */
-async function words(answer: Answer): Promise<string> {
-  if (!/json/.test(one(answer.headers['content-type']) ?? '')) {
+async function words(answer: Answer): Promise<{ readonly said: string; readonly isInForm: boolean }> {
+  const nothing = { said: '', isInForm: false }
+  if (isWebPage(answer.headers)) {
     await discard(answer)
-    return ''
+    return nothing
   }
   try {
+    // Not all that send JSON say so: go-containerregistry's registry leaves the type to be guessed.
     const body = JSON.parse((await readAll(answer, 64 * 1024)).toString()) as { errors?: { message?: unknown }[] }
     const message = body.errors?.[0]?.message
-    return typeof message === 'string' && message !== '' ? `: "${clean(message).slice(0, 200)}"` : ''
+    const said = typeof message === 'string' && message !== '' ? `: "${clean(message).slice(0, 200)}"` : ''
+    return { said, isInForm: isRegistryError(body) }
   } catch {
-    return ''
+    return nothing
   }
 }
 

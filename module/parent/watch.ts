@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { ParentError } from './errors.ts'
 import { one } from './exchange.ts'
+import { isMarked, readLineage } from './registry-answer.ts'
 
 /** What the answers of a parent tell beside their content. */
 export interface ParentNews {
@@ -13,14 +14,6 @@ export interface ParentNews {
   /** A certificate on the way is not valid yet, or no longer, by this device's clock. */
   readonly onCertificateTime?: (() => void) | undefined
 }
-
-/**
- * Every answer of a Causeway names itself and its ancestors, nearest first. Proxies pass a header on that they do not know,
- * relays too, so a registry that finds itself there has itself for a parent, over however many hops.
- */
-export const lineageHeader = 'causeway-lineage'
-const mostAncestors = 32
-const idForm = /^[0-9a-f]{32}$/
 
 /** Looks at the answers of one parent: whether it is ourselves, and what time it is there. */
 export class ParentWatch {
@@ -44,10 +37,9 @@ export class ParentWatch {
   ): ParentError | undefined {
     if (url.origin !== this.#origin.origin) return undefined
     this.#readDate(one(headers['date']), one(headers['age']), asked)
-    const lineage = readLineage(one(headers[lineageHeader]))
+    const lineage = readLineage(headers)
     // A proxy that answers for a parent which is away says nothing of the parent.
-    if (lineage === undefined && (status >= 500 || headers['docker-distribution-api-version'] === undefined))
-      return undefined
+    if (lineage === undefined && (status >= 500 || !isMarked(headers))) return undefined
     const { self, onLineage } = this.#news
     const hops = self === undefined ? -1 : (lineage?.indexOf(self) ?? -1)
     onLineage?.(hops < 0 ? (lineage ?? []) : (lineage ?? []).slice(0, hops))
@@ -85,11 +77,6 @@ export class ParentWatch {
     const seconds = then + 1000 < asked ? (then + 1000 - asked) / 1000 : then > now ? (then - now) / 1000 : 0
     this.#news.onClock?.(seconds)
   }
-}
-
-function readLineage(header: string | undefined): readonly string[] | undefined {
-  const ids = header?.split(',', mostAncestors).map((id) => id.trim())
-  return ids?.every((id) => idForm.test(id)) === true ? ids : undefined
 }
 
 /** Of a JWT; empty for what is none. */

@@ -13,6 +13,7 @@ const repository = parseRepository('plant/app')
 const from = parseRepository('plant/other')
 const bytes = Buffer.from('a blob of some bytes')
 const digest = digestOf(bytes)
+const registrys = { 'docker-distribution-api-version': 'registry/2.0' }
 const place = '/v2/plant/app/blobs/uploads/1'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => unknown
@@ -93,15 +94,36 @@ describe('parent: writes', () => {
     assert.deepEqual(await parent.sendChunk(repository, place, chunk(100)), { location: place, offset: 42 })
   })
 
-  for (const status of [404, 400])
-    it(`knows an upload that is lost (${status})`, async () => {
+  for (const [status, headers, body] of [
+    [404, registrys, ''],
+    [400, registrys, ''],
+    [404, {}, '{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}'],
+    [400, {}, '{"errors":[{"code":"BLOB_UPLOAD_INVALID"}]}']
+  ] as const)
+    it(`knows an upload that is lost (${status} ${JSON.stringify(headers)} ${body})`, async () => {
       const { parent } = await parentThat((request, response) => {
         request.resume()
-        response.writeHead(status).end()
+        response.writeHead(status, headers).end(body)
       })
       assert.equal(await parent.findUpload(repository, place), undefined)
       assert.equal(await parent.sendChunk(repository, place, chunk()), undefined)
       assert.equal(await parent.finishUpload(repository, place, digest), false)
+    })
+
+  for (const status of [404, 400])
+    it(`takes no proxy's word for an upload that is lost, or for a delete that is done (${status})`, async () => {
+      const { parent } = await parentThat((request, response) => {
+        request.resume()
+        response.writeHead(status, { 'content-type': 'text/html', server: 'nginx' }).end('<h1>not a registry</h1>')
+      })
+      for (const asking of [
+        () => parent.findUpload(repository, place),
+        () => parent.sendChunk(repository, place, chunk()),
+        () => parent.finishUpload(repository, place, digest),
+        () => parent.deleteManifest(repository, parseTag('1')),
+        () => parent.deleteManifest(repository, digest)
+      ])
+        await assert.rejects(asking(), { code: 'PARENT_PROTOCOL', message: /check the parent's endpoint/ })
     })
 
   it('takes a redirect for a blob that is there, and does not follow it', async () => {
@@ -174,7 +196,7 @@ describe('parent: writes', () => {
 
   it('is content to delete what is not there, and says what a delete needs', async () => {
     let status = 404
-    const { parent } = await parentThat((_request, response) => response.writeHead(status).end())
+    const { parent } = await parentThat((_request, response) => response.writeHead(status, registrys).end())
     await parent.deleteManifest(repository, parseTag('1'))
     status = 403
     await assert.rejects(parent.deleteManifest(repository, digest), /delete plant\/app@sha256.*content\/delete/)

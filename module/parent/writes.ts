@@ -122,11 +122,11 @@ export function createWrites(requests: Requests, patience: number): ParentWrites
     async findUpload(repository, location, { signal } = {}) {
       const subject = `upload to ${repository}`
       const answer = await requests.send({ url: requests.url(location), signal }, { kind: 'push', repository }, subject)
-      if (isLost(answer)) {
-        await discard(answer)
-        return undefined
+      if (answer.status !== 204 && answer.status !== 202 && answer.status !== 200) {
+        const error = await refused(answer, subject)
+        if (isLost(error)) return undefined
+        throw error
       }
-      if (answer.status !== 204 && answer.status !== 202 && answer.status !== 200) throw await refused(answer, subject)
       await discard(answer)
       const offset = offsetIn(answer)
       if (offset === undefined) return undefined
@@ -146,11 +146,11 @@ export function createWrites(requests: Requests, patience: number): ParentWrites
         { kind: 'push', repository },
         subject
       )
-      if (isLost(answer)) {
-        await discard(answer)
-        return undefined
+      if (answer.status !== 202 && answer.status !== 416) {
+        const error = await refused(answer, subject)
+        if (isLost(error)) return undefined
+        throw error
       }
-      if (answer.status !== 202 && answer.status !== 416) throw await refused(answer, subject)
       await discard(answer)
       if (answer.status === 416) return this.findUpload(repository, location, { signal })
       return placeOf(answer, chunk.offset + chunk.length)
@@ -175,13 +175,13 @@ export function createWrites(requests: Requests, patience: number): ParentWrites
         { kind: 'push', repository },
         subject
       )
-      if (isLost(answer) || answer.status === 416) {
-        await discard(answer)
-        return false
+      if (answer.status !== 201 && answer.status !== 204 && answer.status !== 416) {
+        const error = await refused(answer, subject)
+        if (isLost(error)) return false
+        throw error
       }
-      if (answer.status !== 201 && answer.status !== 204) throw await refused(answer, subject)
       await discard(answer)
-      return true
+      return answer.status !== 416
     },
 
     async putManifest(repository, reference, { bytes, mediaType }, { signal } = {}) {
@@ -201,7 +201,11 @@ export function createWrites(requests: Requests, patience: number): ParentWrites
       const subject = nameOf(repository, reference)
       const url = requests.url(`/v2/${repository}/manifests/${reference}`)
       const answer = await requests.send({ method: 'DELETE', url, signal }, { kind: 'delete', repository }, subject)
-      if (answer.status >= 300 && answer.status !== 404) throw await refused(answer, subject, 'delete')
+      if (answer.status >= 300) {
+        const error = await refused(answer, subject, 'delete')
+        if (error.code === 'PARENT_NOT_FOUND') return
+        throw error
+      }
       await discard(answer)
     }
   }
@@ -212,9 +216,12 @@ function rangeOf({ offset, length }: Chunk): string {
   return `${offset}-${offset + length - 1}`
 }
 
-/** An upload that has ended or never was; distribution answers 404 to one whose state is not the newest, others 400. */
-function isLost({ status }: Answer): boolean {
-  return status === 404 || status === 400
+/**
+ * An upload that has ended or never was; distribution answers 404 to one whose state is not the newest, others 400. Not what a
+ * proxy on the way says: the bytes that went up already are there.
+ */
+function isLost({ code, status }: ParentError): boolean {
+  return code === 'PARENT_NOT_FOUND' || (code === 'PARENT_REFUSED' && status === 400)
 }
 
 /**

@@ -335,6 +335,18 @@ describe('sync: image sets', () => {
       assert.deepEqual(tagsHere(), [])
     })
 
+    it('are not believed of a HEAD that GET contradicts', async () => {
+      parent.put('samples/app:1.0', [100])
+      const sets = { a: { repositories: ['samples/app:1.0'], deletions: 'mirror' as const } }
+      await pass(sets)
+      parent.trouble = (request) => (request.startsWith('HEAD') ? fault('PARENT_NOT_FOUND') : undefined)
+      await pass(sets)
+      assert.deepEqual(tagsHere(), ['1.0'])
+      parent.trouble = (request) => (/^(HEAD|MANIFEST)/.test(request) ? fault('PARENT_NOT_FOUND') : undefined)
+      await pass(sets)
+      assert.deepEqual(tagsHere(), [])
+    })
+
     it('clean up repositories only when told to, and only those that sync brought', async () => {
       parent.put('samples/app:1.0', [100])
       parent.put('tools:1', [300])

@@ -151,11 +151,22 @@ export class ImageWork {
       board.tell({ image: name, state: 'pending', digest })
       return await this.#take(image, { digest, tree, moves: true, before, generation })
     } catch (error) {
-      const isGone = asParentFault(error)?.code === 'PARENT_NOT_FOUND' && digest === undefined && image.mirror
+      const isGone = digest === undefined && image.mirror && isNotFound(error) && (await this.#isReallyGone(image))
       const isCurrent = this.#generation(image) === generation
       if (isGone && isCurrent) await this.#mirror(image)
       this.#failed(image, isGone ? undefined : before, digest, error, isCurrent)
       return undefined
+    }
+  }
+
+  /** HEAD has no body that tells, and some that stand before a registry know GET alone: what goes here was asked for by both. */
+  async #isReallyGone({ repository, tag }: PlannedImage): Promise<boolean> {
+    const { parent, signal } = this.#options
+    try {
+      await parent.manifest(repository, tag, { signal })
+      return false
+    } catch (error) {
+      return isNotFound(error)
     }
   }
 
@@ -287,6 +298,10 @@ export class ImageWork {
     board.tell({ image: name, state: 'failed', reason: `${reason}${stays}`, ...which, ...code })
     log.warn('image failed', { image: name, reason, ...code })
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return asParentFault(error)?.code === 'PARENT_NOT_FOUND'
 }
 
 function holds({ digest, tree }: Prepared, reference: string): boolean {
