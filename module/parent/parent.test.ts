@@ -462,6 +462,11 @@ describe('parent: client', () => {
       await fails(client(site).head(repository, tag), 'PARENT_PROTOCOL', /no token endpoint at \/oauth2\/token/)
     })
 
+    it('knows a web page for no registry', async () => {
+      const portal = await serve((_request, response) => response.writeHead(200, { 'content-type': 'text/html' }).end())
+      await fails(client(portal).check(), 'PARENT_PROTOCOL', /a web page at \/v2\/: check the parent's endpoint/)
+    })
+
     it('knows what is no manifest, by HEAD too', async () => {
       for (const page of ['<html>Please sign in</html>', '{"login":"required"}']) {
         const portal = await serve((_request, response) => response.end(page))

@@ -17,6 +17,7 @@ import { ParentError } from './errors.ts'
 import { discard } from './exchange.ts'
 import { listReferrers, listTags } from './lists.ts'
 import { createOutbound, defaultTimeouts, type ParentTimeouts } from './outbound.ts'
+import { isWebPage } from './registry-answer.ts'
 import { Requests } from './requests.ts'
 import { verifyToken, type ParentGrant } from './verify.ts'
 import { ParentWatch, type ParentNews } from './watch.ts'
@@ -112,6 +113,11 @@ export function createParent(options: ParentOptions): Parent {
       const answer = await requests.send({ url: requests.url('/v2/'), signal }, { kind: 'base' }, 'its base (/v2/)')
       if (answer.status !== 200) throw await requests.refusal(answer, 'registry at /v2/')
       await discard(answer)
+      if (isWebPage(answer.headers))
+        throw new ParentError(
+          'PARENT_PROTOCOL',
+          `${answer.url.host} answers a web page at ${answer.url.pathname}: check the parent's endpoint, and what answers there in its place (a proxy, a captive portal)`
+        )
     },
 
     tags: (repository, signal) => listTags(requests, repository, signal),

@@ -63,6 +63,29 @@ describe('sync: a pass', () => {
   const states = (name: string): string[] => statuses(name).map(({ state }) => state)
   const blobRequests = (): string[] => parent.requests.filter((request) => request.startsWith('BLOB'))
 
+  for (const code of ['PARENT_FAILED', 'PARENT_DENIED', 'PARENT_PROTOCOL'])
+    it(`tells of a parent that answers nothing else than ${code}, and again once it answers`, async () => {
+      parent.put('samples/app:1.0', [100])
+      const told = (): unknown[] =>
+        events.flatMap((event) => (event.kind === 'parent' ? [event.answers || [event.code, event.correlationId]] : []))
+      parent.trouble = () => fault(code)
+      for (const wanted of [['samples/app:1.0', 'samples/app:2.0'], ['samples/app'], []]) {
+        events = []
+        await pass(wanted)
+        assert.deepEqual(told(), [[code, 'pass-0001']], `for ${JSON.stringify(wanted)}`)
+      }
+      events = []
+      parent.trouble = (request) => (request.includes(':2.0') ? fault(code) : undefined)
+      await pass(['samples/app:1.0', 'samples/app:2.0'])
+      assert.deepEqual(told(), [true], 'one image that cannot be had is no trouble of the parent')
+    })
+
+  it('takes the answer that something is not there for one', async () => {
+    await pass(['samples/app:1.0'])
+    assert.ok(events.some((event) => event.kind === 'parent' && event.answers))
+    assert.ok(!events.some((event) => event.kind === 'parent' && !event.answers))
+  })
+
   it('brings an image and needs no tag list for it', async () => {
     const digest = parent.put('samples/app:1.0', [5000, 3000])
     const outcome = await pass(['samples/app:1.0'])

@@ -110,6 +110,7 @@ class Pass {
       this.#stop(error)
     }
     this.#options.signal.throwIfAborted()
+    if (this.#fatal === undefined && !this.#patience.isAnswered) this.#tellOfParent(this.#failures)
     const retry = this.#fatal === undefined ? retryImages(this.#failures) : retryAfter([this.#fatal])
     return {
       succeeded: this.#fatal === undefined && this.#failures.length === 0,
@@ -206,6 +207,14 @@ class Pass {
         this.#options.log.warn('a repository cannot be listed', { repository, reason: reasonOf(error) })
       }
     return { tags, failures }
+  }
+
+  /** Nothing that was asked of the parent worked: what every image says for itself is the parent's trouble. */
+  #tellOfParent(failures: readonly unknown[]): void {
+    const [first, ...others] = failures.map(asParentFault)
+    if (first === undefined || others.includes(undefined)) return
+    const { observer, correlationId } = this.#options
+    observer({ kind: 'parent', answers: false, code: first.code, message: reasonOf(first), correlationId })
   }
 
   /** Ends the pass for a reason that holds for every image; the first one counts. */

@@ -12,9 +12,10 @@ export class Patience {
   readonly #random: () => number
   readonly #signal: AbortSignal
   readonly #onAnswer: () => void
+  #heard = false
   #answered = false
 
-  /** @param onAnswer called at the parent's first answer of the pass */
+  /** @param onAnswer called at the parent's first answer of the pass that a registry gives which works */
   constructor(clock: Clock, random: () => number, signal: AbortSignal, onAnswer: () => void) {
     this.#clock = clock
     this.#random = random
@@ -22,9 +23,15 @@ export class Patience {
     this.#onAnswer = onAnswer
   }
 
-  /** The parent has answered, if only with a refusal. */
+  /** Whether the parent has done in this pass what it was asked for, or said that it has no such thing. */
+  get isAnswered(): boolean {
+    return this.#answered
+  }
+
+  /** The parent has done what it was asked for. */
   answered(): void {
     if (this.#answered) return
+    this.#heard = true
     this.#answered = true
     this.#onAnswer()
   }
@@ -53,8 +60,10 @@ export class Patience {
     this.#signal.throwIfAborted()
     const fault = asParentFault(error)
     if (fault === undefined) throw error
-    if (!isUseless(fault.code)) this.answered()
-    if (!fault.transient || tried >= mostTries || !this.#answered) throw error
+    // Somebody is there; a proxy that refuses or fails in the parent's place is no parent that answers.
+    if (!isUseless(fault.code)) this.#heard = true
+    if (fault.code === 'PARENT_NOT_FOUND') this.answered()
+    if (!fault.transient || tried >= mostTries || !this.#heard) throw error
     const wait =
       fault.retryAfterSeconds === undefined
         ? firstWaitMs * 2 ** (tried - 1) * (0.5 + this.#random())
