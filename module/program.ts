@@ -10,6 +10,13 @@ import { untilUsable } from './waiting-room.ts'
 const stopsWithin = 8_000
 
 const log = new LineLog()
+// What nobody foresaw, promises that nobody waits for included: nothing is known of the module's state then. What was acknowledged
+// is on the disk, and edgeAgent starts it anew, later and later where that does not help.
+process.on('uncaughtException', (error) => {
+  fail(error, 'the module cannot go on, and ends (logLevel Debug tells where): ')
+  log.debug('where that was', { stack: error instanceof Error ? error.stack : undefined })
+  process.exit()
+})
 if (process.argv[2] === 'doctor') await doctor()
 else await serve()
 
@@ -60,14 +67,14 @@ async function stop(module: RunningModule | undefined, signal: string): Promise<
   log.info('stopping', { signal })
   // Nothing acknowledged is lost by leaving the hard way.
   setTimeout(() => process.exit(1), stopsWithin).unref()
-  await module?.close().catch(fail)
+  await module?.close().catch((error: unknown) => fail(error))
   log.info('stopped')
 }
 
 /** What a start failed for, in one line: an engine restarts the module, and its log is what people look at. */
-function fail(error: unknown): void {
+function fail(error: unknown, what = ''): void {
   const { code = 'UNEXPECTED', message } =
     error instanceof Error ? (error as Error & { code?: string }) : { message: String(error) }
-  log.error(message, { code })
+  log.error(`${what}${message}`, { code })
   process.exitCode = 1
 }

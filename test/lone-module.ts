@@ -74,6 +74,11 @@ export class LoneModule {
     return this.#running.end('SIGTERM')
   }
 
+  /** Its exit code once it has ended by itself, or null where a signal ended it. */
+  get ended(): Promise<number | null> {
+    return this.#running.ended
+  }
+
   get #running(): Program {
     if (this.#program === undefined) throw new Error('the module was not started')
     return this.#program

@@ -100,6 +100,11 @@ export class Program {
     return this.#said
   }
 
+  /** Its exit code, or null where a signal ended it or it never began. */
+  get ended(): Promise<number | null> {
+    return this.#ended
+  }
+
   get isRunning(): boolean {
     return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }

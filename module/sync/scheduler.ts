@@ -156,26 +156,29 @@ export class Scheduler implements Sync {
     return this.#waiters.length > 0 || this.#timetable.isOpen
   }
 
-  /** Tells where everything stands by what is on disk: a pass that was given up said nothing of that. */
+  /** A pass that was given up said nothing of where everything stands. */
   async #awaitResume(configuration: SyncConfiguration, signal: AbortSignal): Promise<void> {
+    await this.#survey(configuration, signal)
+    await this.#wait(2 ** 31 - 1, signal)
+  }
+
+  /** Tells where everything stands by what is on disk. A disk that cannot tell is told of, and looked at by the next pass. */
+  async #survey(configuration: SyncConfiguration, signal: AbortSignal, nextSyncAt?: string): Promise<void> {
     try {
-      await surveyImages(this.#surveyOptions(configuration, signal), undefined)
+      await surveyImages(this.#surveyOptions(configuration, signal), nextSyncAt)
       this.#announced = configuration
     } catch (error) {
       if (signal.aborted) return
       const message = error instanceof Error ? error.message : String(error)
       this.#options.observer({ kind: 'content', works: false, code: 'DISK_FAILED', message })
     }
-    await this.#wait(2 ** 31 - 1, signal)
   }
 
-  /** Tells where everything stands by what is on disk, and waits for the next window. */
+  /** Tells where everything stands, and waits for the next window. */
   async #awaitWindow(configuration: SyncConfiguration, signal: AbortSignal): Promise<void> {
+    if (configuration !== this.#announced)
+      await this.#survey(configuration, signal, this.#timetable.nextSync(0)?.nextSyncAt)
     try {
-      if (configuration !== this.#announced) {
-        await surveyImages(this.#surveyOptions(configuration, signal), this.#timetable.nextSync(0)?.nextSyncAt)
-        this.#announced = configuration
-      }
       await this.#timetable.waitForWindow(signal)
     } catch (error) {
       if (!signal.aborted) throw error

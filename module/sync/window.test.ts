@@ -50,7 +50,12 @@ describe('sync: in windows', () => {
     clock = new FakeClock('2026-11-21T09:00:00Z')
     events = []
     told = new EventEmitter()
-    sync = createSync({
+    sync = create()
+  })
+  afterEach(() => sync.stop())
+
+  const create = (): Sync =>
+    createSync({
       content,
       parent: () => parent,
       observer: (event) => {
@@ -61,8 +66,6 @@ describe('sync: in windows', () => {
       clock,
       random: () => 0.5
     })
-  })
-  afterEach(() => sync.stop())
 
   const configuration = (more: Partial<SyncConfiguration> = {}): SyncConfiguration => ({
     imageSets: { all: { repositories: ['samples/app:1.0'], priority: 100, referrers: false } },
@@ -96,6 +99,31 @@ describe('sync: in windows', () => {
     assert.equal(await isReady(), true)
     const started = events.find((event) => event.kind === 'passStarted')
     assert.equal(started?.windowEndsAt, '2026-11-21T16:00:00.000Z')
+  })
+
+  it('tells of a blob that cannot be read, and waits for the window all the same', async () => {
+    const manifest = parent.put('samples/app:1.0', [100])
+    clock.jump('2026-11-21T15:00:00Z')
+    sync.configure(configuration())
+    sync.start()
+    await clock.advance(1000)
+    assert.equal(await isReady(), true)
+    await sync.stop()
+
+    const { bytes } = content.blobs
+    content.blobs.bytes = (digest) =>
+      digest === manifest ? Promise.reject(new Error('EIO: i/o error')) : bytes(digest)
+    clock.jump('2026-11-21T20:00:00Z')
+    events = []
+    sync = create()
+    sync.configure(configuration())
+    sync.start()
+    await clock.advanceTo('2026-11-22T11:59:00Z')
+    assert.deepEqual(events, [{ kind: 'content', works: false, code: 'DISK_FAILED', message: 'EIO: i/o error' }])
+    content.blobs.bytes = bytes
+    await clock.advanceTo('2026-11-22T12:10:00Z')
+    assert.deepEqual(begun(), ['Recovery 2026-11-22T12:06:00.000Z'])
+    assert.ok(events.some((event) => event.kind === 'content' && event.works))
   })
 
   it('looks by the interval while the window is open, and not between windows', async () => {
