@@ -200,6 +200,30 @@ describe('causeway validate', () => {
     }
     assert.equal((await causeway('validate')).code, 1)
   })
+
+  it('says all about the others where some cannot be read, as JSON too', async () => {
+    await mkdir(join(folder, 'empty'))
+    await mkdir(join(folder, 'sites'))
+    await writeFile(join(folder, 'sites', 'deployment.json'), good)
+    const { code, stdout, stderr } = await causeway('validate nowhere.json bad.json empty sites --output json')
+    assert.equal(code, 1)
+    const { files } = JSON.parse(stdout) as { files: { file: string; ok: boolean }[] }
+    assert.deepEqual(
+      files.map(({ file, ok }) => [file, ok]),
+      [
+        ['bad.json', false],
+        [join('sites', 'deployment.json'), true]
+      ]
+    )
+    assert.match(stderr, /^MANIFEST_UNREADABLE there is no deployment manifest in empty$/m)
+    assert.match(stderr, /^error MANIFEST_UNREADABLE: nowhere\.json cannot be read \(ENOENT\)$/m)
+    const text = await causeway('validate bad.json nowhere.json')
+    assert.equal(text.code, 1)
+    assert.match(text.stdout, /^bad\.json:\d+:\d+: error M020 /m)
+    assert.match(text.stderr, /^1 file: 1 error, 1 remark$/m)
+    const none = await causeway('validate nowhere.json --output json')
+    assert.deepEqual([none.code, JSON.parse(none.stdout)], [1, { files: [] }])
+  })
 })
 
 describe('causeway explain', () => {

@@ -19,50 +19,61 @@ const passedOver: ReadonlySet<string> = new Set(['node_modules', '.git'])
 /** Something of a deployment's own words: other JSON in a folder (package.json, module.json) is none of ours. */
 const hasItsWords = /"modules?Content"|"\$edgeAgent"/
 
+export interface ManifestFiles {
+  readonly files: readonly ManifestFile[]
+  /** `MANIFEST_UNREADABLE`: one for each that is not there, cannot be read, or is a folder without a deployment manifest. */
+  readonly unreadable: readonly GeneratorError[]
+}
+
 /**
- * Reads files, folders (every deployment manifest below them) and `-` for stdin, in the order given.
- *
- * @throws {GeneratorError} `MANIFEST_UNREADABLE` for what is not there, or a folder without any
+ * Reads files, folders (every deployment manifest below them) and `-` for stdin, in the order given. What cannot be read is told
+ * beside the others: one wrong name among a hundred does not lose what is to be said of the rest.
  */
 export async function readManifestFiles(
   names: readonly string[],
   workingFolder: string,
   stdin: Readable = Readable.from([])
-): Promise<ManifestFile[]> {
-  const files: ManifestFile[] = []
-  for (const name of names) {
-    if (name === '-') files.push({ file: '-', ...decodeText(await readAll(stdin)) })
-    else if (await isFolder(name, workingFolder)) files.push(...(await readFolder(name, workingFolder)))
-    else files.push(await readOne(name, resolve(workingFolder, name)))
-  }
-  return files
+): Promise<ManifestFiles> {
+  const found: ManifestFiles[] = []
+  for (const name of names) found.push(await collect(() => readNamed(name, workingFolder, stdin)))
+  return together(found)
 }
 
-async function readFolder(folder: string, workingFolder: string): Promise<ManifestFile[]> {
-  const files: ManifestFile[] = []
-  for (const path of (await listJson(resolve(workingFolder, folder), folder)).sort()) {
-    const file = await readOne(path, resolve(workingFolder, path))
-    if (isDeployment(file.text)) files.push(file)
-  }
-  if (files.length > 0) return files
-  throw new GeneratorError('MANIFEST_UNREADABLE', `there is no deployment manifest in ${folder}`)
+async function readNamed(name: string, workingFolder: string, stdin: Readable): Promise<ManifestFiles> {
+  if (name === '-') return readable({ file: '-', ...decodeText(await reading('stdin', () => readAll(stdin))) })
+  const path = resolve(workingFolder, name)
+  const entry = await reading(name, () => stat(path))
+  if (!entry.isDirectory()) return readable(await readOne(name, path))
+  const { files, unreadable } = await readFolder(path, name)
+  if (files.length > 0 || unreadable.length > 0)
+    return { files: files.toSorted((one, other) => (one.file < other.file ? -1 : 1)), unreadable }
+  throw new GeneratorError('MANIFEST_UNREADABLE', `there is no deployment manifest in ${name}`)
 }
 
-/** Every `.json` file below a folder, links to files too; a link to a folder is not followed, for it may lead back up. */
-async function listJson(path: string, shown: string): Promise<string[]> {
-  const found: string[] = []
+/**
+ * Every deployment manifest below a folder, links to files too; a link to a folder is not followed, for it may lead back up.
+ *
+ * @param shown what the folder is called
+ */
+async function readFolder(path: string, shown: string): Promise<ManifestFiles> {
+  const found: ManifestFiles[] = []
   for (const entry of await reading(shown, () => readdir(path, { withFileTypes: true }))) {
     const inside = join(path, entry.name)
     const name = join(shown, entry.name)
     if (entry.isDirectory()) {
-      if (!passedOver.has(entry.name)) found.push(...(await listJson(inside, name)))
+      if (!passedOver.has(entry.name)) found.push(await collect(() => readFolder(inside, name)))
     } else if (/\.json$/i.test(entry.name)) {
       // A link that leads nowhere is nobody's deployment.
       const isFile = entry.isFile() || (entry.isSymbolicLink() && (await leadsToFile(inside)))
-      if (isFile) found.push(name)
+      if (isFile) found.push(await collect(() => readDeployment(name, inside)))
     }
   }
-  return found
+  return together(found)
+}
+
+async function readDeployment(name: string, path: string): Promise<ManifestFiles> {
+  const file = await readOne(name, path)
+  return isDeployment(file.text) ? readable(file) : together([])
 }
 
 async function leadsToFile(path: string): Promise<boolean> {
@@ -92,8 +103,24 @@ async function readOne(file: string, path: string): Promise<ManifestFile> {
   return { file, ...decodeText(await reading(file, () => readFile(path))) }
 }
 
-async function isFolder(name: string, workingFolder: string): Promise<boolean> {
-  return (await reading(name, () => stat(resolve(workingFolder, name)))).isDirectory()
+function readable(file: ManifestFile): ManifestFiles {
+  return { files: [file], unreadable: [] }
+}
+
+function together(parts: readonly ManifestFiles[]): ManifestFiles {
+  return {
+    files: parts.flatMap(({ files }) => files),
+    unreadable: parts.flatMap(({ unreadable }) => unreadable)
+  }
+}
+
+async function collect(read: () => Promise<ManifestFiles>): Promise<ManifestFiles> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!(error instanceof GeneratorError)) throw error
+    return { files: [], unreadable: [error] }
+  }
 }
 
 async function reading<Result>(name: string, read: () => Promise<Result>): Promise<Result> {
