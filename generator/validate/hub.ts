@@ -73,9 +73,9 @@ function checkText(spot: Spot, minor: number | undefined): Sink[] {
     spot.finding(reading.expanded ? 'M051' : 'M020', reading.message)
     return []
   }
-  const { sink, unknownFunctions, ignored } = reading.route
+  const { sink, refusedCalls, ignored } = reading.route
   if (ignored !== undefined) spot.finding('M027', `edgeHub does not look at what stands behind the sink: ${ignored}`)
-  for (const name of unknownFunctions) spot.finding('M028', `edgeHub has no function ${name}`)
+  for (const why of refusedCalls) spot.finding('M028', why)
   return sink.kind === 'module' ? [{ module: sink.module, spot }] : []
 }
 

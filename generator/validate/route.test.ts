@@ -7,7 +7,7 @@ describe("edgeHub's routes", () => {
   it('lead to IoT Hub or a module', () => {
     assert.deepEqual(readRoute('FROM /* INTO $upstream'), {
       ok: true,
-      route: { sink: { kind: 'upstream' }, unknownFunctions: [], ignored: undefined }
+      route: { sink: { kind: 'upstream' }, refusedCalls: [], ignored: undefined }
     })
     for (const address of ['/modules/b/inputs/c', 'modules/b/inputs/c/', ' /x/b/y/c ']) {
       const reading = readRoute(`FROM /messages/* INTO BrokeredEndpoint("${address}")`)
@@ -62,11 +62,30 @@ describe("edgeHub's routes", () => {
     }
   })
 
-  it('say what is behind the sink, and which functions there are not', () => {
-    const reading = readRoute('FROM /* WHERE is_object(a) AND IS_NULL(b) INTO $upstream WHERE c = 1')
+  it('say what is behind the sink', () => {
+    const reading = readRoute('FROM /* WHERE IS_NULL(b) INTO $upstream WHERE c = 1')
     assert.ok(reading.ok)
     assert.equal(reading.route.ignored, 'WHERE c = 1')
-    assert.deepEqual(reading.route.unknownFunctions, ['is_object'])
+  })
+
+  it("say what edgeHub's compiler refuses", () => {
+    const refused = (condition: string): readonly string[] => {
+      const reading = readRoute(`FROM /* WHERE ${condition} INTO $upstream`)
+      assert.ok(reading.ok, condition)
+      return reading.route.refusedCalls
+    }
+    assert.deepEqual(refused('is_object(a) AND is_object(b) OR IS_NULL(c)'), ['edgeHub has no function is_object'])
+    assert.deepEqual(refused("STARTSWITH(a, 'b')"), ['edgeHub has no function STARTSWITH; did you mean starts_with?'])
+    assert.deepEqual(refused('length() = 1 OR Length(a, b) = 1'), [
+      'length takes 1 argument, and has 0',
+      'Length takes 1 argument, and has 2'
+    ])
+    assert.deepEqual(refused('concat(a) = b'), ['concat takes 2 or more arguments, and has 1'])
+    assert.deepEqual(refused('substring(a, 1, 2, 3) = b'), ['substring takes 2 or 3 arguments, and has 4'])
+    assert.deepEqual(refused('twin_change_includes(properties.reported.a)'), [
+      "twin_change_includes is a function of IoT Hub's routes, and not of edgeHub's"
+    ])
+    assert.deepEqual(refused("concat(lower(a), 'b', 'c', substring(d, 1)) = power(2, abs(-3)) || upper(e)"), [])
   })
 
   it('read anything without failing', () => {

@@ -1,10 +1,11 @@
+import { refusedCall } from './route-functions.ts'
 import { tokenize, type Token } from './route-lexer.ts'
 
 /** A route that parses: where it leads, and what about it is silently not as it looks. */
 export interface Route {
   readonly sink: { readonly kind: 'upstream' } | { readonly kind: 'module'; readonly module: string }
-  /** Functions that edgeHub does not have. */
-  readonly unknownFunctions: readonly string[]
+  /** What of its functions edgeHub's compiler refuses, in words. */
+  readonly refusedCalls: readonly string[]
   /** What stands behind the sink; the grammar has no end of input there, and edgeHub never looks at it. */
   readonly ignored: string | undefined
 }
@@ -16,14 +17,6 @@ export interface RouteFailure {
 }
 
 export type RouteReading = { readonly ok: true; readonly route: Route } | ({ readonly ok: false } & RouteFailure)
-
-/** ConditionVisitor.cs; found without regard to case. */
-const functions: ReadonlySet<string> = new Set([
-  ...['abs', 'exp', 'power', 'square', 'ceiling', 'floor', 'sign', 'sqrt'],
-  ...['as_number', 'is_bool', 'is_defined', 'is_null', 'is_number', 'is_string'],
-  ...['concat', 'length', 'lower', 'upper', 'substring', 'index_of', 'starts_with', 'ends_with', 'contains'],
-  'twin_change_includes'
-])
 
 /** Reads a route by edgeHub's grammar (Route.g4, Condition.g4, EndpointFactory.cs; deployment-manifests.md §1.3). */
 export function readRoute(text: string): RouteReading {
@@ -54,7 +47,7 @@ const deepest = 200
 class RouteParser {
   readonly #text: string
   readonly #tokens: readonly Token[]
-  readonly #unknown: string[] = []
+  readonly #refused = new Set<string>()
   #at = 0
 
   constructor(text: string) {
@@ -79,7 +72,7 @@ class RouteParser {
     const sink = this.#sink()
     const rest = this.#peek()
     const ignored = rest.kind === 'end' ? undefined : this.#text.slice(rest.at).trim()
-    return { sink, unknownFunctions: [...new Set(this.#unknown)], ignored }
+    return { sink, refusedCalls: [...this.#refused], ignored }
   }
 
   /** `('/' item)+`, an item being `*` or a name: no slash at the end, none missing at the start. */
@@ -157,11 +150,16 @@ class RouteParser {
   }
 
   #arguments(name: string, depth: number): void {
-    if (!functions.has(name.toLowerCase())) this.#unknown.push(name)
-    if (this.#takes(')')) return
-    do this.#expression(depth + 1)
-    while (this.#takes(','))
-    if (!this.#takes(')')) throw this.#unexpected(')')
+    let count = 0
+    if (!this.#takes(')')) {
+      do {
+        this.#expression(depth + 1)
+        count += 1
+      } while (this.#takes(','))
+      if (!this.#takes(')')) throw this.#unexpected(')')
+    }
+    const refused = refusedCall(name, count)
+    if (refused !== undefined) this.#refused.add(refused)
   }
 
   #takesBinary(): boolean {

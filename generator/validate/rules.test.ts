@@ -163,7 +163,11 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M026: [{ fine: good(), wrong: good(hub({ schemaVersion: '1.2', mqttBroker: {} })) }],
   M027: [{ fine: route('FROM /* WHERE a = 1 INTO $upstream'), wrong: route('FROM /* INTO $upstream WHERE a = 1') }],
   M028: [
-    { fine: route('FROM /* WHERE is_null(a) INTO $upstream'), wrong: route('FROM /* WHERE is_nul(a) INTO $upstream') }
+    { fine: route('FROM /* WHERE is_null(a) INTO $upstream'), wrong: route('FROM /* WHERE is_nul(a) INTO $upstream') },
+    {
+      fine: route('FROM /* WHERE length(a) = 1 INTO $upstream'),
+      wrong: route('FROM /* WHERE length() = 1 INTO $upstream')
+    }
   ],
   M030: [
     { fine: settings({ image: 'localhost:5000/a/b:1' }), wrong: settings({ image: 'a:b:c' }) },

@@ -142,11 +142,11 @@ export const rules = {
     facts: '§1.3 (Route.g4)'
   },
   M028: {
-    severity: 'warning',
-    title: 'A route calls a function that edgeHub does not have',
-    why: 'The route parses, and fails when it is compiled.',
-    whatToDo: 'Use a function of IoT Hub message queries, such as starts_with or is_defined.',
-    facts: '§1.3 (ConditionVisitor.cs)'
+    severity: 'error',
+    title: 'A route calls a function as edgeHub cannot compile it',
+    why: 'The route parses, so the twin of edgeHub says 200; then compiling fails, and with one route the whole configuration: a running edgeHub keeps its old routes, one that starts has none. Each function takes as many arguments as it says, and edgeHub has no others than these: abs, exp, power, square, ceiling, floor, sign, sqrt, as_number, is_bool, is_defined, is_null, is_number, is_string, concat, length, lower, upper, substring, index_of, starts_with, ends_with, contains.',
+    whatToDo: 'Correct the name, or the number of arguments.',
+    facts: '§0.2, §1.3 (ConditionVisitor.cs, Evaluator.cs, TwinConfigSource.cs)'
   },
   M030: {
     severity: 'error',

@@ -3,12 +3,20 @@ import type { Token } from './route-tokens.ts'
 
 const keywords: ReadonlySet<string> = new Set(['and', 'or', 'not', 'into', 'from', 'where', 'select'])
 
+/** A function that a condition calls, with the number of its arguments. */
+export interface Call {
+  readonly name: string
+  readonly given: number
+}
+
 /**
  * Checks the condition of a route: IoT Hub's query expressions (Condition.g4; deployment-manifests.md §1.3). It is checked
- * for form only: which functions and system properties exist is not in the facts, so every name passes.
+ * for form only; functions are looked at when the route is compiled.
  */
 export class ConditionParser {
   readonly #tokens: readonly Token[]
+  /** The functions that were called. */
+  readonly calls: Call[] = []
   #at = 0
 
   constructor(tokens: readonly Token[]) {
@@ -57,13 +65,18 @@ export class ConditionParser {
     const token = this.#tokens[this.#at]
     if (token === undefined || token.kind === 'operator' || isKeyword(token)) this.#fail()
     this.#at += 1
-    if (token.kind === 'name' && this.#take('(')) this.#arguments()
+    if (token.kind === 'name' && this.#take('(')) this.calls.push({ name: token.text, given: this.#arguments() })
   }
 
-  #arguments(): void {
-    if (this.#take(')')) return
-    this.#chain(() => this.#either(), ',')
+  #arguments(): number {
+    if (this.#take(')')) return 0
+    let given = 0
+    this.#chain(() => {
+      this.#either()
+      given += 1
+    }, ',')
     this.#expect(')')
+    return given
   }
 
   #chain(part: () => void, ...separators: string[]): void {

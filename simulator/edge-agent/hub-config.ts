@@ -1,5 +1,5 @@
 import { isObject, readInteger, readObject, readOptionalString, readText, refuse, type Properties } from './read.ts'
-import { parseRoute, type Sink } from './route.ts'
+import { compileRoute, parseRoute, type ParsedRoute, type Sink } from './route.ts'
 
 /** What edgeHub takes from its desired properties. */
 export interface HubConfiguration {
@@ -16,6 +16,7 @@ const defaultPriority = 2_000_000_000
  * (deployment-manifests.md §1.3). `mqttBroker` and `integrity` are taken and left alone, as today's runtime does.
  *
  * @throws {DeploymentError} 400
+ * @throws {RouteCompilationError} where all parses and some route does not compile
  */
 export function parseHubConfiguration(desired: Properties): HubConfiguration {
   const schemaVersion = readOptionalString(desired['schemaVersion'], 'schemaVersion')
@@ -41,11 +42,13 @@ export function parseHubConfiguration(desired: Properties): HubConfiguration {
   }
   const routes =
     version === '1.0' ? stringRoutes(desired['routes'] ?? {}) : specifiedRoutes(desired['routes'], 'routes')
-  return { routes, timeToLiveSeconds }
+  for (const route of Object.values(routes)) compileRoute(route)
+  const sinks = Object.entries(routes).map(([name, { sink }]) => [name, sink] as const)
+  return { routes: Object.fromEntries(sinks), timeToLiveSeconds }
 }
 
 /** Version 1.0 knows strings only, and passes over empty ones. */
-function stringRoutes(value: unknown): Record<string, Sink> {
+function stringRoutes(value: unknown): Record<string, ParsedRoute> {
   return Object.fromEntries(
     Object.entries(readObject(value, 'routes'))
       .map(([name, route]) => [name, readOptionalString(route, `routes.${name}`) ?? ''] as const)
@@ -54,7 +57,7 @@ function stringRoutes(value: unknown): Record<string, Sink> {
   )
 }
 
-function specifiedRoutes(value: unknown, path: string): Record<string, Sink> {
+function specifiedRoutes(value: unknown, path: string): Record<string, ParsedRoute> {
   return Object.fromEntries(
     Object.entries(readObject(value, path)).map(([name, route]) => {
       if (!isObject(route)) return [name, parseRoute(readText(route, `${path}.${name}`))]

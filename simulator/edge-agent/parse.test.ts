@@ -5,11 +5,12 @@ import { deploymentManifestCases, manifestOf } from '../../test/cases/deployment
 import { DeploymentError } from './deployment.ts'
 import { parseHubConfiguration } from './hub-config.ts'
 import { parseDeployment } from './parse.ts'
+import { RouteCompilationError } from './route.ts'
 
 type Manifest = ReturnType<typeof manifestOf>
 
 /** The codes that a device would report in its two twins. */
-function statuses(manifest: Manifest): Record<'$edgeAgent' | '$edgeHub', number> {
+function statuses(manifest: Manifest): Record<'$edgeAgent' | '$edgeHub', number | 'not compiled'> {
   const desired = (section: string): Readonly<Record<string, unknown>> =>
     manifest.modulesContent[section]?.['properties.desired'] ?? {}
   return {
@@ -18,12 +19,13 @@ function statuses(manifest: Manifest): Record<'$edgeAgent' | '$edgeHub', number>
   }
 }
 
-function statusOf(parse: () => unknown): number {
+function statusOf(parse: () => unknown): number | 'not compiled' {
   try {
     parse()
     return 200
   } catch (error) {
     if (error instanceof DeploymentError) return error.status
+    if (error instanceof RouteCompilationError) return 'not compiled'
     throw error
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { difference } from './reported.ts'
+import { difference, reportedHub } from './reported.ts'
 
 describe('the reported patch of edgeAgent', () => {
   const rows: readonly [string, Record<string, unknown>, Record<string, unknown>, unknown][] = [
@@ -11,4 +11,23 @@ describe('the reported patch of edgeAgent', () => {
   ]
   for (const [name, before, after, expected] of rows)
     it(name, () => assert.deepEqual(difference(before, after), expected))
+})
+
+describe('what edgeHub says of its desired properties', () => {
+  const status = (route: string): unknown => {
+    const properties = {
+      schemaVersion: '1.1',
+      routes: { r: route },
+      storeAndForwardConfiguration: { timeToLiveSecs: 1 }
+    }
+    return reportedHub({ properties, version: 3 })['lastDesiredStatus']
+  }
+
+  it('is 400 where a route does not parse', () => {
+    assert.partialDeepStrictEqual(status('garbage'), { code: 400 })
+  })
+
+  it('is 200 where one does not compile, though nothing of it is applied', () => {
+    assert.deepEqual(status('FROM /* WHERE is_object(a) INTO $upstream'), { code: 200, description: '' })
+  })
 })

@@ -2,6 +2,7 @@ import { DeploymentError, type DeploymentStatus, type ModuleSpec } from './deplo
 import { parseHubConfiguration } from './hub-config.ts'
 import type { Module } from './module.ts'
 import { isObject, type Properties } from './read.ts'
+import { RouteCompilationError } from './route.ts'
 
 const chunkLength = 512
 const longestDescription = 512
@@ -41,11 +42,17 @@ export function reportedHub(desired: { readonly properties: Properties; readonly
   try {
     parseHubConfiguration(desired.properties)
   } catch (error) {
+    // TwinConfigSource.cs reports once all is parsed; a route that does not compile afterwards stands in edgeHub's log only.
+    if (error instanceof RouteCompilationError) return reported(desired.version, lastDesiredStatus)
     if (!(error instanceof DeploymentError)) throw error
     const description = `Error while parsing desired properties - ${error.message}`
     lastDesiredStatus = { code: 400, description: description.slice(0, longestDescription) }
   }
-  return { schemaVersion: '1.3', version, lastDesiredVersion: desired.version, lastDesiredStatus }
+  return reported(desired.version, lastDesiredStatus)
+}
+
+function reported(lastDesiredVersion: number, lastDesiredStatus: Properties): Properties {
+  return { schemaVersion: '1.3', version, lastDesiredVersion, lastDesiredStatus }
 }
 
 function reportedModule(module: Module): Properties {

@@ -11,7 +11,8 @@ export interface DeploymentManifestCase {
   /** What differs from {@link goodManifest} in that section's desired properties, as a merge patch (RFC 7396). */
   readonly fragment: Readonly<Record<string, unknown>>
   readonly accepted: boolean
-  readonly status: 200 | 400 | 412 | 417
+  /** `not compiled`: the twin says 200, and edgeHub applies nothing of it (Evaluator.cs). */
+  readonly status: 200 | 400 | 412 | 417 | 'not compiled'
 }
 
 type Section = Readonly<Record<string, unknown>>
@@ -342,6 +343,44 @@ const routes = rows('$edgeHub', '§1.3 route grammar', [
   ['route: an open bracket', route('FROM /* WHERE (a = 1 INTO $upstream'), 400],
   ['route: an open string', route("FROM /* WHERE a = 'x INTO $upstream"), 400],
   ['route: C-like equality', route('FROM /* WHERE a == 1 INTO $upstream'), 400],
+  [
+    'route: functions, in any case and with as many arguments as they take',
+    route(
+      "FROM /* WHERE STARTS_WITH(a, 'b') AND concat(a, b, 'c', 'd') = substring(e, 1) OR is_defined($body.x) AND power(2, 3) > 1 INTO $upstream"
+    ),
+    200,
+    '§1.3 ConditionVisitor.cs'
+  ],
+  [
+    'route: a function that is not there',
+    route("FROM /* WHERE STARTSWITH(a, 'b') INTO $upstream"),
+    'not compiled',
+    '§1.3 ConditionVisitor.cs'
+  ],
+  [
+    'route: a function without its argument',
+    route('FROM /* WHERE length() = 1 INTO $upstream'),
+    'not compiled',
+    '§1.3 Length.cs'
+  ],
+  [
+    'route: a function with an argument too many',
+    route("FROM /* WHERE contains(a, 'b', true) INTO $upstream"),
+    'not compiled',
+    '§1.3 Contains.cs'
+  ],
+  [
+    'route: twin_change_includes',
+    route('FROM /twinChangeNotifications WHERE twin_change_includes(properties.reported.x) INTO $upstream'),
+    'not compiled',
+    '§1.3 TwinChangeIncludes.cs'
+  ],
+  [
+    'route: a function that is not there, under 1.0',
+    { schemaVersion: '1.0', ...route('FROM /* WHERE is_object(a) INTO $upstream') },
+    'not compiled',
+    '§1.3 ConditionVisitor.cs'
+  ],
   ['route: a variable that a tool expanded', route('FROM /messages/* INTO value-of-upstream'), 400, '§0.6']
 ])
 
