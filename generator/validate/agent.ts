@@ -1,5 +1,6 @@
 import { checkCredential, checkCredentials, checkMatching, type Credentials } from './credentials.ts'
 import { checkInsideModule, checkModule, checkType, isOpen, type ModuleSpec } from './module-spec.ts'
+import { notInQuotes, textOf } from './lenient.ts'
 import type { Spot } from './place.ts'
 
 /** What `$edgeAgent` says, as far as it could be read. */
@@ -67,10 +68,10 @@ function checkVersion(desired: Spot): void {
     return
   }
   if (isOpen(field)) return
-  const text = field.node.kind === 'string' ? field.node.value : ''
-  const [major, minor = 0, build = 0, revision = 0] = versionOf(text) ?? []
+  const [major, minor = 0, build = 0, revision = 0] = versionOf(textOf(field) ?? '') ?? []
   const beyond = minor > 1 || (minor === 1 && (build > 0 || revision > 0))
   if (major !== 1 || beyond) field.finding('M010', 'schemaVersion of $edgeAgent must be "1.0" or "1.1"')
+  else if (field.node.kind !== 'string') field.finding('M010', `schemaVersion ${notInQuotes}`, 'warning')
 }
 
 /** As System.Version reads it: two to four numbers. */

@@ -1,4 +1,5 @@
 import type { ReadImage } from './image.ts'
+import { notInQuotes, textOf } from './lenient.ts'
 import type { Spot } from './place.ts'
 import { angleHole, documentHoles, filled, templateHole } from './placeholders.ts'
 
@@ -70,7 +71,11 @@ function checkText(spot: Spot, name: string): string | undefined {
     return undefined
   }
   if (field.node.kind === 'placeholder') return undefined
-  if (field.node.kind === 'string' && field.node.value.trim() !== '') return field.node.value
+  const text = textOf(field)
+  if (text !== undefined && text.trim() !== '') {
+    if (field.node.kind !== 'string') field.finding('M035', `${name} ${notInQuotes}`, 'warning')
+    return text
+  }
   field.finding(
     'M035',
     field.node.kind === 'string'

@@ -1,4 +1,5 @@
 import { versionOf } from './agent.ts'
+import { notInQuotes, numberInQuotes, textOf, wholeOf } from './lenient.ts'
 import { isOpen } from './module-spec.ts'
 import type { Spot } from './place.ts'
 import { angleHole, documentHoles, filled, routeHole } from './placeholders.ts'
@@ -44,8 +45,8 @@ export function checkRoute(spot: Spot, minor: number | undefined): Sink[] {
     spot.finding('M022', 'under schemaVersion 1.0 a route is a text')
     return []
   }
-  checkWhole(spot.get('priority'), 9, 'M023', 'priority must be a whole number from 0 to 9', [defaultPriority])
-  checkWhole(spot.get('timeToLiveSecs'), 4_294_967_295, 'M024', 'timeToLiveSecs must be a whole number from 0')
+  checkWhole(spot.get('priority'), [0, 9], 'M023', 'priority must be a whole number from 0 to 9', defaultPriority)
+  checkWhole(spot.get('timeToLiveSecs'), [0, 4_294_967_295], 'M024', 'timeToLiveSecs must be a whole number from 0')
   const text = spot.get('route')
   if (text === undefined) {
     spot.missing('M020', 'route', 'a route object needs route')
@@ -101,8 +102,11 @@ function checkVersion(desired: Spot): number | undefined {
   }
   if (isOpen(field)) return undefined
   // EdgeHubConfigParser.cs looks at major and minor only.
-  const [major, minor = 0] = versionOf(field.node.kind === 'string' ? field.node.value : '') ?? []
-  if (major === 1 && minor <= 3) return minor
+  const [major, minor = 0] = versionOf(textOf(field) ?? '') ?? []
+  if (major === 1 && minor <= 3) {
+    if (field.node.kind !== 'string') field.finding('M010', `schemaVersion ${notInQuotes}`, 'warning')
+    return minor
+  }
   field.finding('M010', 'schemaVersion of $edgeHub must be 1.0, 1.1, 1.2 or 1.3')
   return undefined
 }
@@ -119,31 +123,26 @@ function checkStore(desired: Spot): void {
     return
   }
   const seconds = store.get('timeToLiveSecs')
-  if (seconds !== undefined && !isOpen(seconds) && !isWhole(seconds, -2_147_483_648, 2_147_483_647))
-    seconds.finding('M025', 'timeToLiveSecs must be a whole number of seconds')
+  checkWhole(seconds, [-2_147_483_648, 2_147_483_647], 'M025', 'timeToLiveSecs must be a whole number of seconds')
   const limits = store.get('storeLimits')
   if (limits === undefined || limits.node.kind === 'placeholder') return
   if (limits.node.kind !== 'object') {
     limits.finding('M080', 'storeLimits must be an object')
     return
   }
-  const size = limits.get('maxSizeBytes')
-  if (size !== undefined && !isOpen(size) && !isWhole(size, 1, Number.MAX_SAFE_INTEGER))
-    size.finding('M025', 'maxSizeBytes must be a number of bytes')
+  checkWhole(limits.get('maxSizeBytes'), [1, Number.MAX_SAFE_INTEGER], 'M025', 'maxSizeBytes must be a number of bytes')
 }
 
+/** @param other than those of the range, what is taken too */
 function checkWhole(
   field: Spot | undefined,
-  most: number,
-  code: 'M023' | 'M024',
+  [least, most]: readonly [number, number],
+  code: 'M023' | 'M024' | 'M025',
   message: string,
-  others: readonly number[] = []
+  other?: number
 ): void {
-  if (field === undefined || isOpen(field) || isWhole(field, 0, most)) return
-  if (field.node.kind === 'number' && others.includes(field.node.value)) return
-  field.finding(code, message)
-}
-
-function isWhole({ node }: Spot, least: number, most: number): boolean {
-  return node.kind === 'number' && Number.isInteger(node.value) && node.value >= least && node.value <= most
+  if (field === undefined || isOpen(field)) return
+  const whole = wholeOf(field, least, Math.max(most, other ?? most))
+  if (whole === undefined || (whole > most && whole !== other)) field.finding(code, message)
+  else if (field.node.kind !== 'number') field.finding(code, `it ${numberInQuotes}`, 'warning')
 }

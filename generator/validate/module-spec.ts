@@ -1,5 +1,6 @@
 import { checkCreateOptions, type CreateOptions } from './create-options.ts'
 import { checkImage, type ReadImage } from './image.ts'
+import { notInQuotes, numberInQuotes, textOf, wholeOf } from './lenient.ts'
 import type { Spot } from './place.ts'
 import { templateHole } from './placeholders.ts'
 
@@ -43,14 +44,12 @@ export function checkModule(name: string, spot: Spot, agent = false): ModuleSpec
     checkChoice(spot, 'restartPolicy')
   }
   checkChoice(spot, 'imagePullPolicy')
-  const version = spot.get('version')
-  if (version !== undefined && version.node.kind !== 'string' && version.node.kind !== 'placeholder')
-    version.finding('M013', 'version must be a text')
+  checkModuleVersion(spot.get('version'))
   return {
     name,
     spot,
     ...checkSettings(spot),
-    startupOrder: agent ? 0 : checkOrder(spot),
+    startupOrder: agent ? 0 : checkOrder(spot.get('startupOrder')),
     env: checkEnvironment(spot.get('env'))
   }
 }
@@ -75,15 +74,20 @@ function checkChosen(field: Spot, name: keyof typeof choices): void {
     field.finding('M013', `${name} must be one of ${known.join(', ')}`)
 }
 
-function checkOrder(spot: Spot): number | undefined {
-  const field = spot.get('startupOrder')
+function checkModuleVersion(field: Spot | undefined): void {
+  if (field === undefined || field.node.kind === 'string' || isOpen(field)) return
+  if (textOf(field) === undefined) field.finding('M013', 'version must be a text')
+  else field.finding('M013', `version ${notInQuotes}`, 'warning')
+}
+
+/** @returns the order; undefined where it is open or wrong */
+function checkOrder(field: Spot | undefined): number | undefined {
   if (field === undefined) return lastOrder
   if (isOpen(field)) return undefined
-  const { node } = field
-  if (node.kind === 'number' && Number.isInteger(node.value) && node.value >= 0 && node.value <= lastOrder)
-    return node.value
-  field.finding('M013', `startupOrder must be a whole number from 0 to ${lastOrder}`)
-  return undefined
+  const order = wholeOf(field, 0, lastOrder)
+  if (order === undefined) field.finding('M013', `startupOrder must be a whole number from 0 to ${lastOrder}`)
+  else if (field.node.kind !== 'number') field.finding('M013', `startupOrder ${numberInQuotes}`, 'warning')
+  return order
 }
 
 function checkSettings(spot: Spot): Pick<ModuleSpec, 'image' | 'imageText' | 'createOptions'> {

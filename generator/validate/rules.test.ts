@@ -106,13 +106,21 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M010: [
     { fine: good(agent({ schemaVersion: '1.0' })), wrong: good(agent({ schemaVersion: '1.1.1' })) },
     { fine: good(hub({ schemaVersion: '1.3' })), wrong: good(hub({ schemaVersion: '2.0' })) },
-    { fine: good(), wrong: good(hub({ schemaVersion: null })) }
+    { fine: good(), wrong: good(hub({ schemaVersion: null })) },
+    { fine: good(), wrong: good(agent({ schemaVersion: 1.1 })), severity: 'warning' },
+    { fine: good(), wrong: good(hub({ schemaVersion: 1.2 })), severity: 'warning' },
+    { fine: good(), wrong: good(agent({ schemaVersion: 1 })) },
+    { fine: good(), wrong: good(hub({ schemaVersion: 1 })) }
   ],
   M011: [{ fine: good(), wrong: good(agent({ runtime: { type: 'kubernetes' } })) }],
   M012: [{ fine: good(), wrong: good(agent({ systemModules: null })) }],
   M013: [
     { fine: m({ restartPolicy: 'never' }), wrong: m({ restartPolicy: 'unless-stopped' }) },
-    { fine: m({ startupOrder: 3 }), wrong: m({ startupOrder: '3' }) },
+    { fine: m({ startupOrder: 3 }), wrong: m({ startupOrder: 'first' }) },
+    { fine: m({ startupOrder: 3 }), wrong: m({ startupOrder: '3' }), severity: 'warning' },
+    { fine: m({ startupOrder: 3 }), wrong: m({ startupOrder: '4294967296' }) },
+    { fine: m({ version: '1' }), wrong: m({ version: 1 }), severity: 'warning' },
+    { fine: m({ version: '1' }), wrong: m({ version: ['1'] }) },
     { fine: inside('status', 'Stopped'), wrong: inside('status', 'paused') },
     { fine: good(agent({ systemModules: { edgeHub: { restartPolicy: null } } })), wrong: m({ status: null }) }
   ],
@@ -145,12 +153,30 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     {
       fine: route({ route: 'FROM /* INTO $upstream', priority: 9 }),
       wrong: route({ route: 'FROM /* INTO $upstream', priority: 10 })
+    },
+    {
+      fine: route({ route: 'FROM /* INTO $upstream', priority: 2_000_000_000 }),
+      wrong: route({ route: 'FROM /* INTO $upstream', priority: 1_000_000_000 })
+    },
+    {
+      fine: route({ route: 'FROM /* INTO $upstream', priority: 1 }),
+      wrong: route({ route: 'FROM /* INTO $upstream', priority: '1' }),
+      severity: 'warning'
     }
   ],
   M024: [
     {
       fine: route({ route: 'FROM /* INTO $upstream', timeToLiveSecs: 0 }),
       wrong: route({ route: 'FROM /* INTO $upstream', timeToLiveSecs: -1 })
+    },
+    {
+      fine: route({ route: 'FROM /* INTO $upstream', timeToLiveSecs: 60 }),
+      wrong: route({ route: 'FROM /* INTO $upstream', timeToLiveSecs: ' 60' }),
+      severity: 'warning'
+    },
+    {
+      fine: route({ route: 'FROM /* INTO $upstream', timeToLiveSecs: 60 }),
+      wrong: route({ route: 'FROM /* INTO $upstream', timeToLiveSecs: '' })
     }
   ],
   M025: [
@@ -158,7 +184,13 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     {
       fine: good(hub({ storeAndForwardConfiguration: { storeLimits: { maxSizeBytes: 1 } } })),
       wrong: good(hub({ storeAndForwardConfiguration: { storeLimits: { maxSizeBytes: '1 GB' } } }))
-    }
+    },
+    {
+      fine: good(),
+      wrong: good(hub({ storeAndForwardConfiguration: { storeLimits: { maxSizeBytes: '100' } } })),
+      severity: 'warning'
+    },
+    { fine: good(), wrong: good(hub({ storeAndForwardConfiguration: { timeToLiveSecs: '-1' } })), severity: 'warning' }
   ],
   M026: [{ fine: good(), wrong: good(hub({ schemaVersion: '1.2', mqttBroker: {} })) }],
   M027: [{ fine: route('FROM /* WHERE a = 1 INTO $upstream'), wrong: route('FROM /* INTO $upstream WHERE a = 1') }],
@@ -195,7 +227,8 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M035: [
     { fine: good(), wrong: credential({ password: ' ' }) },
     { fine: good(), wrong: credential({ username: null }) },
-    { fine: good(), wrong: credential({ username: 1 }) }
+    { fine: good(), wrong: credential({ username: 1 }), severity: 'warning' },
+    { fine: good(), wrong: credential({ username: { a: 1 } }) }
   ],
   M040: [
     { fine: settings({ createOptions: 'null' }), wrong: settings({ createOptions: 'not json' }) },

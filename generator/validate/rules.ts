@@ -45,7 +45,7 @@ export const rules = {
   M010: {
     severity: 'error',
     title: 'The schemaVersion is missing or not supported',
-    why: '$edgeAgent takes 1.0 to 1.1.0 and answers 412 to all else; $edgeHub takes 1.0 to 1.3 and answers 400. The version is of the format, not of the runtime.',
+    why: '$edgeAgent takes 1.0 to 1.1.0 and answers 412 to all else; $edgeHub takes 1.0 to 1.3 and answers 400. The version is of the format, not of the runtime. A number such as 1.1 is read as the text that was meant: a warning. 1.0 as a number is 1, which is no version.',
     whatToDo: 'Write "1.1" in both.',
     facts: '§1.2, §1.3, connected-registry.md §8'
   },
@@ -66,7 +66,7 @@ export const rules = {
   M013: {
     severity: 'error',
     title: 'A module has a field that edgeAgent does not read',
-    why: 'type and settings are required, status too (but for edgeAgent). status is running or stopped; restartPolicy never, on-failure, on-unhealthy or always; imagePullPolicy on-create or never; startupOrder a whole number up to 4294967295; version a text. One mistake is a 400 for the whole deployment.',
+    why: 'type and settings are required, status too (but for edgeAgent). status is running or stopped; restartPolicy never, on-failure, on-unhealthy or always; imagePullPolicy on-create or never; startupOrder a whole number up to 4294967295; version a text. One mistake is a 400 for the whole deployment. A number in quotes, and a version without, are read all the same: a warning, since az refuses them.',
     whatToDo: 'Correct the field.',
     facts: '§1.2'
   },
@@ -109,21 +109,21 @@ export const rules = {
   M023: {
     severity: 'error',
     title: "A route's priority is out of range",
-    why: 'Priorities go from 0 (first) to 9; without one a route comes last (2000000000).',
+    why: 'Priorities go from 0 (first) to 9; without one a route comes last (2000000000). A number in quotes is read too: a warning, since az refuses it.',
     whatToDo: 'Use 0 to 9, or leave it out.',
     facts: '§1.3'
   },
   M024: {
     severity: 'error',
     title: "A route's timeToLiveSecs is no number of seconds",
-    why: 'It is a whole number from 0 to 4294967295; 0 stands for that of storeAndForwardConfiguration.',
+    why: 'It is a whole number from 0 to 4294967295; 0 stands for that of storeAndForwardConfiguration. A number in quotes is read too: a warning, since az refuses it.',
     whatToDo: 'Write whole seconds.',
     facts: '§1.3'
   },
   M025: {
     severity: 'error',
     title: 'storeAndForwardConfiguration is missing or wrong',
-    why: "edgeHub requires it in every version, though az's schema calls it optional. timeToLiveSecs is a whole number (below 0: for ever), storeLimits.maxSizeBytes a number of bytes.",
+    why: "edgeHub requires it in every version, though az's schema calls it optional. timeToLiveSecs is a whole number (below 0: for ever), storeLimits.maxSizeBytes a number of bytes. Numbers in quotes are read too: a warning, since az refuses them.",
     whatToDo: 'Write {"timeToLiveSecs": 7200}.',
     facts: '§1.3, §1.8'
   },
@@ -186,7 +186,7 @@ export const rules = {
   M035: {
     severity: 'error',
     title: 'A credential is blank or incomplete',
-    why: 'address, username and password must be there and not blank; one that is not makes the whole deployment invalid (400).',
+    why: 'address, username and password must be there and not blank; one that is not makes the whole deployment invalid (400). A number or boolean is read as a text: a warning, since az refuses it.',
     whatToDo: 'Fill it in, or take the credential out.',
     facts: '§1.2'
   },

@@ -70,10 +70,11 @@ const module = (more: Json = {}): fc.Arbitrary<Json> =>
         image,
         createOptions,
         env: environment,
-        startupOrder: fc.nat({ max: 9 }),
+        // A variable in quotes leaves its number in them, which the runtime reads all the same.
+        startupOrder: fc.oneof(fc.nat({ max: 9 }), fc.constantFrom('3', '${TTL}')),
         restartPolicy: fc.constantFrom('always', 'never', 'on-failure', 'on-unhealthy'),
         imagePullPolicy: fc.constantFrom('on-create', 'never'),
-        version: fc.constant('1.0'),
+        version: fc.constantFrom<unknown>('1.0', 1, 1.5),
         _comment: fc.constant('why'),
         configuration: fc.constant({ id: 'x' })
       },
@@ -92,7 +93,7 @@ const credentials = fc.dictionary(
   fc.constantFrom('mine', '$USER', 'docker', 'crimagepulltoken'),
   fc.record({
     address: fc.constantFrom('$REGISTRY', 'docker.io', 'other.azurecr.io:443', '$upstream:8000'),
-    username: fc.constantFrom('$USER', 'u'),
+    username: fc.constantFrom<unknown>('$USER', 'u', 5),
     password: fc.constantFrom('p', '${USER}')
   }),
   { maxKeys: 3 }
@@ -142,10 +143,17 @@ export const whole: fc.Arbitrary<Json> = versions.chain(([agentVersion, hubVersi
       routes: routes(hubVersion !== '1.0'),
       twin,
       hubOptions: options,
-      unquoted: fc.boolean()
+      timeToLiveSecs: fc.constantFrom<unknown>('@TTL@', '${TTL}', '7200', 7200)
     })
     .map(
-      ({ modules: theirs, credentials: registryCredentials, routes: list, twin: sections, hubOptions, unquoted }) => ({
+      ({
+        modules: theirs,
+        credentials: registryCredentials,
+        routes: list,
+        twin: sections,
+        hubOptions,
+        timeToLiveSecs
+      }) => ({
         $edgeAgent: {
           'properties.desired': {
             schemaVersion: agentVersion,
@@ -174,7 +182,7 @@ export const whole: fc.Arbitrary<Json> = versions.chain(([agentVersion, hubVersi
           'properties.desired': {
             schemaVersion: hubVersion,
             routes: list,
-            storeAndForwardConfiguration: { timeToLiveSecs: unquoted ? '@TTL@' : 7200 }
+            storeAndForwardConfiguration: { timeToLiveSecs }
           }
         },
         ...sections

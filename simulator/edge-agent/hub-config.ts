@@ -61,8 +61,8 @@ function specifiedRoutes(value: unknown, path: string): Record<string, ParsedRou
   return Object.fromEntries(
     Object.entries(readObject(value, path)).map(([name, route]) => {
       if (!isObject(route)) return [name, parseRoute(readText(route, `${path}.${name}`))]
-      if (route['priority'] !== undefined && route['priority'] !== defaultPriority)
-        readInteger(route['priority'], `${path}.${name}.priority`, 0, 9)
+      const priority = readInteger(route['priority'] ?? 0, `${path}.${name}.priority`, 0, defaultPriority)
+      if (priority > 9 && priority !== defaultPriority) refuse(`Invalid priority for route: ${name}`)
       if (route['timeToLiveSecs'] !== undefined)
         readInteger(route['timeToLiveSecs'], `${path}.${name}.timeToLiveSecs`, 0, 4_294_967_295)
       return [name, parseRoute(readText(route['route'], `${path}.${name}.route`))]

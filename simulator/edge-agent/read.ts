@@ -19,20 +19,24 @@ export function isObject(value: unknown): value is Properties {
 
 /** The runtime's Preconditions.CheckNonWhiteSpace. */
 export function readText(value: unknown, path: string): string {
-  if (typeof value !== 'string' || value.trim() === '') refuse(`${path} must be a string that is not blank`)
-  return value
+  const text = readOptionalString(value, path) ?? ''
+  if (text.trim() === '') refuse(`${path} must be a string that is not blank`)
+  return text
 }
 
+/** Newtonsoft's ReadAsString makes a string of every scalar. */
 export function readOptionalString(value: unknown, path: string): string | undefined {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (value !== undefined && typeof value !== 'string') refuse(`${path} must be a string`)
   return value
 }
 
-/** A whole number from `least` to `greatest`. */
+/** A whole number from `least` to `greatest`, written as a number or a string: .NET parses with NumberStyles.Integer. */
 export function readInteger(value: unknown, path: string, least: number, greatest: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > greatest)
-    refuse(`${path} must be a whole number from ${least} to ${greatest}`)
-  return value
+  const digits = typeof value === 'number' ? String(value) : typeof value === 'string' ? value.trim() : ''
+  const number = /^[+-]?[0-9]+$/.test(digits) ? parseInt(digits, 10) : NaN
+  if (!(number >= least && number <= greatest)) refuse(`${path} must be a whole number from ${least} to ${greatest}`)
+  return number
 }
 
 /** Newtonsoft's StringEnumConverter, which edgeAgent reads such values with, does not mind case. */

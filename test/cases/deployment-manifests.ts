@@ -123,6 +123,8 @@ const schemaVersions = rows('$edgeAgent', '§1.2 schemaVersion', [
   ['schemaVersion 9.0', { schemaVersion: '9.0' }, 412, '§1.8'],
   ['schemaVersion 91.1x', { schemaVersion: '91.1x' }, 412, '§1.8'],
   ['schemaVersion 1', { schemaVersion: '1' }, 412],
+  ['a schemaVersion that is a number', { schemaVersion: 1.1 }, 200, '§1.2 DeploymentConfig.cs, read by Newtonsoft'],
+  ['schemaVersion 1.2 as a number', { schemaVersion: 1.2 }, 412],
   ['no schemaVersion', { schemaVersion: null }, 400],
   ['nothing at all', { schemaVersion: null, runtime: null, systemModules: null, modules: null }, 417]
 ])
@@ -133,6 +135,8 @@ const runtime = rows('$edgeAgent', '§1.2 runtime', [
   ['no credentials', { runtime: { settings: { registryCredentials: null } } }, 200],
   ['a blank password', credentials({ password: ' ' }), 400],
   ['a blank username', credentials({ username: '' }), 400],
+  ['a username that is a number', credentials({ username: 5 }), 200, '§1.2 RegistryCredentials.cs, read by Newtonsoft'],
+  ['a username that is a list', credentials({ username: ['u'] }), 400],
   ['no address', credentials({ address: null }), 400],
   ['a credential for $upstream with a port', credentials({ address: '$upstream:8000' }), 200],
   ['a credential for $upstream without a port', credentials({ address: '$upstream' }), 400, 'connected-registry.md §8'],
@@ -170,7 +174,12 @@ const modules = rows('$edgeAgent', '§1.2 modules', [
   ['a startupOrder beyond uint32', module({ startupOrder: 4_294_967_296 }), 400],
   ['a negative startupOrder', module({ startupOrder: -1 }), 400],
   ['a fractional startupOrder', module({ startupOrder: 1.5 }), 400],
-  ['a version that is a number', module({ version: 1 }), 400],
+  ['a version that is a number', module({ version: 1 }), 200, '§1.2 DockerModule.cs, read by Newtonsoft'],
+  ['a version that is an object', module({ version: {} }), 400],
+  ['a startupOrder in quotes', module({ startupOrder: '3' }), 200, '§1.2 DockerModule.cs, read by Newtonsoft'],
+  ['a startupOrder in words', module({ startupOrder: 'first' }), 400],
+  ['a blank startupOrder', module({ startupOrder: '' }), 400],
+  ['a startupOrder in quotes beyond uint32', module({ startupOrder: '4294967296' }), 400],
   ['an environment variable', module({ env: { A: { value: 'b' } } }), 200],
   ['an environment variable that is a number', module({ env: { A: { value: 0 } } }), 200],
   ['an environment variable without a value', module({ env: { A: {} } }), 200],
@@ -286,6 +295,20 @@ const hub = rows('$edgeHub', '§1.3', [
   ['no storeAndForwardConfiguration', { storeAndForwardConfiguration: null }, 400, '§1.8'],
   ['kept for ever', { storeAndForwardConfiguration: { timeToLiveSecs: -1 } }, 200],
   ['a time to live in words', { storeAndForwardConfiguration: { timeToLiveSecs: 'PT2H' } }, 400],
+  [
+    'a time to live in quotes',
+    { storeAndForwardConfiguration: { timeToLiveSecs: '7200' } },
+    200,
+    '§1.3, read by Newtonsoft'
+  ],
+  [
+    'storeLimits in quotes',
+    { storeAndForwardConfiguration: { storeLimits: { maxSizeBytes: '1000' } } },
+    200,
+    '§1.3, read by Newtonsoft'
+  ],
+  ['an edgeHub schemaVersion that is a number', { schemaVersion: 1.1 }, 200, '§1.3 EdgeHubConfigParser.cs'],
+  ['an edgeHub schemaVersion that is the number 1', { schemaVersion: 1 }, 400, '§1.3 EdgeHubConfigParser.cs'],
   ['storeLimits', { storeAndForwardConfiguration: { storeLimits: { maxSizeBytes: 1000 } } }, 200, '§1.8'],
   ['no routes under 1.1', { routes: null }, 400],
   ['no routes under 1.0', { schemaVersion: '1.0', routes: null }, 200],
@@ -298,6 +321,19 @@ const hub = rows('$edgeHub', '§1.3', [
     '§1.3 RouteSpec.cs'
   ],
   ['priority 10', route({ route: 'FROM /* INTO $upstream', priority: 10 }), 400],
+  [
+    'a priority and a time to live in quotes',
+    route({ route: 'FROM /* INTO $upstream', priority: '1', timeToLiveSecs: '60' }),
+    200,
+    '§1.3 RouteSpec.cs'
+  ],
+  [
+    'the default priority in quotes',
+    route({ route: 'FROM /* INTO $upstream', priority: '2000000000' }),
+    200,
+    '§1.3 RouteSpec.cs'
+  ],
+  ['priority 10 in quotes', route({ route: 'FROM /* INTO $upstream', priority: '10' }), 400, '§1.3 RouteSpec.cs'],
   ['a route object without its route', route({ priority: 1 }), 400],
   ['an empty route under 1.0', { schemaVersion: '1.0', ...route('') }, 200],
   ['an empty route under 1.1', route(''), 400],
