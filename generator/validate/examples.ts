@@ -113,6 +113,7 @@ export const examples: Readonly<Record<RuleCode, Example>> = {
     wrong: { [`${desired}.systemModules.edgeHub`]: module },
     right: { [`${desired}.modules.camera`]: module }
   },
+  M063: document('{"priority": -3, "modulesContent": {}}', '{"priority": 3, "modulesContent": {}}'),
   M070: section('M', { [desired]: {} }, undefined),
   M080: agent('modules.m.env', { _comment: 'text' }, { LEVEL: { value: 'debug' } }),
   M090: image('contoso.azurecr.io/camera:1.0-amd64.debug', 'contoso.azurecr.io/camera:1.0-amd64'),

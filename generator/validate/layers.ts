@@ -24,16 +24,18 @@ export function checkLayers(deployments: readonly Deployment[]): void {
         'M060',
         priorityAt,
         'priority',
-        `${layer.priority ?? ''} is not above the base deployment's ${base.priority ?? ''}`
+        `${layer.priority ?? ''} is not above the base deployment's ${base.priority ?? ''}`,
+        severityFor(layer)
       )
     for (const other of layers.slice(0, index)) {
-      const shared = layer.touches.find((what) => other.touches.includes(what))
+      const shared = layer.touches.find((what) => other.touches.some((theirs) => overlap(what, theirs)))
       if (shared !== undefined && other.priority === layer.priority && sameDevices(layer, other))
         report.add(
           'M061',
           priorityAt,
           'priority',
-          `another layer of priority ${layer.priority ?? ''} sets ${shared} too`
+          `another layer of priority ${layer.priority ?? ''} sets ${shared} too`,
+          severityFor(layer)
         )
     }
   }
@@ -80,6 +82,17 @@ function priorityOf({ priority }: Deployment): number {
   return priority ?? 0
 }
 
+/** A blank condition is how a deployment is kept without any device. */
 function sameDevices(one: Deployment, other: Deployment): boolean {
-  return one.targetCondition === other.targetCondition
+  return one.targetCondition === other.targetCondition && one.targetCondition?.trim() !== ''
+}
+
+/** Files that do not say for which devices they are may be for different ones after all. */
+function severityFor({ targetCondition }: Deployment): 'error' | 'warning' {
+  return targetCondition === undefined ? 'warning' : 'error'
+}
+
+/** `$edgeAgent.modules.a` and `$edgeAgent.modules.a.env.X`: one is set within the other. */
+function overlap(one: string, other: string): boolean {
+  return `${one}.`.startsWith(`${other}.`) || `${other}.`.startsWith(`${one}.`)
 }

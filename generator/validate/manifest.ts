@@ -4,6 +4,8 @@ import type { Encoding } from './encoding.ts'
 import type { FileReport, ManifestKind } from './finding.ts'
 import { checkHub, checkRoute, type Sink } from './hub.ts'
 import { findPlaceholder, JsonSyntaxError, memberOf, parseJson, type JsonNode, type JsonObject } from './json.ts'
+import { wholeOf } from './lenient.ts'
+import { isOpen } from './module-spec.ts'
 import { join, Report, Spot, type Surroundings } from './place.ts'
 import { angleHole, isReference, leftover } from './placeholders.ts'
 import { checkTwinSize, checkTwinValues } from './twin.ts'
@@ -18,7 +20,7 @@ export interface Deployment {
   readonly layered: boolean
   readonly priority: number | undefined
   readonly targetCondition: string | undefined
-  /** `$edgeAgent.modules.<name>`, `$edgeHub.routes.<name>` and so on: what a layer sets. */
+  /** `$edgeAgent.modules.<name>`, `$edgeHub.routes.<name>.priority` and so on: what a layer sets. */
   readonly touches: readonly string[]
   readonly report: Report
   readonly priorityAt: number
@@ -80,6 +82,7 @@ function examined(
   more?: Pick<Deployment, 'layered' | 'touches' | 'sinks' | 'content'> & { readonly document: JsonNode }
 ): Examined {
   const priority = memberOf(more?.document, 'priority')?.value
+  const around: Surroundings = { report, kind }
   const condition = memberOf(more?.document, 'targetCondition')?.value
   return {
     deployment: {
@@ -89,7 +92,7 @@ function examined(
       sinks: more?.sinks ?? [],
       layered: more?.layered ?? false,
       touches: more?.touches ?? [],
-      priority: priority?.kind === 'number' ? priority.value : undefined,
+      priority: priority === undefined ? undefined : checkPriority(new Spot(priority, 'priority', around)),
       targetCondition: condition?.kind === 'string' ? condition.value : undefined,
       report,
       priorityAt: priority?.at ?? 0
@@ -102,6 +105,15 @@ function examined(
       return { file, kind, ok: findings.every(({ severity }) => severity !== 'error'), findings }
     }
   }
+}
+
+/** @returns the priority among automatic deployments; undefined where it is open or none */
+function checkPriority(spot: Spot): number | undefined {
+  if (spot.node.kind === 'null' || isOpen(spot)) return undefined
+  const priority = wholeOf(spot, 0, 2_147_483_647)
+  if (priority === undefined) spot.finding('M063', 'priority must be a whole number from 0')
+  else if (spot.node.kind !== 'number') spot.finding('M063', 'priority is a number in quotes', 'warning')
+  return priority
 }
 
 function isTemplateName(file: string): boolean {
@@ -190,10 +202,7 @@ function checkContent(content: Content, layered: boolean, around: Surroundings):
       continue
     }
     const { whole, dotted } = partsOf(section, name, layered)
-    touches.push(
-      ...dotted.map(({ key }) => [name, ...key.slice(0, 4)].join('.')),
-      ...(whole === undefined ? [] : [name])
-    )
+    touches.push(...dotted.map(({ key }) => [name, ...key].join('.')), ...(whole === undefined ? [] : [name]))
     for (const { spot, key } of dotted) checkTwinValues(spot, key.length + 1)
     if (name === '$edgeAgent') agent = whole === undefined ? checkAgentLayer(dotted) : checkAgent(whole)
     else if (name === '$edgeHub') sinks.push(...(whole === undefined ? checkHubLayer(dotted) : checkHub(whole)))

@@ -44,6 +44,7 @@ const layer = (content: Json, more: Json = {}): string =>
 const inside = (path: string, value: unknown): string =>
   layer({ $edgeAgent: { [`properties.desired.modules.m.${path}`]: value } })
 const layerModule = { type: 'docker', status: 'running', settings: { image: 'mcr.microsoft.com/a:1' } }
+const oneTwin = { m: { 'properties.desired': { a: 1 } } }
 const proxy = (port: string, address: string, more: Json = {}): string =>
   good(
     agent({
@@ -305,6 +306,12 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
       wrong: layer({ $edgeHub: { 'properties.desired.schemaVersion': '1.1' } })
     }
   ],
+  M063: [
+    { fine: layer(oneTwin, { priority: 0 }), wrong: layer(oneTwin, { priority: -3 }) },
+    { fine: layer(oneTwin, { priority: null }), wrong: layer(oneTwin, { priority: 1.5 }) },
+    { fine: layer(oneTwin), wrong: layer(oneTwin, { priority: 'high' }) },
+    { fine: layer(oneTwin), wrong: layer(oneTwin, { priority: '7' }), severity: 'warning' }
+  ],
   M070: [{ fine: good({ m: { 'properties.desired': {} } }), wrong: good({ M: { 'properties.desired': {} } }) }],
   M080: [
     { fine: m({ env: { A: {} } }), wrong: m({ env: { _comment: 'text' } }) },
@@ -449,20 +456,38 @@ describe('layers beside their base', () => {
       .flatMap((each) => each.toReport().findings.filter(({ severity }) => severity !== 'info'))
       .map(({ code }) => code)
   }
-  const at = (priority: number, content: Json = layered, targetCondition = '*'): string =>
+  const at = (priority: number | string, content: Json = layered, targetCondition = '*'): string =>
     layer(content, { priority, targetCondition })
+  const severities = (...texts: string[]): (Severity | undefined)[] => {
+    const examined = texts.map((text, index) => examine(text, `${index}.json`))
+    checkLayers(examined.map(({ deployment }) => deployment))
+    return examined.map((each) => each.toReport().findings.find(({ code }) => /^M06[01]$/.test(code))?.severity)
+  }
 
   it('need a higher priority', () => {
     assert.deepEqual(codes(base(5), at(6)), [])
     assert.deepEqual(codes(base(5), at(5)), ['M060'])
     assert.deepEqual(codes(base(5), at(4)), ['M060'])
     assert.deepEqual(codes(base(5), at(5, layered, "tags.site='a'")), [], 'other devices')
+    assert.deepEqual(codes(base(5, ''), at(5, layered, '')), [], 'no devices')
+    assert.deepEqual(codes(base(5), at('4')), ['M060', 'M063'], 'a number in quotes is one')
+    assert.deepEqual(severities(base(5), at(5)), [undefined, 'error'])
+    const { targetCondition, ...anywhere } = JSON.parse(base(5)) as Json
+    assert.equal(targetCondition, '*')
+    assert.deepEqual(severities(JSON.stringify(anywhere), layer(layered, { priority: 5 })), [undefined, 'warning'])
   })
 
   it('need different ones where they set the same', () => {
     assert.deepEqual(codes(at(6), at(7)), [])
     assert.deepEqual(codes(at(6), at(6, other)), [])
     assert.deepEqual(codes(at(6), at(6)), ['M061'])
+    assert.deepEqual(severities(at(6), at(6)), [undefined, 'error'])
+    assert.deepEqual(severities(...[1, 2].map(() => layer(layered, { priority: 6 }))), [undefined, 'warning'])
+    const within = (path: string): Json => ({
+      $edgeAgent: { [`properties.desired.modules.a.${path}`]: { value: '1' } }
+    })
+    assert.deepEqual(codes(at(6), at(6, within('env.A'))), ['M061'], 'one within the other')
+    assert.deepEqual(codes(at(6, within('env.A')), at(6, within('env.B'))), [], 'side by side')
   })
 
   it('are looked at as what they come to together', () => {

@@ -268,16 +268,16 @@ export const rules = {
     facts: '§6'
   },
   M060: {
-    severity: 'warning',
+    severity: 'error',
     title: "A layer's priority is not above its base's",
-    why: 'A layer applies only with a priority strictly higher than the base deployment.',
+    why: 'A layer applies only with a priority strictly higher than the base deployment: this one never does. A warning where the files have no targetCondition, and may be for different devices.',
     whatToDo: 'Raise the priority of the layer.',
     facts: '§1.6'
   },
   M061: {
-    severity: 'warning',
+    severity: 'error',
     title: 'Two layers of one priority touch the same thing',
-    why: 'Which of them wins is not reliable.',
+    why: 'Which of them wins is not reliable, and may differ from device to device. A warning where the files have no targetCondition, and may be for different devices.',
     whatToDo: 'Give them different priorities.',
     facts: '§1.6'
   },
@@ -286,6 +286,13 @@ export const rules = {
     title: 'A layer configures a system module',
     why: 'edgeAgent, edgeHub and the runtime belong to the base deployment; a layer adds modules, routes and credentials.',
     whatToDo: 'Move it to the base deployment.',
+    facts: '§1.6'
+  },
+  M063: {
+    severity: 'error',
+    title: 'The priority of a deployment is none',
+    why: 'It is a whole number from 0; IoT Hub takes nothing else, and the layers of one run cannot be compared without it. A number in quotes is compared all the same: a warning.',
+    whatToDo: 'Write a whole number from 0, without quotes.',
     facts: '§1.6'
   },
   M070: {
