@@ -1,5 +1,5 @@
-import { checkCredential, checkCredentials, checkMatching, type Credentials } from './credentials.ts'
-import { checkInsideModule, checkModule, checkType, isOpen, type ModuleSpec } from './module-spec.ts'
+import { checkCredentials, checkMatching, type Credentials } from './credentials.ts'
+import { checkModule, checkPartOfModule, checkType, isOpen, type ModuleSpec } from './module-spec.ts'
 import { notInQuotes, textOf } from './lenient.ts'
 import type { Spot } from './place.ts'
 
@@ -25,39 +25,6 @@ export function checkAgent(desired: Spot): AgentSection {
   checkMatching(imagesOf(all), credentials)
   checkLogs(desired, all)
   return { modules: all, names }
-}
-
-/** Checks the dotted keys of a layer: `properties.desired.modules.<name>` and credentials (§1.6). */
-export function checkAgentLayer(
-  entries: readonly { readonly key: readonly string[]; readonly spot: Spot }[]
-): AgentSection {
-  const modules: ModuleSpec[] = []
-  const addresses: string[] = []
-  for (const { key, spot } of entries) {
-    const [first, name, ...rest] = key
-    if (first === 'systemModules' || first === 'schemaVersion')
-      spot.finding('M062', `a layer cannot set ${first}; it belongs to the base deployment`)
-    else if (first === 'modules' && name !== undefined && rest.length === 0) {
-      const module = checkModule(name, spot)
-      if (module !== undefined) modules.push(module)
-    } else if (first === 'modules') checkInsideModule(rest, spot)
-    else if (first === 'runtime') {
-      const [settings, credentials, ...deeper] = [name, ...rest]
-      if (settings === 'settings' && credentials === 'registryCredentials' && deeper.length === 1) {
-        const address = checkCredential(spot)
-        if (address !== undefined) addresses.push(address.toLowerCase())
-      } else if (settings === 'settings' && credentials === 'registryCredentials' && deeper.length === 0)
-        addresses.push(...checkCredentials(spot).addresses)
-      else if (!(settings === 'settings' && credentials === 'registryCredentials'))
-        spot.finding(
-          'M062',
-          'a layer cannot set runtime, but for single credentials in runtime.settings.registryCredentials'
-        )
-    }
-  }
-  // The base may bring further credentials, so that only a near miss says something.
-  checkMatching(imagesOf(modules), { addresses, open: true })
-  return { modules, names: new Set(modules.map(({ name }) => name)) }
 }
 
 /** System.Version, major 1, not above 1.1.0: 1.1.1 and 1.2 are a 412. */
@@ -135,7 +102,15 @@ function checkSystemModules(desired: Spot): ModuleSpec[] {
   return found.filter((module) => module !== undefined)
 }
 
-function checkModules(desired: Spot): { readonly modules: ModuleSpec[]; readonly names: ReadonlySet<string> } {
+/**
+ * Checks the modules, as many as there are.
+ *
+ * @param isWhole whether a layer sets all of what stands at a path; of the other modules the base has the rest
+ */
+export function checkModules(
+  desired: Spot,
+  isWhole: (...path: readonly string[]) => boolean = () => true
+): AgentSection {
   const list = desired.get('modules')
   if (list === undefined || list.node.kind === 'placeholder') return { modules: [], names: new Set() }
   if (list.node.kind !== 'object') {
@@ -146,6 +121,10 @@ function checkModules(desired: Spot): { readonly modules: ModuleSpec[]; readonly
   if (members.length > mostModules)
     list.finding('M046', `${members.length} modules, and IoT Hub allows ${mostModules} on a device`)
   const modules = members.map(({ key, spot }) => {
+    if (!isWhole('modules', key)) {
+      checkPartOfModule(spot, isWhole('modules', key, 'settings'))
+      return undefined
+    }
     if (!moduleName.test(key) && !/[.$ ]/.test(key))
       spot.finding('M014', `az's schema refuses the name ${key} for a module`)
     return checkModule(key, spot)
@@ -170,6 +149,6 @@ function checkLogs(desired: Spot, modules: readonly ModuleSpec[]): void {
     (desired.get('modules') ?? desired).finding('M092', `no LogConfig in createOptions of ${without.join(', ')}`)
 }
 
-function imagesOf(modules: readonly ModuleSpec[]): NonNullable<ModuleSpec['image']>[] {
+export function imagesOf(modules: readonly ModuleSpec[]): NonNullable<ModuleSpec['image']>[] {
   return modules.flatMap(({ image }) => (image === undefined ? [] : [image]))
 }

@@ -49,6 +49,13 @@ export function checkCredential(spot: Spot): string | undefined {
   return address === undefined ? undefined : checkAddress(spot, address)
 }
 
+/** What a layer sets of a credential that its base has. @returns its address, where that is set, and neither wrong nor open */
+export function checkPartOfCredential(spot: Spot): string | undefined {
+  for (const name of ['username', 'password']) if (spot.get(name) !== undefined) checkText(spot, name)
+  const address = spot.get('address') === undefined ? undefined : checkText(spot, 'address')
+  return address === undefined ? undefined : checkAddress(spot, address)
+}
+
 function checkAddress(spot: Spot, address: string): string | undefined {
   const place = spot.get('address')
   if (spot.around.kind === 'template' && templateHole(address) !== undefined) return undefined

@@ -28,6 +28,10 @@ const createOptions = (wrong: unknown, right: unknown): Example =>
 const credential = (wrong: object, right: object): Example =>
   agent('runtime.settings.registryCredentials.cloud', { ...login, ...wrong }, { ...login, ...right })
 const login = { address: 'contoso.azurecr.io', username: 'pull', password: '<PASSWORD>' }
+const layer = (wrong: object, right: object): Example => {
+  const text = ($edgeAgent: object): string => JSON.stringify({ modulesContent: { $edgeAgent } }, undefined, 2)
+  return document(text(wrong), text(right))
+}
 const route = (wrong: unknown, right: unknown): Example => hub('routes.toCloud', wrong, right)
 const toCloud = { route: 'FROM /messages/* INTO $upstream' }
 const module = { type: 'docker', status: 'running', settings: { image: 'contoso.azurecr.io/camera:1.0' } }
@@ -108,12 +112,9 @@ export const examples: Readonly<Record<RuleCode, Example>> = {
   M053: agent('modules.m.env.REGION.value', '<YOUR_REGION>', 'westeurope'),
   M060: document('a base of "priority": 10 and a layer of "priority": 10', 'the layer with "priority": 11'),
   M061: document('two layers of "priority": 11 that set the same module', 'one of them with "priority": 12'),
-  M062: {
-    path: ['$edgeAgent'],
-    wrong: { [`${desired}.systemModules.edgeHub`]: module },
-    right: { [`${desired}.modules.camera`]: module }
-  },
+  M062: layer({ [`${desired}.systemModules.edgeHub`]: module }, { [`${desired}.modules.camera`]: module }),
   M063: document('{"priority": -3, "modulesContent": {}}', '{"priority": 3, "modulesContent": {}}'),
+  M064: layer({ [`${desired}.module.camera`]: module }, { [`${desired}.modules.camera`]: module }),
   M070: section('M', { [desired]: {} }, undefined),
   M080: agent('modules.m.env', { _comment: 'text' }, { LEVEL: { value: 'debug' } }),
   M090: image('contoso.azurecr.io/camera:1.0-amd64.debug', 'contoso.azurecr.io/camera:1.0-amd64'),

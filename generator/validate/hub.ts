@@ -15,13 +15,30 @@ export interface Sink {
 export function checkHub(desired: Spot): Sink[] {
   const minor = checkVersion(desired)
   checkStore(desired)
-  desired.get('mqttBroker')?.finding('M026', 'the MQTT broker is gone from the runtime since version 1.3')
+  desired.get('mqttBroker')?.finding('M026', noBroker)
   const routes = desired.get('routes')
   if (routes === undefined) {
     if (minor !== 0 && minor !== undefined)
       desired.missing('M020', 'routes', 'routes is required from schemaVersion 1.1 on; it may be empty: {}')
     return []
   }
+  return checkRoutes(routes, minor)
+}
+
+export const noBroker = 'the MQTT broker is gone from the runtime since version 1.3'
+
+/**
+ * Checks routes.
+ *
+ * @param minor of the schema version; undefined where it is not known, as in a layer
+ * @param isWhole whether a layer sets all of what stands at a path; of the other routes the base has the rest
+ * @returns sinks that are modules
+ */
+export function checkRoutes(
+  routes: Spot,
+  minor: number | undefined,
+  isWhole: (...path: readonly string[]) => boolean = () => true
+): Sink[] {
   if (routes.node.kind === 'placeholder') return []
   if (routes.node.kind !== 'object') {
     routes.finding('M080', 'routes must be an object of routes')
@@ -29,12 +46,12 @@ export function checkHub(desired: Spot): Sink[] {
   }
   return routes.members().flatMap(({ key, spot }) => {
     if (/#/.test(key)) spot.finding('M014', `az's schema refuses the name ${key} for a route`)
-    return checkRoute(spot, minor)
+    return checkRoute(spot, minor, isWhole('routes', key))
   })
 }
 
-/** A route, as a text or an object. @param minor of the schema version; undefined where it is not known, as in a layer */
-export function checkRoute(spot: Spot, minor: number | undefined): Sink[] {
+/** A route, as a text or an object. */
+function checkRoute(spot: Spot, minor: number | undefined, whole: boolean): Sink[] {
   if (spot.node.kind === 'placeholder') return []
   if (spot.node.kind === 'string') return checkText(spot, minor)
   if (spot.node.kind !== 'object') {
@@ -49,7 +66,7 @@ export function checkRoute(spot: Spot, minor: number | undefined): Sink[] {
   checkWhole(spot.get('timeToLiveSecs'), [0, 4_294_967_295], 'M024', 'timeToLiveSecs must be a whole number from 0')
   const text = spot.get('route')
   if (text === undefined) {
-    spot.missing('M020', 'route', 'a route object needs route')
+    if (whole) spot.missing('M020', 'route', 'a route object needs route')
     return []
   }
   if (text.node.kind === 'placeholder') return []

@@ -57,12 +57,15 @@ function checkTogether(base: Deployment, layers: readonly Deployment[]): void {
   }
   for (const [module, desired] of Object.entries(merged)) {
     const size = twinSize(desired)
-    const alone = [base, ...layers].some((each) => twinSize(sectionsOf(each)[module]) > largestTwin)
+    const alone = [base, ...layers].some((each) => twinSize(mergeLayers([sectionsOf(each)])[module]) > largestTwin)
     if (size > largestTwin && !alone)
       tell('M043', `the desired properties of ${module} come to ${size} bytes, and IoT Hub keeps ${largestTwin}`)
   }
   const modules = modulesOf(merged['$edgeAgent'])
-  if (modules.length > mostModules && modulesOf(mergeLayers([sectionsOf(base)])['$edgeAgent']).length <= mostModules)
+  const many = [base, ...layers].some(
+    (each) => modulesOf(mergeLayers([sectionsOf(each)])['$edgeAgent']).length > mostModules
+  )
+  if (modules.length > mostModules && !many)
     tell('M046', `there are ${modules.length} modules, and IoT Hub allows ${mostModules} on a device`)
   for (const { sinks } of layers)
     for (const { module, spot } of sinks)

@@ -1,9 +1,10 @@
-import { checkAgent, checkAgentLayer, type AgentSection } from './agent.ts'
+import { checkAgent, type AgentSection } from './agent.ts'
 import { checkApiProxies } from './api-proxy.ts'
 import type { Encoding } from './encoding.ts'
 import type { FileReport, ManifestKind } from './finding.ts'
-import { checkHub, checkRoute, type Sink } from './hub.ts'
+import { checkHub, type Sink } from './hub.ts'
 import { findPlaceholder, JsonSyntaxError, memberOf, parseJson, type JsonNode, type JsonObject } from './json.ts'
+import { checkAgentLayer, checkHubLayer, layeredSection, type DottedKey } from './layered.ts'
 import { wholeOf } from './lenient.ts'
 import { isOpen } from './module-spec.ts'
 import { join, Report, Spot, type Surroundings } from './place.ts'
@@ -204,11 +205,16 @@ function checkContent(content: Content, layered: boolean, around: Surroundings):
     const { whole, dotted } = partsOf(section, name, layered)
     touches.push(...dotted.map(({ key }) => [name, ...key].join('.')), ...(whole === undefined ? [] : [name]))
     for (const { spot, key } of dotted) checkTwinValues(spot, key.length + 1)
-    if (name === '$edgeAgent') agent = whole === undefined ? checkAgentLayer(dotted) : checkAgent(whole)
-    else if (name === '$edgeHub') sinks.push(...(whole === undefined ? checkHubLayer(dotted) : checkHub(whole)))
-    if (whole === undefined) continue
-    checkTwinValues(whole)
-    checkTwinSize(whole, name === '$edgeAgent')
+    const parts = layeredSection(section, dotted)
+    if (name === '$edgeAgent') agent = whole === undefined ? checkAgentLayer(dotted, parts) : checkAgent(whole)
+    else if (name === '$edgeHub') {
+      if (layered && whole !== undefined)
+        whole.finding('M062', 'a layer cannot set all of $edgeHub, only single routes')
+      sinks.push(...(whole === undefined ? checkHubLayer(dotted, parts) : checkHub(whole)))
+    }
+    if (whole !== undefined) checkTwinValues(whole)
+    // Of a layer this is the least that it comes to: its base adds to it.
+    checkTwinSize(whole ?? parts.desired, name === '$edgeAgent')
   }
   if (!layered) checkNames(agent, sinks, sections)
   checkApiProxies(agent.modules, layered ? undefined : agent.names)
@@ -218,12 +224,12 @@ function checkContent(content: Content, layered: boolean, around: Surroundings):
 interface Parts {
   readonly whole: Spot | undefined
   /** Keys below `properties.desired`, in a layer. */
-  readonly dotted: readonly { readonly key: readonly string[]; readonly spot: Spot }[]
+  readonly dotted: readonly DottedKey[]
 }
 
 function partsOf(section: Spot, name: string, layered: boolean): Parts {
   let whole: Spot | undefined
-  const dotted: { key: readonly string[]; spot: Spot }[] = []
+  const dotted: DottedKey[] = []
   for (const { key, spot } of section.members()) {
     if (key === desiredKey) {
       if (spot.node.kind === 'object') whole = spot
@@ -237,16 +243,6 @@ function partsOf(section: Spot, name: string, layered: boolean): Parts {
   if (whole === undefined && dotted.length === 0 && section.members().every(({ key }) => key !== desiredKey))
     section.finding('M004', `${name} has no ${desiredKey}`)
   return { whole, dotted }
-}
-
-function checkHubLayer(dotted: Parts['dotted']): Sink[] {
-  return dotted.flatMap(({ key, spot }) => {
-    const [first, , ...rest] = key
-    if (first === 'routes' && key.length === 2 && rest.length === 0) return checkRoute(spot, undefined)
-    if (first === 'schemaVersion' || first === 'storeAndForwardConfiguration')
-      spot.finding('M062', `a layer cannot set ${first} of $edgeHub; it belongs to the base deployment`)
-    return []
-  })
 }
 
 function checkNames(agent: AgentSection, sinks: readonly Sink[], sections: ReadonlyMap<string, Spot>): void {

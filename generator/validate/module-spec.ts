@@ -54,6 +54,31 @@ export function checkModule(name: string, spot: Spot, agent = false): ModuleSpec
   }
 }
 
+/**
+ * Checks what a layer sets inside of a module that its base has: `properties.desired.modules.<name>.env.<NAME>` and its like.
+ *
+ * @param newSettings whether it sets all of the settings
+ */
+export function checkPartOfModule(spot: Spot, newSettings: boolean): void {
+  if (spot.get('type') !== undefined) checkType(spot)
+  checkChoice(spot, 'status')
+  checkChoice(spot, 'restartPolicy')
+  checkChoice(spot, 'imagePullPolicy')
+  checkModuleVersion(spot.get('version'))
+  checkOrder(spot.get('startupOrder'))
+  checkEnvironment(spot.get('env'))
+  const settings = spot.get('settings')
+  if (settings === undefined) return
+  if (newSettings) {
+    checkSettings(spot)
+    return
+  }
+  const image = settings.get('image')
+  if (image !== undefined) checkImage(image)
+  // Without the first piece the others belong to what the base has.
+  if (settings.get('createOptions') !== undefined) checkCreateOptions(settings)
+}
+
 /** `"type": "docker"`, the only kind of module there is. */
 export function checkType(spot: Spot, code: 'M011' | 'M013' = 'M013'): void {
   const type = spot.get('type')
@@ -64,11 +89,7 @@ export function checkType(spot: Spot, code: 'M011' | 'M013' = 'M013'): void {
 
 function checkChoice(spot: Spot, name: keyof typeof choices): void {
   const field = spot.get(name)
-  if (field !== undefined) checkChosen(field, name)
-}
-
-function checkChosen(field: Spot, name: keyof typeof choices): void {
-  if (isOpen(field)) return
+  if (field === undefined || isOpen(field)) return
   const known: readonly string[] = choices[name]
   if (field.node.kind !== 'string' || !known.includes(field.node.value.toLowerCase()))
     field.finding('M013', `${name} must be one of ${known.join(', ')}`)
@@ -143,18 +164,6 @@ function checkVariable(key: string, spot: Spot): Spot | undefined {
   if (value?.node.kind !== 'object' && value?.node.kind !== 'array') return value
   value.finding('M080', `the value of ${key} must be a text`)
   return undefined
-}
-
-/** Checks what a layer sets inside of a module of its base: `properties.desired.modules.<name>.env.<NAME>` and its like. */
-export function checkInsideModule([first = '', second, ...rest]: readonly string[], spot: Spot): void {
-  if (first === 'env' && second === undefined) checkEnvironment(spot)
-  else if (first === 'env' && second !== undefined && rest.length === 0) checkVariable(second, spot)
-  else if (first === 'settings' && second === 'image' && rest.length === 0) checkImage(spot)
-  else if (isChoice(first) && second === undefined) checkChosen(spot, first)
-}
-
-function isChoice(name: string): name is keyof typeof choices {
-  return Object.hasOwn(choices, name)
 }
 
 /** Whether a template leaves the value open. */

@@ -40,6 +40,9 @@ const credential = (values: Json): string =>
   good(agent({ runtime: { settings: { registryCredentials: { cloud: values } } } }))
 const layer = (content: Json, more: Json = {}): string =>
   JSON.stringify({ ...more, content: { modulesContent: content } })
+const ofAgent = (path: string, value: unknown): string =>
+  layer({ $edgeAgent: { [`properties.desired.${path}`]: value } })
+const ofHub = (path: string, value: unknown): string => layer({ $edgeHub: { [`properties.desired.${path}`]: value } })
 /** A layer that sets something of a module of its base. */
 const inside = (path: string, value: unknown): string =>
   layer({ $edgeAgent: { [`properties.desired.modules.m.${path}`]: value } })
@@ -70,6 +73,14 @@ const modulesOf = (count: number, more: Json = {}): string =>
       )
     })
   )
+
+const layerOf = (count: number, more: Json = {}): string =>
+  layer({
+    $edgeAgent: Object.fromEntries(
+      Array.from({ length: count }, (_, index) => [`properties.desired.modules.m${index}`, { ...layerModule, ...more }])
+    )
+  })
+const oneRoute = { $edgeHub: { 'properties.desired.routes.a': 'FROM /* INTO $upstream' } }
 
 interface RuleCase {
   readonly fine: string
@@ -123,6 +134,10 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     { fine: m({ version: '1' }), wrong: m({ version: 1 }), severity: 'warning' },
     { fine: m({ version: '1' }), wrong: m({ version: ['1'] }) },
     { fine: inside('status', 'Stopped'), wrong: inside('status', 'paused') },
+    { fine: inside('startupOrder', 5), wrong: inside('startupOrder', -5) },
+    { fine: inside('type', 'docker'), wrong: inside('type', 'podman') },
+    { fine: inside('version', '1'), wrong: inside('version', {}) },
+    { fine: ofAgent('modules', { a: layerModule }), wrong: ofAgent('modules', { a: { ...layerModule, status: 'x' } }) },
     { fine: good(agent({ systemModules: { edgeHub: { restartPolicy: null } } })), wrong: m({ status: null }) }
   ],
   M014: [
@@ -137,7 +152,12 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     },
     { fine: good({ m: { 'properties.desired': nested(9) } }), wrong: good({ m: { 'properties.desired': nested(10) } }) }
   ],
-  M020: [{ fine: route('FROM /messages/* INTO $upstream'), wrong: route('FROM /messages/* TO $upstream') }],
+  M020: [
+    { fine: route('FROM /messages/* INTO $upstream'), wrong: route('FROM /messages/* TO $upstream') },
+    { fine: ofHub('routes', { a: 'FROM /* INTO $upstream' }), wrong: ofHub('routes', { a: 'garbage' }) },
+    { fine: ofHub('routes.a.route', 'FROM /* INTO $upstream'), wrong: ofHub('routes.a.route', 'garbage') },
+    { fine: ofHub('routes.a.timeToLiveSecs', 5), wrong: ofHub('routes.a', { timeToLiveSecs: 5 }) }
+  ],
   M021: [
     {
       fine: route('FROM /* INTO BrokeredEndpoint("/modules/m/inputs/i")'),
@@ -151,6 +171,10 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     }
   ],
   M023: [
+    {
+      fine: ofHub('routes.a.priority', 9),
+      wrong: ofHub('routes.a.priority', 10)
+    },
     {
       fine: route({ route: 'FROM /* INTO $upstream', priority: 9 }),
       wrong: route({ route: 'FROM /* INTO $upstream', priority: 10 })
@@ -193,7 +217,10 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     },
     { fine: good(), wrong: good(hub({ storeAndForwardConfiguration: { timeToLiveSecs: '-1' } })), severity: 'warning' }
   ],
-  M026: [{ fine: good(), wrong: good(hub({ schemaVersion: '1.2', mqttBroker: {} })) }],
+  M026: [
+    { fine: good(), wrong: good(hub({ schemaVersion: '1.2', mqttBroker: {} })) },
+    { fine: ofHub('integrity', {}), wrong: ofHub('mqttBroker', {}) }
+  ],
   M027: [{ fine: route('FROM /* WHERE a = 1 INTO $upstream'), wrong: route('FROM /* INTO $upstream WHERE a = 1') }],
   M028: [
     { fine: route('FROM /* WHERE is_null(a) INTO $upstream'), wrong: route('FROM /* WHERE is_nul(a) INTO $upstream') },
@@ -205,6 +232,8 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M030: [
     { fine: settings({ image: 'localhost:5000/a/b:1' }), wrong: settings({ image: 'a:b:c' }) },
     { fine: inside('settings.image', 'a/b:1'), wrong: inside('settings.image', 'a:b:c') },
+    { fine: inside('settings', { image: 'a/b:1' }), wrong: inside('settings', { image: 'a:b:c' }) },
+    { fine: inside('settings.createOptions', '{}'), wrong: inside('settings', { createOptions: '{}' }) },
     { fine: settings({ image: '$upstream:443/a:1' }), wrong: settings({ image: '$REGISTRY/a:1' }) }
   ],
   M031: [
@@ -228,11 +257,30 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M035: [
     { fine: good(), wrong: credential({ password: ' ' }) },
     { fine: good(), wrong: credential({ username: null }) },
+    {
+      fine: ofAgent('runtime.settings.registryCredentials.a.password', 'p'),
+      wrong: ofAgent('runtime.settings.registryCredentials.a.password', ' ')
+    },
     { fine: good(), wrong: credential({ username: 1 }), severity: 'warning' },
     { fine: good(), wrong: credential({ username: { a: 1 } }) }
   ],
   M040: [
     { fine: settings({ createOptions: 'null' }), wrong: settings({ createOptions: 'not json' }) },
+    { fine: inside('settings.createOptions', '{"Env":[]}'), wrong: inside('settings.createOptions', 'not json') },
+    {
+      fine: layer({
+        $edgeAgent: {
+          'properties.desired.modules.m.settings.createOptions01': '[]}',
+          'properties.desired.modules.m.settings.createOptions': '{"Env":'
+        }
+      }),
+      wrong: inside('settings.createOptions', '{"Env":')
+    },
+    // The first piece is in the base.
+    {
+      fine: inside('settings.createOptions01', '[]}'),
+      wrong: inside('settings', { image: 'a:1', createOptions: '[' })
+    },
     {
       fine: settings({ createOptions: '{"a": 1}' }),
       wrong: settings({ createOptions: "{'a': 1}" }),
@@ -263,7 +311,16 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   ],
   M043: [
     { fine: modulesOf(20), wrong: modulesOf(20, { env: { A: { value: 'x'.repeat(2000) } } }) },
-    { fine: modulesOf(20), wrong: modulesOf(40, { env: { A: { value: 'x'.repeat(500) } } }), severity: 'warning' }
+    { fine: modulesOf(20), wrong: modulesOf(40, { env: { A: { value: 'x'.repeat(500) } } }), severity: 'warning' },
+    { fine: layerOf(20), wrong: layerOf(20, { env: { A: { value: 'x'.repeat(2000) } } }) },
+    {
+      fine: layer({ a: { 'properties.desired.x': 'x'.repeat(4000) } }),
+      wrong: layer({
+        a: Object.fromEntries(
+          Array.from({ length: 9 }, (_, index) => [`properties.desired.deep.x${index}`, 'x'.repeat(4000)])
+        )
+      })
+    }
   ],
   M044: [
     {
@@ -273,7 +330,10 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     { fine: settings({ createOptions: '{"Env":["A=1"]}' }), wrong: settings({ createOptions: '{"Env":{"A":"1"}}' }) }
   ],
   M045: [{ fine: settings({ createOptions: '{}' }), wrong: settings({ createOptions: {} }) }],
-  M046: [{ fine: modulesOf(50), wrong: modulesOf(51) }],
+  M046: [
+    { fine: modulesOf(50), wrong: modulesOf(51) },
+    { fine: layerOf(50), wrong: layerOf(51) }
+  ],
   M050: [
     { fine: m({ env: { A: { value: '$IOTEDGE_PARENTHOSTNAME' } } }), wrong: m({ env: { A: { value: '${REGION}' } } }) },
     { fine: good(), wrong: credential({ password: '$CONTAINER_REGISTRY_PASSWORD' }) },
@@ -304,6 +364,13 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     {
       fine: layer({ $edgeHub: { 'properties.desired.routes.a': 'FROM /* INTO $upstream' } }),
       wrong: layer({ $edgeHub: { 'properties.desired.schemaVersion': '1.1' } })
+    },
+    {
+      fine: layer({ ...oneRoute, a: { 'properties.desired': {} } }),
+      wrong: layer({
+        $edgeAgent: { 'properties.desired.modules.a': layerModule },
+        $edgeHub: goodManifest.modulesContent['$edgeHub']
+      })
     }
   ],
   M063: [
@@ -312,13 +379,27 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     { fine: layer(oneTwin), wrong: layer(oneTwin, { priority: 'high' }) },
     { fine: layer(oneTwin), wrong: layer(oneTwin, { priority: '7' }), severity: 'warning' }
   ],
+  M064: [
+    { fine: ofAgent('modules.a', layerModule), wrong: ofAgent('module.a', layerModule) },
+    { fine: inside('settings.createOptions02', '{}'), wrong: inside('settings.createOption', '{}') },
+    { fine: inside('env.LEVEL', { value: 'debug' }), wrong: inside('environment.LEVEL', { value: 'debug' }) },
+    {
+      fine: ofAgent('runtime.settings.registryCredentials.a.username', 'u'),
+      wrong: ofAgent('runtime.settings.registryCredentials.a.user', 'u')
+    },
+    { fine: ofHub('routes.a', 'FROM /* INTO $upstream'), wrong: ofHub('route.a', 'FROM /* INTO $upstream') },
+    { fine: ofHub('routes.a.priority', 1), wrong: ofHub('routes.a.order', 1) },
+    { fine: layer({ a: { 'properties.desired.anything.at.all': 1 } }), wrong: ofHub('', {}) }
+  ],
   M070: [{ fine: good({ m: { 'properties.desired': {} } }), wrong: good({ M: { 'properties.desired': {} } }) }],
   M080: [
     { fine: m({ env: { A: {} } }), wrong: m({ env: { _comment: 'text' } }) },
     { fine: good(), wrong: good(agent({ modules: { _comment: 'text' } })) },
     { fine: good(), wrong: good({ m: { 'properties.desired': 'text' } }) },
     { fine: inside('env.A', { value: '1' }), wrong: inside('env.A', 'text') },
-    { fine: inside('env', { A: {} }), wrong: inside('env', { A: 'text' }) }
+    { fine: inside('env', { A: {} }), wrong: inside('env', { A: 'text' }) },
+    { fine: inside('env.A.value', 'x'), wrong: inside('env.A.value', []) },
+    { fine: ofAgent('modules', {}), wrong: ofAgent('modules', { a: layerModule, b: 'text' }) }
   ],
   M090: [
     {

@@ -284,7 +284,7 @@ export const rules = {
   M062: {
     severity: 'error',
     title: 'A layer configures a system module',
-    why: 'edgeAgent, edgeHub and the runtime belong to the base deployment; a layer adds modules, routes and credentials.',
+    why: 'edgeAgent, edgeHub and the runtime belong to the base deployment; a layer adds modules, routes and credentials. All of $edgeHub in a layer takes the place of the routes that the base has.',
     whatToDo: 'Move it to the base deployment.',
     facts: '§1.6'
   },
@@ -293,6 +293,13 @@ export const rules = {
     title: 'The priority of a deployment is none',
     why: 'It is a whole number from 0; IoT Hub takes nothing else, and the layers of one run cannot be compared without it. A number in quotes is compared all the same: a warning.',
     whatToDo: 'Write a whole number from 0, without quotes.',
+    facts: '§1.6'
+  },
+  M064: {
+    severity: 'warning',
+    title: 'A layer sets what the runtime does not read',
+    why: 'edgeAgent reads modules and runtime.settings.registryCredentials of a layer, edgeHub reads routes. IoT Hub puts any other key into the twin, where nobody looks at it: most often a name is misspelt.',
+    whatToDo: 'Correct the key, as in properties.desired.modules.<module>.env.<NAME>.',
     facts: '§1.6'
   },
   M070: {
