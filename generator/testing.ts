@@ -217,13 +217,13 @@ export class FakeHub implements Hub {
     this.automatic.set(id, after)
     return Promise.resolve(after)
   }
-  troubled(id: string): Promise<readonly HubTwin[]> {
-    return Promise.resolve(
-      [...this.twins.values()].filter(({ moduleId, configurations, reported }) => {
-        const status = reported['lastDesiredStatus'] as { code?: number } | undefined
-        return moduleId === '$edgeAgent' && configurations?.[id]?.status === 'Applied' && (status?.code ?? 0) >= 400
-      })
-    )
+  async *refusing(id: string): AsyncIterable<HubTwin> {
+    for (const twin of this.twins.values()) {
+      const { code = 0 } = (twin.reported['lastDesiredStatus'] as { code?: number } | undefined) ?? {}
+      const refuses = code >= 400 && code < 500 && code !== 406
+      if (twin.moduleId === '$edgeAgent' && twin.configurations?.[id]?.status === 'Applied' && refuses)
+        yield await Promise.resolve(twin)
+    }
   }
   removeConfiguration(id: string): Promise<void> {
     this.writes.push(`remove ${id}`)

@@ -110,6 +110,20 @@ describe('rolling out an automatic deployment', () => {
     await assert.rejects(out(contentOf('3', '1')), { code: 'TIMED_OUT' })
   })
 
+  it('counts every refusal of a large fleet, behind however many that edgeAgent tries again', async () => {
+    await out(contentOf('1', '1'))
+    hub.automaticMetrics = { targetedCount: 400, appliedCount: 400, reportedSuccessfulCount: 180 }
+    for (let index = 0; index < 120; index++) refusing(`waiting-${index}`, 'plants-2', 500)
+    for (let index = 0; index < 100; index++) refusing(`refusing-${index}`, 'plants-2')
+    await assert.rejects(out(contentOf('2', '1'), 100), { code: 'TIMED_OUT' })
+    refusing('refusing-100', 'plants-2')
+    await assert.rejects(out(contentOf('2', '1'), 100), (error: GeneratorError) => {
+      assert.match(error.message, /^at least 101 of 400 devices refuse plants-2, and 100 may\. It was rolled back/)
+      assert.equal(error.details.length, 101)
+      return true
+    })
+  })
+
   it('keeps both where devices are away, and goes on when it is run again', async () => {
     await out(contentOf('1', '1'))
     hub.automaticMetrics = { ...all, reportedSuccessfulCount: 1 }

@@ -10,6 +10,8 @@ export const labels = { name: 'causeway', part: 'causeway-part' } as const
 
 /** A paid hub takes a hundred configurations (facts: azure-sdk §7). */
 const mostConfigurations = 100
+/** Devices that are named where they refuse a deployment; more are looked for only where more may fail. */
+const mostNamed = 100
 
 /**
  * Priorities in the hub. Each priority of the site file has a band of ten: what is in place is at its bottom, and what takes
@@ -190,11 +192,12 @@ async function waitForDevices(
     }
     tell(state)
     if (state.targeted > 0 && state.applied >= state.targeted && state.successful >= state.applied) return state
-    const refused = state.applied === 0 ? [] : await refusals(hub, id)
+    const enough = Math.max(mayFail + 1, mostNamed)
+    const refused = state.applied === 0 ? [] : await refusals(hub, id, enough)
     if (refused.length > mayFail)
       throw new GeneratorError(
         'DEPLOYMENT_FAILED',
-        `${refused.length} of ${state.targeted} devices refuse ${id}${mayFail === 0 ? '' : `, and ${mayFail} may`}`,
+        `${refused.length < enough ? '' : 'at least '}${refused.length} of ${state.targeted} devices refuse ${id}${mayFail === 0 ? '' : `, and ${mayFail} may`}`,
         { details: refused }
       )
     if (state.targeted > 0 && state.applied >= state.targeted && state.successful + refused.length >= state.applied)
@@ -218,12 +221,17 @@ function late(id: string, { targeted, applied, successful }: RolloutState, timeo
   )
 }
 
-/** Devices that refuse what they were given, with their reasons; the hub's own counts leave them out. */
-async function refusals(hub: Hub, id: string): Promise<string[]> {
+/**
+ * Devices that refuse what they were given, with their reasons; the hub's own counts leave them out.
+ *
+ * @param enough to stop at: a hub answers twenty pages of a hundred a minute
+ */
+async function refusals(hub: Hub, id: string, enough: number): Promise<string[]> {
   const refused: string[] = []
-  for (const twin of await hub.troubled(id)) {
+  for await (const twin of hub.refusing(id)) {
     const reason = refusalOf(twin)
     if (reason !== undefined) refused.push(`DEPLOYMENT_FAILED ${twin.deviceId}: ${reason}`)
+    if (refused.length >= enough) break
   }
   return refused.sort()
 }

@@ -11,6 +11,30 @@ import type { Hub, HubTwin } from './hub.ts'
 const host = 'causeway-hub.azure-devices.net'
 const devices = Array.from({ length: 150 }, (_, index) => `device-${index}`)
 
+/** All that a deployment manifest of a device needs, and no module. */
+const fullContent = {
+  modulesContent: {
+    $edgeAgent: {
+      'properties.desired': {
+        schemaVersion: '1.1',
+        runtime: { type: 'docker', settings: {} },
+        systemModules: {
+          edgeAgent: { type: 'docker', settings: { image: 'agent:1' } },
+          edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'hub:1' } }
+        },
+        modules: {}
+      }
+    },
+    $edgeHub: {
+      'properties.desired': {
+        schemaVersion: '1.1',
+        routes: {},
+        storeAndForwardConfiguration: { timeToLiveSecs: 7200 }
+      }
+    }
+  }
+}
+
 /** The real SDK against the pretend IoT hub, through the proxy that the environment names. */
 describe('the client of IoT Hub', () => {
   const trusted = tls.getCACertificates('default')
@@ -94,28 +118,7 @@ describe('the client of IoT Hub', () => {
   })
 
   it('gives a device a deployment', async () => {
-    await hub.apply('device-2', {
-      modulesContent: {
-        $edgeAgent: {
-          'properties.desired': {
-            schemaVersion: '1.1',
-            runtime: { type: 'docker', settings: {} },
-            systemModules: {
-              edgeAgent: { type: 'docker', settings: { image: 'agent:1' } },
-              edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'hub:1' } }
-            },
-            modules: {}
-          }
-        },
-        $edgeHub: {
-          'properties.desired': {
-            schemaVersion: '1.1',
-            routes: {},
-            storeAndForwardConfiguration: { timeToLiveSecs: 7200 }
-          }
-        }
-      }
-    })
+    await hub.apply('device-2', fullContent)
     assert.equal((await hub.twin('device-2', '$edgeAgent'))?.desired['schemaVersion'], '1.1')
   })
 
@@ -152,10 +155,25 @@ describe('the client of IoT Hub', () => {
     assert.ok(changed !== 'changed')
     assert.equal(changed.priority, 4)
     assert.equal(await hub.updateConfiguration(found, { priority: 5 }), 'changed')
-    assert.deepEqual(await hub.troubled('plants-1'), [])
     await hub.removeConfiguration('plants-1')
     await hub.removeConfiguration('plants-1')
     assert.equal(await hub.configuration('plants-1'), undefined)
+  })
+
+  it('finds every device that refuses a deployment, behind pages of others that are in trouble', async () => {
+    await hub.createConfiguration({ id: 'base-1', labels: {}, content: fullContent, targetCondition: '*', priority: 1 })
+    await pretend.automatic.settled()
+    const codeOf = (index: number): number => (index < 120 ? 400 : [412, 500, 406, 200][index % 4]!)
+    // The hub lists by name: 500s and 406s stand among and behind those that refuse.
+    devices.forEach((device, index) => {
+      twins.patchReported(TwinStore.key(device, '$edgeAgent'), { lastDesiredStatus: { code: codeOf(index) } })
+    })
+    const found: string[] = []
+    for await (const { deviceId } of hub.refusing('base-1')) found.push(deviceId)
+    const refusing = devices.filter((_, index) => codeOf(index) === 400 || codeOf(index) === 412)
+    assert.deepEqual(found, refusing.sort())
+    for await (const { deviceId } of hub.refusing('another')) assert.fail(deviceId)
+    await hub.removeConfiguration('base-1')
   })
 
   it('says so in its own words where the hub is throttled for long, or its answer is a wrong one', async () => {

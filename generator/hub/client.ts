@@ -4,7 +4,7 @@ import { azureError, refusalOf } from '../azure/errors.ts'
 import { agentFor } from '../azure/proxy.ts'
 import { throwIfCancelled } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
-import type { Hub, MethodOutcome } from './hub.ts'
+import type { Hub, HubTwin, MethodOutcome } from './hub.ts'
 import { Pace, type CallKind } from './pace.ts'
 import { readConfiguration, readTwin } from './reading.ts'
 import { limited, withRetries } from './retry.ts'
@@ -57,6 +57,14 @@ export async function createHubClient(host: string, options: HubClientOptions): 
       throw azureError(error, what, host)
     }
   }
+  async function* twinsWhere(condition: string, what: string): AsyncIterable<HubTwin> {
+    const query = registry.createQuery(`SELECT * FROM devices.modules WHERE ${condition}`, pageSize)
+    do {
+      // next() without an argument, as a promise, forgets the continuation and gives page one for ever.
+      const page = await call('query', what, () => query.next(query.continuationToken))
+      for (const twin of page.result as unknown[]) yield readTwin(twin)
+    } while (query.hasMoreResults)
+  }
   let client: Client | undefined
   const methods = (): Client => {
     if (client !== undefined) return client
@@ -95,14 +103,7 @@ export async function createHubClient(host: string, options: HubClientOptions): 
           content as Parameters<Registry['applyConfigurationContentOnDevice']>[1]
         )
       }),
-    async *modulesNamed(moduleId) {
-      const query = registry.createQuery(`SELECT * FROM devices.modules WHERE moduleId = '${moduleId}'`, pageSize)
-      do {
-        // next() without an argument, as a promise, forgets the continuation and gives page one for ever.
-        const page = await call('query', `listing modules ${moduleId}`, () => query.next(query.continuationToken))
-        for (const twin of page.result as unknown[]) yield readTwin(twin)
-      } while (query.hasMoreResults)
-    },
+    modulesNamed: (moduleId) => twinsWhere(`moduleId = '${moduleId}'`, `listing modules ${moduleId}`),
     invoke: (deviceId, moduleId, methodName, payload, seconds) =>
       call(
         'other',
@@ -156,12 +157,11 @@ export async function createHubClient(host: string, options: HubClientOptions): 
           throw error
         }
       }),
-    troubled: async (id) => {
+    refusing: (id) => {
       const applied = `moduleId = '$edgeAgent' AND configurations.[[${id}]].status = 'Applied'`
-      const failed = 'properties.reported.lastDesiredStatus.code >= 400'
-      const query = registry.createQuery(`SELECT * FROM devices.modules WHERE ${applied} AND ${failed}`, pageSize)
-      const page = await call('query', `looking for devices that refuse ${id}`, () => query.next())
-      return (page.result as unknown[]).map(readTwin)
+      const code = 'properties.reported.lastDesiredStatus.code'
+      const refused = `${code} >= 400 AND ${code} < 500 AND ${code} != 406`
+      return twinsWhere(`${applied} AND ${refused}`, `looking for devices that refuse ${id}`)
     },
     removeConfiguration: (id) =>
       call('configuration', `taking away the automatic deployment ${id}`, async () => {

@@ -66,8 +66,11 @@ export interface Hub {
     configuration: HubConfiguration,
     change: Partial<Pick<HubConfiguration, 'targetCondition' | 'priority' | 'labels'>>
   ): Promise<HubConfiguration | 'changed'>
-  /** Agents that have this automatic deployment and report an error, a hundred at the most. */
-  troubled(configurationId: string): Promise<readonly HubTwin[]>
+  /**
+   * Agents that have this automatic deployment and last said that they refuse what they were given: this, or the one before,
+   * where they have not looked at this one. Page by page, so that whoever has seen enough may stop.
+   */
+  refusing(configurationId: string): AsyncIterable<HubTwin>
   /** One that is gone already is no error. */
   removeConfiguration(id: string): Promise<void>
   close(): void
