@@ -1,9 +1,11 @@
 import { hasAnyBelow } from '../site-file/has-registry.ts'
 import type { Device, Site } from '../site-file/site.ts'
-import { isRecord, type Template } from './template.ts'
+import { isRecord, objectIn, type Template } from './template.ts'
 import { registryAddress } from './variables.ts'
 
 type Section = Readonly<Record<string, unknown>>
+
+const desiredPath = ['$edgeAgent', 'properties.desired']
 
 /** The image of Microsoft's connected registry, wherever it was imported to. */
 const theirImage = /(?:^|\/)acr\/connected-registry:[^$]*$/
@@ -13,6 +15,8 @@ const theirImage = /(?:^|\/)acr\/connected-registry:[^$]*$/
  * there yet: the module with its settings, the login that IoT Edge pulls with and, for devices with others below them, the API
  * proxy. A template that has Microsoft's module keeps it where it stands, with the image, the connection string and the
  * settings of the site file. Everything else stays as it is.
+ *
+ * @throws {GeneratorError} `TEMPLATE_INVALID` where something that is no object stands in the way
  */
 export function withConnectedRegistry(template: Template, site: Site, device: Device): Template {
   const { shipped, modulesContent } = template
@@ -20,13 +24,14 @@ export function withConnectedRegistry(template: Template, site: Site, device: De
   const name = site.moduleName
   const ours = desiredOf(shipped)
   const theirs = desiredOf(modulesContent)
-  const modules = recordAt(theirs, 'modules')
+  const modules = modulesIn(template)
   const shippedModule = recordAt(recordAt(ours, 'modules'), 'connected-registry')
-  const present = modules[name]
-  const module = isRecord(present) ? moved(present, shippedModule) : withoutOrder(shippedModule, theirs)
+  const present = moduleIn(template, name)
+  const own = objectIn(template, [name])
+  const module = isRecord(modules[name]) ? moved(present, shippedModule) : withoutOrder(shippedModule, theirs)
   const desired: Section = {
     ...theirs,
-    runtime: withLogin(recordAt(theirs, 'runtime'), recordAt(ours, 'runtime'), [
+    runtime: withLogin(template, recordAt(ours, 'runtime'), [
       '${registry.address}',
       registryAddress(site, device).toLowerCase(),
       ...(device.parent === undefined ? ['${registry.loginserver}'] : [])
@@ -38,7 +43,7 @@ export function withConnectedRegistry(template: Template, site: Site, device: De
     modulesContent: {
       ...modulesContent,
       $edgeAgent: { ...recordAt(modulesContent, '$edgeAgent'), 'properties.desired': desired },
-      [name]: isRecord(modulesContent[name]) ? modulesContent[name] : { 'properties.desired': '${settings}' }
+      [name]: isRecord(modulesContent[name]) ? own : { 'properties.desired': '${settings}' }
     }
   }
 }
@@ -83,9 +88,12 @@ export function withoutOrder(module: Section, theirs: Section): Section {
  * The login goes in where none is for the same registry; one that was never filled in is no login. An address is matched as
  * it stands, without regard to case (facts: deployment-manifests §0, 7).
  */
-export function withLogin(runtime: Section, shipped: Section, addresses: readonly string[]): Section {
-  const settings = recordAt(runtime, 'settings')
-  const credentials = Object.entries(recordAt(settings, 'registryCredentials')).filter(([, each]) => !isUnfilled(each))
+export function withLogin(template: Template, shipped: Section, addresses: readonly string[]): Section {
+  const path = [...desiredPath, 'runtime']
+  const runtime = objectIn(template, path)
+  const settings = objectIn(template, [...path, 'settings'])
+  const written = objectIn(template, [...path, 'settings', 'registryCredentials'])
+  const credentials = Object.entries(written).filter(([, each]) => !isUnfilled(each))
   const present = credentials.some(
     ([, each]) => isRecord(each) && addresses.includes(String(each['address']).toLowerCase())
   )
@@ -100,6 +108,18 @@ export function withLogin(runtime: Section, shipped: Section, addresses: readonl
 /** As Microsoft's published manifests have it: `REPLACE_WITH_SYNC_TOKEN_PASSWORD`. */
 function isUnfilled(credential: unknown): boolean {
   return isRecord(credential) && /^(?:REPLACE_|<)/.test(String(credential['password']))
+}
+
+/** The modules of a template. @throws {GeneratorError} `TEMPLATE_INVALID` where it has something else in their place */
+export function modulesIn(template: Template): Section {
+  return objectIn(template, [...desiredPath, 'modules'])
+}
+
+/** A module of a template that is about to be changed. @throws {GeneratorError} as {@link modulesIn} */
+export function moduleIn(template: Template, name: string): Section {
+  const path = [...desiredPath, 'modules', name]
+  for (const key of ['settings', 'env']) objectIn(template, [...path, key])
+  return objectIn(template, path)
 }
 
 export function desiredOf(content: Section): Section {

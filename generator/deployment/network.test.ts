@@ -62,6 +62,10 @@ describe('the way out of a device', () => {
       '"edgeAgent": { "env": { "UpstreamProtocol": { "value": "MqttWs" } },'
     )
     assert.equal(environments(generate('top', { rest, template }))['edgeAgent']?.['UpstreamProtocol'], 'MqttWs')
+    const wrong = text.replace('"edgeAgent": {', '"edgeAgent": { "env": ["UpstreamProtocol=MqttWs"],')
+    assert.deepEqual(generate('top', { rest, template: wrong }).systemModules['edgeAgent']?.env, [
+      'UpstreamProtocol=MqttWs'
+    ])
   })
 
   it('holds no password', () => {

@@ -58,7 +58,9 @@ export function assertProxyPort(content: unknown, template: Template, site: Site
 
 function withEnvironment(module: unknown, added: Readonly<Record<string, string>>): unknown {
   if (!isRecord(module) || Object.keys(added).length === 0) return module
-  const before = isRecord(module['env']) ? module['env'] : {}
+  const before = module['env'] ?? {}
+  // The check of the whole finds it, which it could not once something else stood in its place.
+  if (!isRecord(before)) return module
   const more = Object.fromEntries(Object.entries(added).map(([name, value]) => [name, { value }]))
   return { ...module, env: { ...more, ...before } }
 }

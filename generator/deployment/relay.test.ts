@@ -133,6 +133,19 @@ describe('a device that only relays', () => {
     assert.deepEqual(Object.keys(relay.hub.routes), ['route'])
   })
 
+  it('loses nothing of a template in silence: what is no object where it looks is refused, or left for validate', () => {
+    const site = layered()
+    const given = (from: string | RegExp, to: string): DeploymentManifest =>
+      made(site, relayNamed(site, 'first'), parseTemplate(shippedText.replace(from, to), 'template.json')).manifest
+    assert.throws(() => given(/"routes": \{[^}]*\}/, '"routes": ["FROM /messages/* INTO $upstream"]'), /routes must be/)
+    assert.throws(
+      () => given(/"env": \{\s*"NGINX[^}]*\}[^}]*\}\s*\}/, '"env": "NGINX_DEFAULT_PORT=8000"'),
+      /env must be/
+    )
+    const text = formatManifest(given('"crimagepulltoken": {', '"mine": "me:password", "crimagepulltoken": {'))
+    assert.equal(validateManifest(text, 'deployment.json').ok, false)
+  })
+
   it('gets the API proxy that comes with Causeway where its template has none, on the port of the others', () => {
     const site = layered()
     const content = JSON.parse(shippedText) as {

@@ -1,6 +1,6 @@
 import type { Relay, Site } from '../site-file/site.ts'
-import { desiredOf, isApiProxy, recordAt, withLogin, withoutOrder } from './connected-registry.ts'
-import { agentDesired, isRecord, templateError, withAgentDesired, type Template } from './template.ts'
+import { desiredOf, isApiProxy, moduleIn, modulesIn, recordAt, withLogin, withoutOrder } from './connected-registry.ts'
+import { agentDesired, isRecord, objectIn, templateError, withAgentDesired, type Template } from './template.ts'
 import { upstreamRegistry } from './variables.ts'
 
 type Section = Readonly<Record<string, unknown>>
@@ -20,8 +20,10 @@ export function asRelay(template: Template, site: Site, { id }: Relay): Template
   if (template.layer) throw refuse(`a layer has nothing for ${id}, which only relays; give it a whole deployment`)
   const theirs = desiredOf(modulesContent)
   const ours = desiredOf(shipped)
-  const modules = recordAt(theirs, 'modules')
-  const present = Object.entries(modules).filter(([name, module]) => isApiProxy(name, module))
+  const modules = modulesIn(template)
+  const present = Object.entries(modules)
+    .filter(([name, module]) => isApiProxy(name, module))
+    .map(([name]) => [name, moduleIn(template, name)] as const)
   const added = recordAt(recordAt(ours, 'modules'), 'IoTEdgeAPIProxy')
   const proxies =
     present.length > 0 || !isRecord(shipped['$edgeAgent']) ? present : [['IoTEdgeAPIProxy', added] as const]
@@ -29,13 +31,8 @@ export function asRelay(template: Template, site: Site, { id }: Relay): Template
   const kept = new Set(proxies.map(([name]) => name))
   const desired: Section = {
     ...theirs,
-    runtime: withLogin(recordAt(theirs, 'runtime'), recordAt(ours, 'runtime'), [
-      '${registry.address}',
-      upstreamRegistry(site)
-    ]),
-    modules: Object.fromEntries(
-      proxies.map(([name, module]) => [name, upward(withoutOrder(module as Section, theirs))] as const)
-    )
+    runtime: withLogin(template, recordAt(ours, 'runtime'), ['${registry.address}', upstreamRegistry(site)]),
+    modules: Object.fromEntries(proxies.map(([name, module]) => [name, upward(withoutOrder(module, theirs))] as const))
   }
   const sections = Object.entries(modulesContent).filter(([name]) => name.startsWith('$') || kept.has(name))
   const dropped = new Set(Object.keys(modules).filter((name) => !kept.has(name)))
@@ -44,7 +41,7 @@ export function asRelay(template: Template, site: Site, { id }: Relay): Template
     modulesContent: {
       ...Object.fromEntries(sections),
       $edgeAgent: { ...recordAt(modulesContent, '$edgeAgent'), 'properties.desired': desired },
-      $edgeHub: withoutRoutes(recordAt(modulesContent, '$edgeHub'), dropped)
+      $edgeHub: withoutRoutes(template, dropped)
     }
   }
 }
@@ -65,7 +62,8 @@ export function withNeededLogins(content: unknown): unknown {
   const runtime = recordAt(desired, 'runtime')
   const settings = recordAt(runtime, 'settings')
   const credentials = Object.entries(recordAt(settings, 'registryCredentials')).filter(
-    ([, each]) => isRecord(each) && hosts.has(String(each['address']).toLowerCase())
+    // What is no login is left for the check of the whole to find.
+    ([, each]) => !isRecord(each) || hosts.has(String(each['address']).toLowerCase())
   )
   const registryCredentials = Object.fromEntries(credentials)
   return withAgentDesired(content, {
@@ -79,9 +77,11 @@ function upward(proxy: Section): Section {
   return { ...proxy, env: Object.fromEntries(env) }
 }
 
-function withoutRoutes(hub: Section, dropped: ReadonlySet<string>): Section {
-  const desired = recordAt(hub, 'properties.desired')
-  const routes = Object.entries(recordAt(desired, 'routes')).filter(([, route]) => {
+function withoutRoutes(template: Template, dropped: ReadonlySet<string>): Section {
+  const hub = objectIn(template, ['$edgeHub'])
+  const desired = objectIn(template, ['$edgeHub', 'properties.desired'])
+  const written = objectIn(template, ['$edgeHub', 'properties.desired', 'routes'])
+  const routes = Object.entries(written).filter(([, route]) => {
     const text = isRecord(route) ? String(route['route']) : String(route)
     return [...text.matchAll(/\/modules\/([^/"\s]+)/gi)].every(([, module = '']) => !dropped.has(module))
   })

@@ -365,6 +365,42 @@ describe('templates by the conventions that people have', () => {
     )
   })
 
+  it('refuses what is no object where it adds something, with its place, in place of losing it', async () => {
+    const refused: readonly (readonly [path: string, value: unknown, message: string])[] = [
+      ['runtime', 'x', 'runtime must be an object, and is a text'],
+      ['runtime.settings', 5, 'settings must be an object, and is a number'],
+      ['runtime.settings.registryCredentials', [1], 'registryCredentials must be an object, and is a list'],
+      [
+        'runtime.settings.registryCredentials',
+        '${CREDENTIALS}',
+        'registryCredentials must be an object, and is a text: write it out, with placeholders inside'
+      ],
+      ['modules', [], 'modules must be an object, and is a list'],
+      ['modules.connected-registry', 'x', 'connected-registry must be an object, and is a text'],
+      ['modules.connected-registry.env', ['A=1'], 'env must be an object, and is a list']
+    ]
+    for (const [at, value, message] of refused) {
+      const changed = structuredClone(theirs)
+      const keys = at.split('.')
+      const last = keys.pop() ?? ''
+      let holder: Record<string, unknown> = changed.content.modulesContent.$edgeAgent['properties.desired']
+      for (const key of keys) holder = (holder[key] ??= {}) as Record<string, unknown>
+      holder[last] = value
+      await write(changed)
+      const lines = (await readFile(path, 'utf8')).split('\n')
+      const line = lines.findIndex((text) => text.includes(`"${last}": ${JSON.stringify(value).charAt(0)}`)) + 1
+      await assert.rejects(generate(), (error: GeneratorError) => {
+        assert.equal(error.code, 'TEMPLATE_INVALID')
+        assert.ok(error.message.endsWith(`:${line}:${lines[line - 1]!.indexOf(': ') + 3}: ${message}`), error.message)
+        return true
+      })
+    }
+    const changed = structuredClone(theirs)
+    Object.assign(changed.content.modulesContent, { 'connected-registry': ['mine'] })
+    await write(changed)
+    await assert.rejects(generate(), /:\d+:\d+: connected-registry must be an object, and is a list$/)
+  })
+
   it('adds the connected registry to a template that has none, and leaves the rest', async () => {
     const content = await generate()
     const desired = content.$edgeAgent['properties.desired']

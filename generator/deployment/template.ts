@@ -131,6 +131,27 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/**
+ * An object of a template's content that something is added to; empty where there is none, or null.
+ *
+ * @throws {GeneratorError} `TEMPLATE_INVALID` where something else stands, which would be lost
+ */
+export function objectIn(template: Template, path: readonly string[]): Readonly<Record<string, unknown>> {
+  const value = path.reduce<unknown>(
+    (at, key) => (isRecord(at) && Object.hasOwn(at, key) ? at[key] : undefined),
+    template.modulesContent
+  )
+  if (isRecord(value)) return value
+  if (value === undefined || value === null) return {}
+  const hint = typeof value === 'string' && value.includes('$') ? ': write it out, with placeholders inside' : ''
+  const kind = Array.isArray(value) ? 'list' : typeof value === 'string' ? 'text' : typeof value
+  throw templateError(
+    template.name,
+    template.document.positionOf(['modulesContent', ...path]),
+    `${path.at(-1) ?? ''} must be an object, and is a ${kind}${hint}`
+  )
+}
+
 /** What `$edgeAgent` is to do, of a deployment's modules content. */
 export function agentDesired(content: unknown): Readonly<Record<string, unknown>> | undefined {
   const agent = isRecord(content) ? content['$edgeAgent'] : undefined
