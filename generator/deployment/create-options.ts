@@ -33,6 +33,17 @@ export function chunkCreateOptions(text: string): Readonly<Record<string, string
   )
 }
 
+/**
+ * A module's settings with the keys of its create options as they are usually written: edgeAgent reads them in any case
+ * (facts: deployment-manifests §1.2). One that is there in two cases stays as it is, and edgeAgent refuses it.
+ */
+export function withUsualKeys(settings: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const usual = (key: string): string => key.replace(/^createOptions(?=(?:\d\d)?$)/i, 'createOptions')
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => [Object.hasOwn(settings, usual(key)) ? key : usual(key), value])
+  )
+}
+
 function isHighSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdbff
 }

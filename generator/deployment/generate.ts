@@ -4,7 +4,7 @@ import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/st
 import { hasRegistry } from '../site-file/has-registry.ts'
 import type { Device, Relay, Site } from '../site-file/site.ts'
 import { JsonSyntaxError, parseTolerantly, valueOf } from '../validate/json.ts'
-import { chunkCreateOptions } from './create-options.ts'
+import { chunkCreateOptions, withUsualKeys } from './create-options.ts'
 import { folded } from './layer.ts'
 import { assertProxyPort, withNetwork } from './network.ts'
 import { pullOwnWorkloads } from './own-workloads.ts'
@@ -193,8 +193,9 @@ function assertModule(content: unknown, template: Template, moduleName: string):
  * place there cannot break their JSON either.
  */
 function withWholeCreateOptions(template: Template): Template {
-  const modulesContent = mapModuleSettings(template.modulesContent, (settings) => {
-    const pieces = Object.keys(settings).filter((key) => /^createOptions\d\d$/i.test(key))
+  const modulesContent = mapModuleSettings(template.modulesContent, (written) => {
+    const settings = withUsualKeys(written)
+    const pieces = Object.keys(settings).filter((key) => /^createOptions\d\d$/.test(key))
     const { createOptions } = settings
     if (typeof createOptions !== 'string') return settings
     const rest = Object.fromEntries(Object.entries(settings).filter(([key]) => !pieces.includes(key)))

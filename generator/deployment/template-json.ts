@@ -63,7 +63,10 @@ function offsetOf(root: JsonNode, path: readonly PropertyKey[], key: boolean): n
 }
 
 function memberAt(members: readonly JsonMember[], step: PropertyKey): JsonMember | undefined {
-  return members.find(({ key }) => key === String(step))
+  const name = String(step)
+  // What edgeAgent reads in any case is looked for as it is usually written.
+  const inAnyCase = (key: string): boolean => key.toLowerCase() === name.toLowerCase() && /^createOptions/i.test(name)
+  return members.find(({ key }) => key === name) ?? members.find(({ key }) => inAnyCase(key))
 }
 
 function findTwice(node: JsonNode): JsonMember | undefined {

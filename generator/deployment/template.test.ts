@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { GeneratorError } from '../errors.ts'
+import { GeneratorError } from '../errors.ts'
 import { deviceNamed, testSite } from '../testing.ts'
 import { generateManifest } from './generate.ts'
 import { readTemplate } from './template.ts'
@@ -224,6 +224,31 @@ describe('templates by the conventions that people have', () => {
     assert.deepEqual(Object.keys(content.$edgeHub['properties.desired'].routes as object), ['up'])
     assert.deepEqual(Object.keys(content as object), ['$edgeAgent', '$edgeHub', 'camera', 'connected-registry'])
     assert.deepEqual(content.camera['properties.desired'], { _comment: 'its own' })
+  })
+
+  it('takes create options by keys in any case, as edgeAgent does', async () => {
+    const changed = structuredClone(theirs)
+    const { camera } = changed.content.modulesContent.$edgeAgent['properties.desired'].modules
+    const given = async (options: Record<string, unknown>): Promise<Module['settings']> => {
+      Object.assign(camera, { settings: { image: '${MODULES.camera}', ...options } })
+      await write(changed)
+      return moduleOf(await generate(), 'camera').settings
+    }
+    const long = { Env: [`A=${'x'.repeat(600)}`] }
+    const { image: _, ...pieces } = await given({ CreateOptions: long })
+    assert.deepEqual(Object.keys(pieces), ['createOptions', 'createOptions01'])
+    assert.deepEqual(JSON.parse(Object.values(pieces).join('')), long)
+    const mixed = await given({ createoptions: '{"Env":["A=', createOptions01: '${LABEL}', CreateOptions02: '"]}' })
+    assert.deepEqual(JSON.parse(mixed.createOptions), { Env: [`A=${env.LABEL}`] })
+    for (const wrong of ['not JSON', { Env: ['A=${secret:plant-client/password1}'] }, { Env: ['A=${NOWHERE}'] }]) {
+      const error = await given({ CREATEOPTIONS: wrong }).catch((each: unknown) => each as GeneratorError)
+      const line = (await readFile(path, 'utf8')).split('\n').findIndex((text) => text.includes('CREATEOPTIONS')) + 1
+      assert.ok(error instanceof GeneratorError)
+      const told = Number(/json:(\d+):/.exec(error.message)?.[1])
+      assert.ok(error.code === 'TEMPLATE_INVALID' && told >= line && told <= line + 2, error.message)
+    }
+    const twice = await given({ createOptions: {}, CreateOptions: {} })
+    assert.deepEqual(Object.keys(twice), ['image', 'CreateOptions', 'createOptions'], 'which edgeAgent refuses')
   })
 
   it('takes create options that only edgeAgent’s reader takes, tabs, UTF-16, and colons on lines of their own', async () => {
