@@ -5,6 +5,7 @@ import { hasRegistry } from '../site-file/has-registry.ts'
 import type { Device, Relay, Site } from '../site-file/site.ts'
 import { JsonSyntaxError, parseTolerantly, valueOf } from '../validate/json.ts'
 import { chunkCreateOptions, withUsualKeys } from './create-options.ts'
+import { pullFromAbove } from './from-above.ts'
 import { folded } from './layer.ts'
 import { assertProxyPort, withNetwork } from './network.ts'
 import { pullOwnWorkloads } from './own-workloads.ts'
@@ -60,7 +61,8 @@ export function manifestMaker(
   const forRelay = (relay: Relay): DeploymentManifest => {
     const template = asRelay(whole, site, relay)
     const variables = runtimeVariables(site, relay, slotOf)
-    const expanded = expandVariables(template, { variables, slotOf, secrets: secrets !== undefined })
+    const filled = expandVariables(template, { variables, slotOf, secrets: secrets !== undefined })
+    const expanded = pullFromAbove(filled, template, site, relay)
     assertProxyPort(expanded, template, site, relay)
     const content = withCreateOptions(withNetwork(withNeededLogins(expanded), site, relay), template)
     const modulesContent = secrets === undefined ? content : resolveReferences(content, secrets)
@@ -71,7 +73,8 @@ export function manifestMaker(
     const template = withConnectedRegistry(whole, site, device)
     const settings = settingsOf(device)
     const variables = variablesFor(site, device, settings.open, slotOf)
-    const expanded = expandVariables(template, { variables, slotOf, secrets: secrets !== undefined })
+    const filled = expandVariables(template, { variables, slotOf, secrets: secrets !== undefined })
+    const expanded = pullFromAbove(filled, template, site, device)
     assertModule(expanded, template, site.moduleName)
     const local = pullOwnWorkloads(expanded, template, { site, device, address: registryAddress(site, device), slotOf })
     assertProxyPort(local, template, site, device)

@@ -40,7 +40,7 @@ export function pullOwnWorkloads(
   const modules: Modules = desired['modules']
   const runtime = new Set(runtimeImages(site).map(repositoryOf))
   const workloads = Object.entries(modules).flatMap(([name, module]) => {
-    const image = name === site.moduleName ? undefined : imageOf(module, address)
+    const image = name === site.moduleName ? undefined : imageAt(module, address)
     return image === undefined || runtime.has(image.repository) ? [] : [{ name, image }]
   })
   if (workloads.length === 0) return content
@@ -81,7 +81,7 @@ export function pullOwnWorkloads(
   })
 }
 
-interface Image {
+export interface Image {
   /** `repository`, with `:tag` or `@digest` where it has one. */
   readonly text: string
   readonly repository: string
@@ -89,7 +89,8 @@ interface Image {
   readonly tag: string | undefined
 }
 
-function imageOf(module: unknown, address: string): Image | undefined {
+/** The image of a module, where it is at this registry. */
+export function imageAt(module: unknown, address: string): Image | undefined {
   const settings = isRecord(module) ? module['settings'] : undefined
   const image = isRecord(settings) ? settings['image'] : undefined
   if (typeof image !== 'string' || !image.trim().toLowerCase().startsWith(`${address.toLowerCase()}/`)) return undefined
@@ -98,7 +99,8 @@ function imageOf(module: unknown, address: string): Image | undefined {
   return { text, repository, tag: digest === undefined ? (tag ?? 'latest') : undefined }
 }
 
-function isHeld(site: Site, device: Device, { repository, tag }: Image): boolean {
+/** Whether an image set of the device has it. */
+export function isHeld(site: Site, device: Device, { repository, tag }: Image): boolean {
   const entries = device.imageSets.flatMap((name) => site.imageSets[name]?.repositories ?? [])
   return entries.some((entry) => {
     const filter = parseImageFilter(entry)
@@ -160,7 +162,7 @@ function withCredential(runtime: unknown, address: string, token: string, slotOf
   return { ...before, settings: { ...settings, registryCredentials: { ...credentials, [credentialKey]: credential } } }
 }
 
-function withImage(module: unknown, image: string): unknown {
+export function withImage(module: unknown, image: string): unknown {
   if (!isRecord(module) || !isRecord(module['settings'])) return module
   return { ...module, settings: { ...module['settings'], image } }
 }

@@ -3,6 +3,7 @@ import { formatFinding } from './format.ts'
 import { validateManifest } from './manifest.ts'
 import type { Site } from '../site-file/site.ts'
 import { checkPullToken } from './pull-token.ts'
+import { checkReach } from './reach.ts'
 
 /**
  * Refuses what a device would refuse, before it is written or applied.
@@ -15,7 +16,9 @@ import { checkPullToken } from './pull-token.ts'
  */
 export function assertValid(text: string, file: string, site: Site): readonly string[] {
   const report = validateManifest(text, file)
-  const findings = report.ok ? [...report.findings, ...checkPullToken(text, site)] : report.findings
+  const findings = report.ok
+    ? [...report.findings, ...checkPullToken(text, site), ...checkReach(text)]
+    : report.findings
   const lines = (severity: 'error' | 'warning'): string[] =>
     findings.filter((finding) => finding.severity === severity).map((finding) => formatFinding(file, finding))
   const errors = lines('error')

@@ -129,7 +129,13 @@ export const examples: Readonly<Record<RuleCode, Example>> = {
     'modules.IoTEdgeAPIProxy',
     { ...apiProxy('8000'), startupOrder: 0 },
     { ...apiProxy('8000'), startupOrder: 2 }
-  )
+  ),
+  M097: agent('modules', lower('mcr.microsoft.com/camera:1.0'), lower('127.0.0.1:8080/camera:1.0'))
+}
+
+function lower(camera: string): object {
+  const images = { 'connected-registry': '$upstream:8000/acr/connected-registry:1.0', camera }
+  return Object.fromEntries(Object.entries(images).map(([name, image]) => [name, { ...module, settings: { image } }]))
 }
 
 function large(count: number): [string, string][] {

@@ -10,14 +10,22 @@ import { desiredOf, effectiveOf } from '../../simulator/hub/layers.ts'
 import { formatManifest, generateManifest } from '../deployment/generate.ts'
 import { mergeLayers, type Sections } from '../deployment/merge-layers.ts'
 import { parseTemplate, type Template } from '../deployment/template.ts'
+import type { Device, Relay } from '../site-file/site.ts'
 import { deviceNamed, testSite } from '../testing.ts'
 import { checkLayers } from './layers.ts'
 import { examine, validateManifest } from './manifest.ts'
 import { layer, whole, type Json } from './testing.ts'
 
 const now = new Date('2026-11-21T00:00:00Z')
-const site = testSite()
-const gateway = deviceNamed(site, 'gateway')
+const site = testSite(
+  `  gateway:
+    connectedRegistry: { name: plantgateway }
+    settings: { registry: { challenge: Basic } }
+  lower: { connectedRegistry: { name: plantlower }, parent: cabinet }`,
+  'relays: { cabinet: { parent: gateway } }\n'
+)
+const withRegistry = [deviceNamed(site, 'gateway'), deviceNamed(site, 'lower')]
+const anyDevice = fc.constantFrom(...withRegistry, ...Object.values(site.relays))
 const shipped = parseTemplate(
   readFileSync(join(import.meta.dirname, '../../deployment.template.json'), 'utf8'),
   'deployment.template.json'
@@ -57,15 +65,15 @@ function configuration(id: string, priority: number, modulesContent: Sections): 
 }
 
 describe('whatever generate makes of templates as people have them', () => {
-  const make = (template: Template): ReturnType<typeof generateManifest> =>
-    generateManifest(site, gateway, template, { now })
+  const make = (template: Template, device: Device | Relay): ReturnType<typeof generateManifest> =>
+    generateManifest(site, device, template, { now })
 
-  it('has no error, is the same twice, and is taken by IoT Hub, edgeAgent and edgeHub of the simulator', () => {
+  it('of devices at every layer has no error, is the same twice, and is taken by IoT Hub, edgeAgent and edgeHub of the simulator', () => {
     fc.assert(
-      fc.property(whole, envelope, (content, form) => {
-        const manifest = make(templateOf(content, form))
+      fc.property(whole, envelope, anyDevice, (content, form, device) => {
+        const manifest = make(templateOf(content, form), device)
         const made = formatManifest(manifest)
-        assert.equal(formatManifest(make(templateOf(content, form))), made)
+        assert.equal(formatManifest(make(templateOf(content, form), device)), made)
         const { findings, kind } = validateManifest(made, 'deployment.json')
         assert.deepEqual(
           findings.filter(({ severity }) => severity === 'error'),
@@ -74,6 +82,8 @@ describe('whatever generate makes of templates as people have them', () => {
         assert.equal(kind, 'deployment')
         take(readDeploymentContent(JSON.parse(made)))
         assert.ok(!made.includes('"why"'), 'comments are left out')
+        if (device.parent !== undefined)
+          assert.ok(!/mcr[^"]*azureiotedge-(?:agent|hub)/.test(made), 'it comes from above')
       }),
       { numRuns: 150 }
     )
@@ -81,9 +91,9 @@ describe('whatever generate makes of templates as people have them', () => {
 
   it('goes on a base as a layer: validate takes both, and merged they are what the hub of the simulator makes of them', () => {
     fc.assert(
-      fc.property(whole, layer, envelope, (bottom, top, form) => {
-        const base = make(templateOf(bottom, form)).modulesContent
-        const above = make(templateOf(top, form)).modulesContent
+      fc.property(whole, layer, envelope, fc.constantFrom(...withRegistry), (bottom, top, form, device) => {
+        const base = make(templateOf(bottom, form), device).modulesContent
+        const above = make(templateOf(top, form), device).modulesContent
         const examined = [base, above].map((content, priority) =>
           examine(JSON.stringify({ priority, content: { modulesContent: content } }), `${priority}.json`)
         )

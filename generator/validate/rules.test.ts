@@ -426,7 +426,8 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     { fine: proxy('8000', '<REGISTRY>:8080'), wrong: proxy('8000', 'registry:8080') }
   ],
   M094: [],
-  M095: [{ fine: proxy('8000', 'm:8080'), wrong: proxy('8000', 'm:8080', { startupOrder: 0 }) }]
+  M095: [{ fine: proxy('8000', 'm:8080'), wrong: proxy('8000', 'm:8080', { startupOrder: 0 }) }],
+  M097: []
 }
 
 function nested(levels: number): Json {

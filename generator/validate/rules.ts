@@ -358,6 +358,14 @@ export const rules = {
     why: 'It resolves the address of the registry only when it starts.',
     whatToDo: 'Give the registry a lower startupOrder than the API proxy.',
     facts: '§1.2'
+  },
+  M097: {
+    severity: 'warning',
+    title: 'A lower device looks for an image beyond the device above',
+    why: 'Only the top layer reaches registries in the cloud. The module waits for its image, again and again.',
+    whatToDo:
+      'Import the image into the cloud registry (imports of the site file), add it to an image set, and name it by ${registry.address}/… in the template.',
+    facts: '§2.1, connected-registry.md §6'
   }
 } as const satisfies Readonly<Record<string, Rule>>
 
