@@ -55,10 +55,21 @@ describe('readManifest', () => {
     assert.deepEqual(read.annotations, { a: 'b' })
   })
 
+  it('takes an empty mediaType for a missing one', () => {
+    const document = bytes({ schemaVersion: 2, mediaType: '', manifests: [] })
+    assert.equal(readManifest(document).mediaType, mediaTypes.ociIndex)
+    assert.equal(readManifest(document, mediaTypes.dockerManifestList).mediaType, mediaTypes.dockerManifestList)
+  })
+
   for (const [what, document, contentType] of [
     ['an array', [], undefined],
     ['schema version 1', { schemaVersion: 1 }, undefined],
     ['a Content-Type that differs', { schemaVersion: 2, mediaType: mediaTypes.ociIndex }, mediaTypes.ociManifest],
+    ['a mediaType that no header can carry', { schemaVersion: 2, mediaType: 'application/x\nfoo: bar' }, undefined],
+    ['a mediaType beyond ASCII', { schemaVersion: 2, mediaType: 'application/vnd.\u00fc' }, 'application/json'],
+    ['a mediaType without a subtype', { schemaVersion: 2, mediaType: 'a b c' }, 'application/octet-stream'],
+    ['a mediaType that is too long', { schemaVersion: 2, mediaType: `a/${'x'.repeat(128)}` }, undefined],
+    ['a Content-Type that is no type', { schemaVersion: 2 }, 'a b c'],
     ['layers that are no array', { schemaVersion: 2, layers: {} }, undefined],
     ['a layer without a digest', { schemaVersion: 2, layers: [{ mediaType: 'x', size: 1 }] }, undefined],
     ['a negative size', { schemaVersion: 2, layers: [{ ...layer, size: -1 }] }, undefined]

@@ -1,6 +1,6 @@
 import { isDigest, type Digest } from './digest.ts'
 import { OciError } from './errors.ts'
-import { isIndexMediaType, mediaTypes } from './media-types.ts'
+import { isIndexMediaType, isMediaType, mediaTypes } from './media-types.ts'
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md */
 export interface Descriptor {
@@ -35,17 +35,18 @@ export interface ManifestContents {
  */
 export function readManifest(bytes: Uint8Array, contentType?: string): ManifestContents {
   const document = parseObject(bytes)
-  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase()
-  const mediaType = typeof document['mediaType'] === 'string' ? document['mediaType'] : (type ?? guess(document))
+  const type = text(contentType?.split(';', 1)[0]?.trim().toLowerCase())
+  const mediaType = text(document['mediaType']) ?? type ?? guess(document)
+  // It becomes the Content-Type of every answer that serves these bytes: what no header can carry would fail them all.
+  if (!isMediaType(mediaType)) throw invalid('mediaType must be type/subtype (RFC 6838), of 127 characters each')
   if (type !== undefined && type !== mediaType && type !== 'application/json' && type !== 'application/octet-stream')
     throw invalid(`Content-Type ${type} differs from the manifest's mediaType ${mediaType}`)
   if (document['schemaVersion'] !== 2) throw invalid('schemaVersion must be 2')
   const index = isIndexMediaType(mediaType)
   const config = document['config'] === undefined ? [] : [descriptor(document['config'], 'config')]
   const layers = descriptors(document['layers'], 'layers').filter((layer) => !isForeign(layer))
-  // Empty counts as missing, and then an image manifest is what its config is (distribution-spec, "Listing Referrers").
-  const given = document['artifactType']
-  const artifactType = typeof given === 'string' && given !== '' ? given : config[0]?.mediaType
+  // Where it is missing, an image manifest is what its config is (distribution-spec, "Listing Referrers").
+  const artifactType = text(document['artifactType']) ?? config[0]?.mediaType
   return {
     mediaType,
     manifests: index ? descriptors(document['manifests'], 'manifests') : [],
@@ -70,6 +71,11 @@ export function referenceOf({ subject, artifactType }: ManifestContents): {
 /** Non-distributable layers stay where their `urls` say; registries need not hold them (image-spec, layer.md). */
 function isForeign(layer: Descriptor): boolean {
   return (layer.urls?.length ?? 0) > 0 && /nondistributable|\.foreign\./.test(layer.mediaType)
+}
+
+/** Empty counts as missing: clients written in Go cannot tell the two apart. */
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
 }
 
 function guess(document: Record<string, unknown>): string {

@@ -16,3 +16,11 @@ export const manifestMediaTypes: readonly string[] = Object.values(mediaTypes)
 export function isIndexMediaType(mediaType: string): boolean {
   return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerManifestList
 }
+
+/** `type/subtype` of RFC 6838, section 4.2, without parameters. */
+const grammar = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i
+
+/** Whether a text can stand in a `Content-Type`: what nobody has registered yet can too. */
+export function isMediaType(text: string): boolean {
+  return grammar.test(text)
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import fc from 'fast-check'
 import { digestOf } from '../oci/digest.ts'
-import { config, layer, portOf, useWorld, writer } from './world.test.ts'
+import { codeOf, config, lastingHeaders, layer, portOf, useWorld, writer } from './world.test.ts'
 
 /*
  * What nobody sends who means well. Whatever comes: an answer in the registry's form, never a 500, never a hang, and nothing
@@ -154,6 +154,53 @@ describe('registry: malformed requests', () => {
       world.lines.find((line) => line.includes('[ERR]'))
     )
   }).timeout(120_000)
+
+  it('that push a manifest of any media type are refused, or get it back with every later GET and HEAD', async () => {
+    world.mode = 'ReadWrite'
+    const seen = new Set<number>()
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.constantFrom(
+            '',
+            'a b c',
+            'application/x\nfoo: bar',
+            'application/vnd.example+json',
+            'x'.repeat(20_000),
+            null
+          ),
+          fc.string({ maxLength: 20, unit: 'binary' }),
+          fc.string({ maxLength: 20, unit: 'binary-ascii' }).map((text) => `application/${text}`)
+        ),
+        fc.option(fc.constantFrom('application/json', 'application/octet-stream', 'text', 'a/b;c', 'a b/c'), {
+          nil: undefined
+        }),
+        async (mediaType, contentType) => {
+          const pushed = JSON.stringify({ schemaVersion: 2, mediaType, layers: [] })
+          const answer = await world.push('PUT', '/v2/samples/typed/manifests/any', pushed, {
+            'content-length': `${Buffer.byteLength(pushed)}`,
+            ...(contentType === undefined ? {} : { 'content-type': contentType })
+          })
+          seen.add(answer.status)
+          if (answer.status !== 201) {
+            assert.equal(answer.status, 400)
+            assert.equal(codeOf(answer), 'MANIFEST_INVALID')
+            return
+          }
+          for (const reference of ['any', digestOf(pushed)]) {
+            const got = await world.get(`/v2/samples/typed/manifests/${reference}`)
+            assert.equal(got.status, 200)
+            assert.equal(got.body.toString(), pushed)
+            assert.match(got.headers['content-type'] ?? '', /^[!-~]+\/[!-~]+$/)
+            const head = await world.send('HEAD', `/v2/samples/typed/manifests/${reference}`)
+            assert.deepEqual(lastingHeaders(head.headers), lastingHeaders(got.headers))
+          }
+        }
+      ),
+      { numRuns: 100 }
+    )
+    assert.deepEqual([...seen].sort(), [201, 400])
+  }).timeout(30_000)
 
   /**
    * What comes back for bytes that are hardly HTTP, until the connection ends.
