@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WorkerIndex } from './index.ts'
 import { Leases } from './leases.ts'
 import { openStorage } from './open-storage.ts'
+import { storagePaths } from './paths.ts'
 
 describe("storage: the index's worker", () => {
   let folder: string
@@ -58,6 +59,23 @@ describe("storage: the index's worker", () => {
     await ended()
     await assert.rejects(openStorage({ folder }), { code: 'STORAGE_IN_USE' })
     await write(2)
+  })
+
+  it('fails what was asked for while the file could not be opened, and nothing after it', async () => {
+    const { index: file } = storagePaths(folder)
+    await write(1)
+    await ended()
+    const away = join(folder, 'away')
+    await rename(file, away)
+    await mkdir(file)
+    await assert.rejects(write(2), { code: 'INDEX_FAILED' })
+    await assert.rejects(index.copy(), { code: 'INDEX_FAILED' })
+    await rmdir(file)
+    await rename(away, file)
+    assert.equal(await index.state('word'), 1)
+    await write(3)
+    assert.equal(await index.state('word'), 3)
+    await index.copy()
   })
 
   it('may be closed while it goes', async () => {

@@ -156,11 +156,14 @@ export class WorkerIndex implements Index {
     if (this.#closed !== undefined) throw this.#closed
     if (!this.#copyIsOld) return
     this.#copyIsOld = false
-    const reply = await this.#ask('copy')
-    if (reply.kind !== 'copied') throw outOfTurn()
-    if (reply.failure === undefined) return
-    this.#copyIsOld = true
-    throw new StorageError(reply.failure.code, reply.failure.message)
+    try {
+      const reply = await this.#ask('copy')
+      if (reply.kind !== 'copied') throw outOfTurn()
+      if (reply.failure !== undefined) throw new StorageError(reply.failure.code, reply.failure.message)
+    } catch (error) {
+      this.#copyIsOld = true
+      throw error
+    }
   }
 
   /** Finishes what was asked for, then lets go of the file. */
@@ -253,7 +256,12 @@ export class WorkerIndex implements Index {
     this.#turn = this.#turn.then(rest).catch(() => undefined)
   }
 
-  /** Hands the file over to a worker. @throws {StorageError} where that cannot open it; the index is of no use then */
+  /**
+   * Hands the file over to a worker.
+   *
+   * @throws {StorageError} where that cannot open it: too many files are open, or the disk fails. Nothing was asked of it yet,
+   *   so that the next request may try again
+   */
   async #hire(): Promise<Worker> {
     const { folder, commitGate } = this.#options
     this.#opened?.close()
@@ -264,15 +272,22 @@ export class WorkerIndex implements Index {
       // It keeps nothing: with a young generation as large as the main thread's it would still take the memory.
       resourceLimits: { maxYoungGenerationSizeMb: 2 }
     })
-    this.#worker = worker
+    let opened = false
     worker.on('error', (cause: Error) => {
-      this.#closed ??= new StorageError('INDEX_FAILED', `the index worker stopped: ${cause.message}`, { cause })
+      // Whether what it was at has become durable, nobody knows: only reading the whole index again tells.
+      if (opened) this.#closed ??= stopped(cause)
     })
-    const [reply] = (await once(worker, 'message')) as [IndexReply]
-    if (reply.kind === 'opened') return worker
+    const [reply] = (await once(worker, 'message').catch((cause: unknown) => {
+      throw stopped(cause as Error)
+    })) as [IndexReply]
+    if (reply.kind === 'opened') {
+      opened = true
+      this.#worker = worker
+      return worker
+    }
     await worker.terminate()
     const { code, message } = reply.kind === 'refused' ? reply.failure : outOfTurn()
-    throw (this.#closed ??= new StorageError(code, message))
+    throw new StorageError(code, message)
   }
 
   /** In the same turn as the call: garbage collection decides in one turn as well, so that neither misses the other. */
@@ -306,6 +321,10 @@ function isNaming(
   change: IndexChange
 ): change is Extract<IndexChange, { kind: 'linkBlob' | 'putManifest' | 'setTag' }> {
   return change.kind === 'linkBlob' || change.kind === 'putManifest' || change.kind === 'setTag'
+}
+
+function stopped(cause: Error): StorageError {
+  return new StorageError('INDEX_FAILED', `the index worker stopped: ${cause.message}`, { cause })
 }
 
 function outOfTurn(): StorageError {
