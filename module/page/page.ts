@@ -106,6 +106,10 @@ async function follow(options: PageOptions, live: Live, asked: Asked): Promise<v
   })
   if (request.method === 'HEAD') return void response.end()
   response.flushHeaders()
+  // What has no end is not waited for by who ended their side: they went away.
+  const leave = (): void => void response.end()
+  request.socket.once('end', leave)
+  if (request.socket.readableEnded) leave()
   live.add({
     response,
     async draw(): Promise<Sections | undefined> {

@@ -205,7 +205,7 @@ describe('registry: malformed requests', () => {
   /**
    * What comes back for bytes that are hardly HTTP, until the connection ends.
    *
-   * @param ends whether the client ends its side at once, which gives up a request that was whole
+   * @param ends whether the client ends its side at once
    */
   async function raw(text: string, ends: boolean): Promise<string> {
     const socket = connect(portOf(world.server), '127.0.0.1')
@@ -219,9 +219,9 @@ describe('registry: malformed requests', () => {
   }
 
   it('that are no HTTP end with their connection, and disturb nobody', async () => {
+    const nothing = ['', '\r\n\r\n']
     for (const text of [
-      '',
-      '\r\n\r\n',
+      ...nothing,
       'hello\r\n\r\n',
       'GET\r\n\r\n',
       'GET /v2/\u00dc HTTP/1.1\r\nHost: a\r\n\r\n',
@@ -234,7 +234,10 @@ describe('registry: malformed requests', () => {
       '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003'
     ]) {
       const answer = await raw(text, true)
-      if (answer === '') continue
+      if (nothing.includes(text)) {
+        assert.equal(answer, '')
+        continue
+      }
       assert.match(answer, /^HTTP\/1\.1 4\d\d /, JSON.stringify(text.slice(0, 60)))
       const { errors } = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))
       assert.match(errors[0].code as string, /^[A-Z_]+$/)

@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { digestOf } from '../oci/digest.ts'
-import { basic, codeOf, config, indexOf, layer, portOf, useWorld } from './world.test.ts'
+import { basic, bigLayer, codeOf, config, indexOf, layer, manifest, portOf, useWorld, writer } from './world.test.ts'
 
 describe('registry', () => {
   const world = useWorld()
@@ -210,6 +211,34 @@ describe('registry', () => {
       assert.doesNotMatch(answer.body.toString(), /insides/)
       assert.match(world.lines.join(''), /secret insides/)
     })
+  })
+
+  it('answers who ends their side when they have asked', async () => {
+    world.mode = 'ReadWrite'
+    const large = Buffer.alloc(9 * 1024 * 1024)
+    for (const [request, body, expected] of [
+      ['GET /v2/', '', '{}'],
+      ['GET /v2/samples/app/manifests/1.0', '', manifest],
+      [`GET /v2/samples/app/blobs/${digestOf(config)}`, '', config],
+      [`GET /v2/samples/app/blobs/${digestOf(bigLayer)}`, '', bigLayer],
+      ['POST /oauth2/token', 'grant_type=refresh_token', /UNAUTHORIZED/],
+      ['PUT /v2/samples/app/manifests/half', manifest, ''],
+      [`POST /v2/samples/app/blobs/uploads/?digest=${digestOf(large)}`, large, '']
+    ] as const) {
+      const socket = connect(portOf(world.server), '127.0.0.1')
+      socket.write(
+        `${request} HTTP/1.1\r\nHost: a\r\nAuthorization: ${writer}\r\nContent-Length: ${body.length}\r\n\r\n`
+      )
+      socket.end(body)
+      const answer = await buffer(socket)
+      const at = answer.indexOf('\r\n\r\n') + 4
+      const status = answer.subarray(9, 12).toString()
+      if (expected instanceof RegExp) assert.match(answer.subarray(at).toString(), expected)
+      else {
+        assert.equal(status, request.startsWith('GET') ? '200' : '201', request)
+        assert.ok(answer.subarray(at).equals(Buffer.from(expected)), request)
+      }
+    }
   })
 
   it('answers 500 where storage fails, and says nothing of why', async () => {

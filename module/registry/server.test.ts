@@ -73,12 +73,29 @@ describe('an HTTP server with clients that take their time', () => {
     await Promise.all([until(silent), until(half)])
   })
 
-  it('answers who ends their side when they have asked', async () => {
+  it('answers who ends their side when they have asked, and keeps nothing of them', async () => {
     await start({})
     const socket = await open()
     const said = until(socket)
-    socket.end('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-    assert.match(await said, /^HTTP\/1\.1 200 .*here$/s)
+    socket.end('GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /wait HTTP/1.1\r\nHost: a\r\n\r\n')
+    while (waiting.length === 0) await new Promise(setImmediate)
+    // Until the server, too, has learned that nothing more comes.
+    while (waiting[0]?.req.socket.readableEnded === false) await new Promise(setImmediate)
+    waiting[0]?.end('at last')
+    assert.match(await said, /^HTTP\/1\.1 200 .*here.*at last$/s)
+    while ((await connections()) > 0) await new Promise(setImmediate)
+  })
+
+  it('ends who ended their side, and then reads nothing of the answer', async () => {
+    await start({})
+    const socket = await open()
+    socket.pause()
+    socket.end('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n')
+    while (waiting.length === 0) await new Promise(setImmediate)
+    // The server's idle time, cut short where the request cannot miss it.
+    waiting[0]?.req.socket.setTimeout(50)
+    waiting[0]?.end(Buffer.alloc(64 * 1024 * 1024))
+    while ((await connections()) > 0) await new Promise((resolve) => setTimeout(resolve, 5))
   })
 
   it('keeps no more idle connections than it may, and never turns away who has something to ask', async () => {

@@ -67,6 +67,8 @@ export function createHttpServer(handlers: readonly Handler[], log: Log, changes
     },
     listener
   )
+  // Who ends their side when they have asked still waits for the answer; Node would end the connection in the middle of it.
+  Object.assign(server, { httpAllowHalfOpen: true })
   limitIdle(server, limits.mostIdle)
   // Handlers say themselves when a body may come, so that a refused one is never sent.
   server.on('checkContinue', listener)
