@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict'
-import { codeOf, useWorld } from './world.test.ts'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import type { OciError } from '../oci/errors.ts'
+import { readTokenForm } from './token-form.ts'
+import { codeOf, portOf, useWorld } from './world.test.ts'
 
 describe('registry: tokens', () => {
   const world = useWorld()
@@ -61,5 +67,55 @@ describe('registry: tokens', () => {
       (await world.form('/oauth2/token', { grant_type: 'password', username: 'x'.repeat(70_000) })).status,
       400
     )
+  })
+
+  describe('whose form', () => {
+    const head = 'POST /oauth2/token HTTP/1.1\r\nHost: a\r\n'
+
+    it('is too long, or no HTTP, or ends half-way get an answer', async () => {
+      const long = `username=${'x'.repeat(70_000)}`
+      for (const [request, status] of [
+        [`${head}Content-Length: ${long.length}\r\n\r\n${long}`, '400'],
+        [`${head}Content-Length: 100\r\n\r\ngrant_type=pass`, '400'],
+        [`${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, '400'],
+        [`${head}Content-Length: 23\r\n\r\ngrant_type=access_token`, '405']
+      ] as const) {
+        const answer = await text(connect(portOf(world.server), '127.0.0.1').end(request))
+        assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} [^]*\\{"errors":\\[`), request.slice(0, 120))
+      }
+    })
+
+    it('breaks off are no news for the log', async () => {
+      const answered = once(world.server, 'request')
+      const socket = connect(portOf(world.server), '127.0.0.1')
+      socket.write(`${head}Content-Length: 100\r\n\r\ngrant_type=pass`)
+      const [, response] = (await answered) as [unknown, NodeJS.EventEmitter]
+      const gone = once(response, 'close')
+      socket.resetAndDestroy()
+      await gone
+      await world.get('/v2/')
+      assert.doesNotMatch(world.lines.join(''), /\[ERR\]/)
+    })
+
+    it('does not come is given up, with an answer', async () => {
+      const given = Promise.withResolvers<OciError>()
+      const server = createServer((request, response) => {
+        readTokenForm(request, response, 20).then(
+          () => given.reject(new Error('half a form was taken')),
+          (error: unknown) => {
+            given.resolve(error as OciError)
+            response.end()
+          }
+        )
+      })
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const socket = connect(portOf(server), '127.0.0.1')
+      socket.write(`${head}Content-Length: 100\r\n\r\ngrant_type=pass`)
+      const { code, status } = await given.promise
+      assert.deepEqual({ code, status }, { code: 'UNSUPPORTED', status: 408 })
+      socket.destroy()
+      server.close()
+    })
   })
 })

@@ -5,11 +5,7 @@ import type { Client, TokenIssuer, TokenRequest } from './authorizer.ts'
 import { tokenPath } from './challenge.ts'
 import type { Origin } from './origin.ts'
 import { errorReply, json, type Reply } from './reply.ts'
-
-/** A form with a few names in it; more is no token request. */
-const mostFormBytes = 64 * 1024
-/** Milliseconds that a form may take to arrive. */
-const formTimeout = 10_000
+import { readTokenForm } from './token-form.ts'
 
 /** Microsoft's connected registry answers at the first, ACR at the second. */
 export function isTokenPath(path: string): boolean {
@@ -67,8 +63,7 @@ async function readForm(
   origin: Origin,
   client: Client
 ): Promise<TokenRequest> {
-  if (request.headers.expect !== undefined) response.writeContinue()
-  const form = new URLSearchParams(await readText(request))
+  const form = await readTokenForm(request, response)
   const common = {
     client,
     service: form.get('service') ?? origin.host,
@@ -91,22 +86,6 @@ async function readForm(
       // 405 makes containerd and BuildKit try GET.
       throw new OciError('UNSUPPORTED', 'grant_type must be password or refresh_token')
   }
-}
-
-async function readText(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  const timer = setTimeout(() => request.destroy(), formTimeout)
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > mostFormBytes) throw new OciError('SIZE_INVALID', 'the form is too long for a token request')
-      chunks.push(chunk)
-    }
-  } finally {
-    clearTimeout(timer)
-  }
-  return Buffer.concat(chunks).toString()
 }
 
 function readBasic(authorization: string | undefined): TokenRequest['credentials'] {
