@@ -23,7 +23,15 @@ export interface ManifestContents {
   readonly subject?: Descriptor
   readonly artifactType?: string
   readonly annotations?: Readonly<Record<string, string>>
+  /** It has what an index has and what an image has: to one client it is the one, to the next the other (CVE-2021-41190). */
+  readonly isAmbiguous: boolean
 }
+
+/**
+ * Objects, lists and what stands in them. A manifest of 8 MiB with nothing but the shortest descriptors has fewer; what has more
+ * takes a hundred times its bytes when it is read.
+ */
+const mostParts = 400_000
 
 /**
  * Reads what a manifest refers to.
@@ -55,7 +63,9 @@ export function readManifest(bytes: Uint8Array, contentType?: string): ManifestC
     ...(artifactType === undefined ? {} : { artifactType }),
     ...(isRecord(document['annotations'])
       ? { annotations: document['annotations'] as Readonly<Record<string, string>> }
-      : {})
+      : {}),
+    isAmbiguous:
+      document['manifests'] !== undefined && (document['layers'] !== undefined || document['config'] !== undefined)
   }
 }
 
@@ -99,6 +109,7 @@ function descriptor(value: unknown, where: string): Descriptor {
 }
 
 function parseObject(bytes: Uint8Array): Record<string, unknown> {
+  if (bytes.length > mostParts && countParts(bytes) > mostParts) throw invalid(`more than ${mostParts} parts`)
   let document: unknown
   try {
     document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -107,6 +118,21 @@ function parseObject(bytes: Uint8Array): Record<string, unknown> {
   }
   if (!isRecord(document)) throw invalid('must be a JSON object')
   return document
+}
+
+/** By their signs outside of strings, before anything is made of them. In what is no JSON the number means nothing. */
+function countParts(bytes: Uint8Array): number {
+  const [quote, backslash, comma, list, object] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b] as const
+  let count = 0
+  let quoted = false
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at]
+    if (byte === quote) quoted = !quoted
+    else if (quoted) {
+      if (byte === backslash) at += 1
+    } else if (byte === comma || byte === list || byte === object) count += 1
+  }
+  return count
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

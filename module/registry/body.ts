@@ -152,7 +152,13 @@ export async function readWhole(
   response: ServerResponse,
   most: number,
   tooLarge: () => Error,
-  options?: BodyOptions
+  {
+    taking,
+    ...options
+  }: BodyOptions & {
+    /** Told how many bytes are to be held now; throws where that is too many. */
+    readonly taking?: (bytes: number) => void
+  } = {}
 ): Promise<Buffer> {
   if ((declaredLength(request) ?? 0) > most) throw tooLarge()
   const parts: Buffer[] = []
@@ -163,6 +169,7 @@ export async function readWhole(
     (bytes) => {
       size += bytes.length
       if (size > most) return Promise.reject(tooLarge())
+      taking?.(bytes.length)
       parts.push(Buffer.from(bytes))
       return Promise.resolve()
     },

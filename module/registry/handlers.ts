@@ -7,6 +7,7 @@ import type { Content } from './content.ts'
 import type { ByteCache } from './byte-cache.ts'
 import type { DescriptorCache } from './descriptor-cache.ts'
 import type { FallbackCache } from './fallback-referrers.ts'
+import type { PushedManifests } from './pushed-manifests.ts'
 import type { Uploads } from './uploads.ts'
 
 /** What every handler of the read side works with. */
@@ -24,6 +25,7 @@ export interface Serving {
 /** What the handlers of the write side work with. */
 export interface Pushing extends Serving {
   readonly uploads: Uploads
+  readonly pushedManifests: PushedManifests
   /** Whether a manifest is taken that names blobs or manifests which its repository does not hold. */
   readonly missingContent: () => 'accepted' | 'refused'
 }

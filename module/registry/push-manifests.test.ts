@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
@@ -241,6 +242,54 @@ describe('registry: pushing manifests', () => {
         isCreated(await push('manifests/large', bytes, mediaTypes.ociManifest), bytes)
         await isServed('large', bytes)
       }
+    })
+
+    it('are taken with as many layers as fit into 4 MiB', async () => {
+      const layers = Array.from({ length: 36_000 }, (_, number) => ({
+        mediaType: 'a/b',
+        digest: `sha256:${number.toString(16).padStart(64, '0')}`,
+        size: number
+      }))
+      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, layers }))
+      assert.ok(bytes.length < 4 * 1024 * 1024)
+      const answer = await push('manifests/layered', bytes, mediaTypes.ociManifest)
+      isCreated(answer, bytes)
+      assert.match(String(answer.headers['warning']), /lacks 36000 of/)
+    })
+
+    it('are refused before they are read, where that would take a hundred times their bytes', async () => {
+      for (const part of ['{}', '[]', '0', '"":[']) {
+        const bytes = `{"schemaVersion":2,"x":[${`${part},`.repeat(1_000_000)}0]}`
+        const answer = await push('manifests/parts', bytes, mediaTypes.ociManifest)
+        assert.equal(codeOf(answer), 'MANIFEST_INVALID')
+        assert.match(answer.body.toString(), /more than 400000 parts/)
+      }
+      // What stands in a string is one part, whatever it is.
+      const annotations = { sbom: JSON.stringify({ a: '\\"{[,' }).repeat(100_000) }
+      const bytes = await image({ annotations })
+      isCreated(await push('manifests/parts', bytes, mediaTypes.ociManifest), bytes)
+    })
+
+    it('are 429 while too many are on their way, and taken when those are gone', async () => {
+      const head = `PUT /v2/samples/new/manifests/stalled HTTP/1.1\r\nHost: a\r\nAuthorization: ${writer}\r\n`
+      const sockets = Array.from({ length: 5 }, () => {
+        const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+        socket.write(`${head}Content-Length: ${mostManifestBytes}\r\n\r\n`)
+        socket.write(Buffer.alloc(mostManifestBytes - 1))
+        return socket
+      })
+      const bytes = await ofSize(mostManifestBytes)
+      const until = async (status: number): Promise<Answer> => {
+        for (;;) {
+          const answer = await push('manifests/large', bytes, mediaTypes.ociManifest)
+          if (answer.status === status) return answer
+        }
+      }
+      const answer = await until(429)
+      assert.equal(codeOf(answer), 'TOOMANYREQUESTS')
+      assert.equal(answer.headers['retry-after'], '5')
+      for (const socket of sockets) socket.destroy()
+      isCreated(await until(201), bytes)
     })
 
     it('are 413 beyond that, with and without a length, and the connection goes on', async () => {

@@ -20,7 +20,8 @@ const schemaOne = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:jso
 /**
  * `PUT /v2/<name>/manifests/<reference>`: keeps the bytes as they are, and moves the tags in the same commit.
  *
- * @throws {OciError} `MANIFEST_INVALID` (also 413), `MANIFEST_BLOB_UNKNOWN`, `DIGEST_INVALID`, `TAG_INVALID` (also 414)
+ * @throws {OciError} `MANIFEST_INVALID` (also 413), `MANIFEST_BLOB_UNKNOWN`, `DIGEST_INVALID`, `TAG_INVALID` (also 414),
+ *   `TOOMANYREQUESTS`
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
  */
 export async function putManifest(
@@ -29,18 +30,42 @@ export async function putManifest(
   repository: Repository,
   reference: Reference
 ): Promise<Reply> {
-  const { content } = pushing
   const added = reference.kind === 'digest' ? readTags(query) : []
   const contentType = mediaTypeOf(request.headers['content-type'])
   refuseSchemaOne(contentType)
-  const bytes = await readWhole(request, response, mostManifestBytes, tooLarge)
+  const held = pushing.pushedManifests.hold()
+  try {
+    const taking = (bytes: number): void => held.take(bytes)
+    const bytes = await readWhole(request, response, mostManifestBytes, tooLarge, { taking })
+    return await pushing.pushedManifests.inTurn(bytes.length, () =>
+      storeManifest(pushing, repository, reference, { bytes, contentType, added })
+    )
+  } finally {
+    held.giveBack()
+  }
+}
+
+interface PushedManifest {
+  readonly bytes: Buffer
+  readonly contentType: string | undefined
+  /** Tags to set beside its reference. */
+  readonly added: readonly Tag[]
+}
+
+async function storeManifest(
+  { content, missingContent }: Pushing,
+  repository: Repository,
+  reference: Reference,
+  { bytes, contentType, added }: PushedManifest
+): Promise<Reply> {
   const digest = digestOf(bytes, reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256')
   if (reference.kind === 'digest' && reference.digest !== digest)
     throw new OciError('DIGEST_INVALID', `the ${bytes.length} bytes received are ${digest}`)
   const contents = readManifest(bytes, contentType)
-  refuseAmbiguous(bytes, contents)
-  const missing = await missingContent(content, repository, contents)
-  if (missing.length > 0 && pushing.missingContent() === 'refused')
+  refuseSchemaOne(contents.mediaType)
+  if (contents.isAmbiguous) throw new OciError('MANIFEST_INVALID', 'manifest invalid: it is both an index and an image')
+  const missing = await findMissing(content, repository, contents)
+  if (missing.length > 0 && missingContent() === 'refused')
     throw new OciError(
       'MANIFEST_BLOB_UNKNOWN',
       `${repository} lacks ${missing[0] ?? ''}: push what a manifest names first`,
@@ -98,15 +123,7 @@ function refuseSchemaOne(mediaType: string | undefined): void {
     throw new OciError('MANIFEST_INVALID', 'schema 1 manifests are not supported: push with a client of this decade')
 }
 
-/** What is an image to one client and an index to another serves only those who mean to deceive (CVE-2021-41190). */
-function refuseAmbiguous(bytes: Buffer, { mediaType }: ManifestContents): void {
-  const document = JSON.parse(bytes.toString()) as Record<string, unknown>
-  refuseSchemaOne(mediaType)
-  if (document['manifests'] !== undefined && (document['layers'] !== undefined || document['config'] !== undefined))
-    throw new OciError('MANIFEST_INVALID', 'manifest invalid: it is both an index and an image')
-}
-
-async function missingContent(
+async function findMissing(
   { index }: Content,
   repository: Repository,
   { blobs, manifests }: ManifestContents

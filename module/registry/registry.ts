@@ -13,6 +13,7 @@ import { FallbackCache } from './fallback-referrers.ts'
 import type { Exchange, Pushing } from './handlers.ts'
 import { serveCatalog, serveTags } from './lists.ts'
 import { serveManifest } from './manifests.ts'
+import { PushedManifests } from './pushed-manifests.ts'
 import { readClient, readOrigin } from './origin.ts'
 import { serveReferrers } from './referrers.ts'
 import { errorReply, json, toOciError, writeReply, type Reply } from './reply.ts'
@@ -92,7 +93,8 @@ class Registry {
       fallbacks: new FallbackCache(),
       onMissing,
       missingContent,
-      uploads
+      uploads,
+      pushedManifests: new PushedManifests()
     }
   }
 
