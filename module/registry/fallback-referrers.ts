@@ -1,7 +1,8 @@
-import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { readManifest } from '../oci/manifest.ts'
-import { parseTag, type Repository } from '../oci/name.ts'
+import type { Repository } from '../oci/name.ts'
+import { referrersTag } from '../oci/referrers-tag.ts'
 import type { Serving } from './handlers.ts'
 
 /** What an index under a fallback tag lists: all of it, and by artifact type; sorted. */
@@ -43,9 +44,7 @@ export async function fallbackReferrers(
   { after, limit, artifactType }: { readonly after: string; readonly limit: number; readonly artifactType?: string }
 ): Promise<Digest[]> {
   const { content, fallbacks } = serving
-  // A tag has 128 characters at the most: the spec cuts longer digests.
-  const tag = parseTag(`${algorithmOf(subject)}-${hexOf(subject)}`.slice(0, 128))
-  const digest = await content.index.tag(repository, tag)
+  const digest = await content.index.tag(repository, referrersTag(subject))
   if (digest === undefined) return []
   const { all, byType } = await fallbacks.get(digest, () => readList(serving, digest))
   const list = artifactType === undefined ? all : (byType.get(artifactType) ?? [])

@@ -179,7 +179,7 @@ describe('registry: referrers', () => {
   })
 
   describe('under the fallback tag of clients that know no such API', () => {
-    const tagOf = (digest: Digest): string => digest.replace(':', '-').slice(0, 128)
+    const tagOf = (digest: Digest): string => digest.replace(':', '-').slice(0, 'sha256-'.length + 64)
     const plain = (name: string): Buffer =>
       Buffer.from(
         JSON.stringify({

@@ -1,5 +1,6 @@
 import semver from 'semver'
 import { isRepository, isTag, type Repository } from '../oci/name.ts'
+import { isReferrersTag } from '../oci/referrers-tag.ts'
 
 /** An image set's entry in its long form. */
 export interface ImageFilterInput {
@@ -20,9 +21,6 @@ export interface ImageFilter {
   readonly semver?: string | undefined
   readonly newest?: number | undefined
 }
-
-/** Tags under which signatures and the like stand beside what they belong to: the spec's fallback, and cosign's. */
-const referrerTag = /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{121,128})(?:\.[a-z0-9]+)?$/
 
 /**
  * Reads an entry of an image set: `repository`, `repository:tag`, `repository:glob*`, or the long form.
@@ -98,7 +96,7 @@ export function wantedTags<T extends string>(filter: ImageFilter, tags: readonly
 /** A glob covers the tags of signatures only where it begins like one: they come with the images that they belong to. */
 function matches(glob: string, tag: string): boolean {
   if (!glob.includes('*')) return glob === tag
-  if (referrerTag.test(tag) && !glob.startsWith('sha')) return false
+  if (isReferrersTag(tag) && !glob.startsWith('sha')) return false
   const parts = glob.split('*').map((part) => part.replaceAll('.', '\\.'))
   return new RegExp(`^${parts.join('.*')}$`).test(tag)
 }

@@ -1,6 +1,7 @@
-import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts'
+import { algorithmOf, type Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { parseTag, type Repository, type Tag } from '../oci/name.ts'
+import { referrersTag } from '../oci/referrers-tag.ts'
 import { growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
 import { asParentFault } from './ports.ts'
 
@@ -60,10 +61,10 @@ export function referrerTags(subject: Digest): Tag[] {
 }
 
 function tagsFor(subject: Digest, fallback: boolean): Tag[] {
-  // A tag has 128 characters at the most: the spec cuts longer digests.
-  const base = `${algorithmOf(subject)}-${hexOf(subject)}`
-  const cosign = algorithmOf(subject) === 'sha256' ? cosignSuffixes.map((suffix) => `${base}${suffix}`) : []
-  return [...(fallback ? [base.slice(0, 128)] : []), ...cosign].map(parseTag)
+  const tag = referrersTag(subject)
+  // Cosign cuts nothing: its tags for sha512 would be longer than a tag may be.
+  const cosign = algorithmOf(subject) === 'sha256' ? cosignSuffixes.map((suffix) => parseTag(`${tag}${suffix}`)) : []
+  return [...(fallback ? [tag] : []), ...cosign]
 }
 
 /** @returns whether the parent has the API */
