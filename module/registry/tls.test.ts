@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { request } from 'node:https'
-import type { IncomingMessage } from 'node:http'
+import { request as plainRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
@@ -16,6 +16,8 @@ describe('TLS on the port of an HTTP server', () => {
   let server: Server
   let tls: TlsSwitch
   let port: number
+  /** The answer to `/held`, half of which was sent. */
+  let held: PromiseWithResolvers<ServerResponse>
 
   before(async () => {
     authority = await CertificateAuthority.create()
@@ -23,7 +25,13 @@ describe('TLS on the port of an HTTP server', () => {
     second = await authority.issue(['second.example', '127.0.0.1'])
   })
   beforeEach(async () => {
+    held = Promise.withResolvers()
     server = createServer((asked, response) => {
+      if (asked.url === '/held') {
+        response.write('the first half')
+        held.resolve(response)
+        return
+      }
       const encrypted = 'encrypted' in asked.socket
       void text(asked).then((body) => response.end(`${encrypted ? 'tls' : 'plain'} ${asked.url ?? ''} ${body.length}`))
     })
@@ -132,6 +140,28 @@ describe('TLS on the port of an HTTP server', () => {
     })
     await assert.rejects(once(socket, 'secureConnect'))
   })
+
+  for (const scheme of ['http', 'https'] as const)
+    it(`lets what is under way over ${scheme} come to its end when it is closed`, async () => {
+      use(first)
+      const options = { host: '127.0.0.1', port, path: '/held', ca: authority.certificate, agent: false }
+      const sent = (scheme === 'https' ? request : plainRequest)(options)
+      sent.end()
+      const [[answer], response] = await Promise.all([
+        once(sent, 'response') as Promise<[IncomingMessage]>,
+        held.promise
+      ])
+      const handshaking = connect(port, '127.0.0.1').on('error', () => undefined)
+      handshaking.write(Buffer.from([0x16, 3, 1, 1]))
+      const whole = text(answer)
+      // Its handshake goes on, and no request can follow.
+      await once(server, 'connection')
+      server.close()
+      tls.close()
+      await once(handshaking.resume(), 'close')
+      response.end(', and the second')
+      assert.equal(await whole, 'the first half, and the second')
+    })
 
   it('ends connections that say nothing, or nonsense, with the server', async () => {
     use(first)

@@ -19,7 +19,7 @@ export interface TlsSwitch {
    * @throws where the key is not the certificate's, or one of the two is none
    */
   use(pair: ServerKeyPair | undefined): void
-  /** Ends connections that have not got as far as a request: `closeAllConnections` does not know them. */
+  /** Ends connections that have not got as far as HTTP: `closeAllConnections` does not know them. */
   close(): void
 }
 
@@ -50,7 +50,8 @@ export function switchTls(server: Server): TlsSwitch {
   const serve = (socket: Socket): void => {
     for (const listener of listeners) listener.call(server, socket)
   }
-  const pending = new Set<Socket>()
+  /** Connections of which nobody knows yet what they speak, or whose handshake is not done. */
+  const pending = new Map<string, Socket>()
   let encrypting = false
   let made: TlsServer | undefined
   /** Made with the first certificate: a start without one has no use for OpenSSL's lists of ciphers and authorities. */
@@ -58,7 +59,10 @@ export function switchTls(server: Server): TlsSwitch {
     if (made !== undefined) return made
     // HTTP/2 would carry a whole pull in one connection's window, and no client of a registry needs it.
     made = createServer({ ...protocol(), ALPNProtocols: ['http/1.1'], handshakeTimeout: patience })
-    made.on('secureConnection', serve)
+    made.on('secureConnection', (socket) => {
+      pending.delete(nameOf(socket))
+      serve(socket)
+    })
     // A client that does not trust us, a scanner: nothing here can do anything about it.
     made.on('tlsClientError', (_error, socket) => socket.destroy())
     return made
@@ -71,13 +75,14 @@ export function switchTls(server: Server): TlsSwitch {
   })
 
   function distinguish(socket: Socket): void {
-    pending.add(socket)
+    const name = nameOf(socket)
+    pending.set(name, socket)
     const destroy = (): void => void socket.destroy()
     const late = setTimeout(destroy, patience).unref()
     socket.on('error', destroy)
     socket.once('close', () => {
       clearTimeout(late)
-      pending.delete(socket)
+      pending.delete(name)
     })
     socket.once('readable', () => {
       clearTimeout(late)
@@ -89,7 +94,7 @@ export function switchTls(server: Server): TlsSwitch {
       socket.unshift(first)
       if (first[0] === handshake) secure().emit('connection', socket)
       else {
-        pending.delete(socket)
+        pending.delete(name)
         serve(socket)
       }
     })
@@ -105,7 +110,12 @@ export function switchTls(server: Server): TlsSwitch {
       encrypting = pair !== undefined
     },
     close() {
-      for (const socket of pending) socket.destroy()
+      for (const socket of pending.values()) socket.destroy()
     }
   }
+}
+
+/** A connection has one name, whether its bytes are looked at or what they are when they are decrypted. */
+function nameOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`
 }
