@@ -1,9 +1,10 @@
 import { twinInterval, type CommonOptions, type Context } from '../context.ts'
 import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
+import { namedInConfigToml } from '../rotation/edge-agent.ts'
 import { beginRotation, chooseTokens, pendingTokens, type RotatedToken } from '../rotation/plan.ts'
 import { carryOutRotation } from '../rotation/rotate.ts'
 import type { SecretStore } from '../secrets/store.ts'
-import type { Site } from '../site-file/site.ts'
+import { automaticDeploymentOf, type Site } from '../site-file/site.ts'
 
 export interface RotateOptions extends CommonOptions {
   readonly resume?: boolean
@@ -48,9 +49,10 @@ export async function rotate(
   const progress = await context.progress()
   const task = progress.begin('changing passwords', 3 * tokens.length)
   let done = 0
+  const retired: string[] = []
   const { signal } = context.io
   try {
-    const { waitingForClients } = await carryOutRotation({
+    const { waitingForClients, waitingForDeployments } = await carryOutRotation({
       site,
       store,
       acr,
@@ -69,19 +71,45 @@ export async function rotate(
       },
       tell: ({ token, step }) => {
         task.advance(++done, `${token} ${step}`)
+        if (step === 'retired') retired.push(token)
         progress.print(() => void context.stdout.write(`${step.padEnd(9)} ${token}\n`))
       }
     })
     task.end('done')
-    if (waitingForClients.length === 0) return undefined
-    context.stdout.write(
-      `both passwords of ${waitingForClients.join(', ')} work, and every device knows the new one. Give it to the clients (causeway secrets show), then take the one before away: causeway rotate ${waitingForClients.join(' ')} --retire\n`
-    )
-    return exitCodes.differences
+    const named = namedInConfigToml(site, retired)
+    if (named.length > 0)
+      context.stderr.write(
+        `what was taken away still stands in config.toml on ${some(named)}, which IoT Edge reads when it has no deployment: bring the new fragment of causeway generate there\n`
+      )
+    if (waitingForDeployments.length > 0)
+      context.stdout.write(
+        `edgeAgent still pulls with a password before on ${some(waitingForDeployments)}. Deploy there (causeway deploy ${some(deployments(site, waitingForDeployments), ' ')}), then take it away: causeway rotate --resume\n`
+      )
+    if (waitingForClients.length > 0)
+      context.stdout.write(
+        `both passwords of ${waitingForClients.join(', ')} work, and every device knows the new one. Give it to the clients (causeway secrets show), then take the one before away: causeway rotate ${waitingForClients.join(' ')} --retire\n`
+      )
+    return waitingForDeployments.length + waitingForClients.length === 0 ? undefined : exitCodes.differences
   } catch (error) {
     task.end('failed')
     throw error
   }
+}
+
+/** Of a fleet the first few: the rest is told by the next run. */
+function some(names: readonly string[], separator = ', '): string {
+  const most = 20
+  const rest = names.length > most ? `${separator}… (${names.length} in all)` : ''
+  return `${names.slice(0, most).join(separator)}${rest}`
+}
+
+/** What to tell `causeway deploy`, so that these devices get their deployments. */
+function deployments(site: Site, devices: readonly string[]): readonly string[] {
+  const options = devices.map((id) => {
+    const automatic = automaticDeploymentOf(site, id)
+    return automatic === undefined ? `--device ${id}` : `--deployment ${automatic.name}`
+  })
+  return [...new Set(options)]
 }
 
 function stillPending(pending: readonly RotatedToken[], store: SecretStore): GeneratorError {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fingerprintOf } from '../../module/parent/credentials.ts'
+import { generateManifest } from '../deployment/generate.ts'
+import { parseTemplate, type Template } from '../deployment/template.ts'
 import { GeneratorError } from '../errors.ts'
-import { testSite } from '../testing.ts'
+import { deviceNamed, testSite } from '../testing.ts'
 import { credentialFingerprint } from './fingerprint.ts'
 import { beginRotation, chooseTokens, pendingTokens } from './plan.ts'
 import { carryOutRotation, type RotationResult } from './rotate.ts'
@@ -17,6 +20,9 @@ const layered = testSite(
     '  other: { connectedRegistry: { name: otherregistry } }'
   ].join('\n')
 )
+
+/** What people start from, with a workload that the device pulls from its own registry. */
+const template = withWorkload(readFileSync(join(import.meta.dirname, '../../deployment.template.json'), 'utf8'))
 
 describe('a rotation of passwords', () => {
   let folder: string
@@ -49,16 +55,20 @@ describe('a rotation of passwords', () => {
       })
     })
 
-  /** As long as it takes the devices that are here, and then some: those that are away are not worth more. */
-  const goWithoutAway = (): Promise<RotationResult> => go({ devicePatience: patient(1000) })
+  /** With as many looks as it takes the devices that are here, each resumed after the one before: those that are away are not worth more. */
+  async function goWithoutAway(): Promise<RotationResult> {
+    for (let look = 1; look < 5; look++) await go({ devicePatience: patient(0) }).catch(() => undefined)
+    return go({ devicePatience: patient(0) })
+  }
 
-  async function assertRotated(tokens: readonly string[]): Promise<void> {
+  async function assertRotated(tokens: readonly string[], othersPend = false): Promise<void> {
     for (const token of tokens) {
       assert.equal((await world.slot(token, 'password2'))?.state, 'stored', token)
       assert.equal(await world.slot(token, 'password1'), undefined, token)
       assert.deepEqual(Object.keys(world.acr.tokens.get(token)?.passwords ?? {}), ['password2'], token)
     }
-    assert.deepEqual(await world.withStore((store) => Promise.resolve(pendingTokens(world.site, store))), [])
+    const pending = await world.withStore((store) => Promise.resolve(pendingTokens(world.site, store)))
+    assert.equal(pending.length > 0, othersPend)
     assert.deepEqual([...world.locked], [], 'no device was ever without a password that works')
   }
   const syncTokens = ['topregistry-sync-token', 'lowregistry-sync-token', 'otherregistry-sync-token']
@@ -160,24 +170,76 @@ describe('a rotation of passwords', () => {
     await assertRotated(['plant-client'])
   })
 
-  it('asks for a deployment where the image pull token changes', async () => {
-    const agent = (password: string): void => {
-      const credentials = { pull: { address: 'x', username: 'crimagepulltoken', password } }
-      world.hub.put('top', '$edgeAgent', {
-        desired: { runtime: { settings: { registryCredentials: credentials } } },
-        reported: { lastDesiredVersion: 1 }
-      })
-    }
-    agent(world.taken.get('crimagepulltoken/password1') ?? '')
-    await begin(['crimagepulltoken'])
-    await assert.rejects(
-      goWithoutAway(),
-      /top runs a deployment with the password before; run causeway deploy --device top/
+  /** A device runs the deployment manifest that is generated for it now. @param isTaken whether edgeAgent has it already */
+  async function deployTo(id: string, isTaken = true): Promise<void> {
+    const manifest = await world.withStore((secrets) =>
+      Promise.resolve(generateManifest(world.site, deviceNamed(world.site, id), template, { secrets, now: new Date() }))
     )
-    agent(world.taken.get('crimagepulltoken/password2') ?? '')
+    const desired = manifest.modulesContent['$edgeAgent']?.['properties.desired'] as Record<string, unknown>
+    const desiredVersion = (world.hub.twins.get(`${id}/$edgeAgent`)?.desiredVersion ?? 0) + 1
+    world.hub.put(id, '$edgeAgent', {
+      desired,
+      desiredVersion,
+      reported: { lastDesiredVersion: isTaken ? desiredVersion : desiredVersion - 1 }
+    })
+  }
+
+  /** Whose passwords edgeAgent pulls with, and whether the cloud registry still takes them. */
+  const logins = (id: string): Record<string, boolean> => {
+    const runtime = world.hub.twins.get(`${id}/$edgeAgent`)?.desired['runtime'] as {
+      settings: { registryCredentials: Record<string, { username: string; password: string }> }
+    }
+    return Object.fromEntries(
+      Object.values(runtime.settings.registryCredentials).map(({ username, password }) => [
+        username,
+        [...world.taken.values()].includes(password)
+      ])
+    )
+  }
+
+  it('asks for a deployment where the image pull token changes', async () => {
+    await deployTo('top')
+    await begin(['crimagepulltoken'])
+    assert.deepEqual(await go(), { waitingForClients: [], waitingForDeployments: ['top'] })
+    await go({ movedClients: () => true })
+    assert.deepEqual(logins('top'), { crimagepulltoken: true, 'plant-client': true })
+    await deployTo('top', false)
+    await assert.rejects(goWithoutAway(), /top has not taken its deployment yet/)
+    await deployTo('top')
     assert.deepEqual((await go()).waitingForClients, ['crimagepulltoken'])
     await go({ movedClients: () => true })
     await assertRotated(['crimagepulltoken'])
+    assert.deepEqual(logins('top'), { crimagepulltoken: true, 'plant-client': true })
+  })
+
+  it('keeps a sync token’s old password for edgeAgent on a device below another, until that was deployed to', async () => {
+    for (const id of Object.keys(world.site.devices)) await deployTo(id)
+    await begin()
+    assert.deepEqual(await go(), { waitingForClients: [], waitingForDeployments: ['low'] })
+    assert.deepEqual(logins('low'), { 'lowregistry-sync-token': true, 'plant-client': true })
+    const top = world.hub.twins.get('top/connected-registry')?.desired
+    const child = (top?.['tokens'] as Record<string, { passwords: object }>)['lowregistry-sync-token']
+    assert.deepEqual(Object.keys(child?.passwords ?? {}), ['password1', 'password2'], 'the device above lets both in')
+    await assertRotated(
+      syncTokens.filter((token) => !token.startsWith('low')),
+      true
+    )
+    await deployTo('low')
+    assert.deepEqual(await go(), { waitingForClients: [], waitingForDeployments: [] })
+    await assertRotated(syncTokens)
+    assert.deepEqual(logins('low'), { 'lowregistry-sync-token': true, 'plant-client': true })
+  })
+
+  it('takes no client token’s password away by which a device pulls its own workloads', async () => {
+    await deployTo('top')
+    await begin(['PLANT-client'])
+    await go({ movedClients: () => true })
+    assert.deepEqual(await go({ movedClients: () => true }), { waitingForClients: [], waitingForDeployments: ['top'] })
+    assert.equal(logins('top')['plant-client'], true)
+    await deployTo('top')
+    await go({ movedClients: () => true })
+    await assertRotated(['plant-client'])
+    assert.equal(logins('top')['plant-client'], true)
   })
 
   it('refuses to begin where somebody else would lose a password', async () => {
@@ -274,3 +336,17 @@ describe('a rotation of passwords', () => {
     return { signal: new AbortController().signal, interval: 1, timeout }
   }
 })
+
+function withWorkload(text: string): Template {
+  const document = JSON.parse(text) as {
+    modulesContent: { $edgeAgent: { 'properties.desired': { modules: Record<string, unknown> } } }
+  }
+  document.modulesContent.$edgeAgent['properties.desired'].modules['hello'] = {
+    type: 'docker',
+    status: 'running',
+    restartPolicy: 'always',
+    version: '1.0',
+    settings: { image: '${registry.address}/hello-world:v1', createOptions: {} }
+  }
+  return parseTemplate(JSON.stringify(document), 'deployment.template.json')
+}

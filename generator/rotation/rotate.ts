@@ -7,7 +7,7 @@ import { slots, type Rotation, type SecretStore } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
 import { atOnce } from '../hub/at-once.ts'
 import { RotatedDevices } from './devices.ts'
-import { edgeAgentMissing } from './edge-agent.ts'
+import { EdgeAgentLogins } from './edge-agent.ts'
 import { pendingTokens, type RotatedToken } from './plan.ts'
 import type { Proof } from './proof.ts'
 
@@ -33,9 +33,12 @@ export interface RotationNews {
   readonly step: 'made' | 'proved' | 'retired'
 }
 
-/** What is still waited for at the end: clients that nobody has said to have moved. */
+/** What is left for people at the end. */
 export interface RotationResult {
+  /** Tokens whose clients nobody has said to have moved. */
   readonly waitingForClients: readonly string[]
+  /** Devices whose deployment holds a password before, by which edgeAgent pulls; it stays until they are deployed to. */
+  readonly waitingForDeployments: readonly string[]
 }
 
 /** Passwords that are made, or taken away, at one time: each takes Resource Manager some seconds, and it allows ten a second. */
@@ -105,6 +108,7 @@ async function prove({ store, proof, proofPatience }: RotationParts, { name }: R
 async function retireAsUsed(parts: RotationParts, tokens: readonly RotatedToken[]): Promise<RotationResult> {
   const { site, store, hub, devicePatience } = parts
   const devices = new RotatedDevices(site, store, hub)
+  const edgeAgents = new EdgeAgentLogins(site, store, hub)
   const open = new Set(tokens)
   const touched = new Set<string>()
   let away: readonly string[] = []
@@ -114,25 +118,32 @@ async function retireAsUsed(parts: RotationParts, tokens: readonly RotatedToken[
       involved.forEach((id) => touched.add(id))
       await devices.look(involved)
       await devices.send(involved, (id) => [...open].some((token) => !isAbandoned(store, token, id)))
+      await edgeAgents.look([...open])
       const missing = new Map<RotatedToken, string[]>()
+      const notDeployed = new Map<RotatedToken, readonly string[]>()
       for (const token of open) {
         const found = devicesOf(token).flatMap((device) => {
           const what = isAbandoned(store, token, device.id) ? undefined : devices.missing(token, device)
           return what === undefined ? [] : [`${device.id} ${what}`]
         })
-        if (token.kind === 'pull') found.push(...(await edgeAgentMissing(site, store, hub, token.name)))
+        const logins = edgeAgents.missing(token)
+        found.push(...logins.notTaken.map((id) => `${id} has not taken its deployment yet`))
         if (found.length > 0) missing.set(token, found)
+        if (logins.notDeployed.length > 0) notDeployed.set(token, logins.notDeployed)
       }
-      const used = [...open].filter(
-        (token) => !missing.has(token) && (token.kind === 'sync' || parts.movedClients(token))
-      )
+      const ready = [...open].filter((token) => !missing.has(token) && !notDeployed.has(token))
+      const used = ready.filter((token) => token.kind === 'sync' || parts.movedClients(token))
       await atOnce(used, madeAtOnce, async (token) => {
         await retire(parts, token)
         open.delete(token)
       })
-      away = [...new Set([...missing.values()].flat())]
-      const waitingForClients = [...open].filter((token) => !missing.has(token)).map(({ name }) => name)
-      return missing.size === 0 ? { waitingForClients } : undefined
+      const waitingForDeployments = [...new Set([...notDeployed.values()].flat())]
+      away = [
+        ...new Set([...missing.values()].flat()),
+        ...waitingForDeployments.map((id) => `${id} runs a deployment with the password before; run causeway deploy`)
+      ]
+      const waitingForClients = ready.filter((token) => open.has(token)).map(({ name }) => name)
+      return missing.size === 0 ? { waitingForClients, waitingForDeployments } : undefined
     },
     () =>
       `${away.join('; ')}. Wait for them with causeway rotate --resume, or name those that stay away with --abandon`,
