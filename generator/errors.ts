@@ -42,6 +42,7 @@ const table = {
   SECRETS_KEY_INVALID: 'error',
   SECRETS_KEY_WRONG: 'error',
   SECRET_MISSING: 'error',
+  SECRET_EXPIRED: 'error',
   SECRET_IN_ARGUMENTS: 'error',
   IMPORT_INVALID: 'invalid',
   IMPORT_UNREADABLE: 'error',

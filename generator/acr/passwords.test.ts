@@ -86,6 +86,24 @@ describe('passwords that Azure shows once', () => {
     await assert.rejects(provisionPassword(acr, store, token, []), { code: 'PASSWORD_SUPERSEDED' })
   })
 
+  it('that have run out are told as such, and left for rotate to replace', async () => {
+    await store.keep(token, 'password1', {
+      value: 'made-for-a-year',
+      creationTime: '2025-01-01T00:00:00.000Z',
+      expiry: '2026-01-01T00:00:00.000Z'
+    })
+    passwordsInAzure({ password1: '2025-01-01T00:00:00.000Z' })
+    assert.deepEqual(await provisionPassword(acr, store, token, []), [
+      {
+        kind: 'password',
+        name: 'plant-client/password1',
+        outcome: 'unchanged',
+        detail: 'expired on 2026-01-01T00:00:00.000Z; make another with causeway rotate plant-client'
+      }
+    ])
+    assert.deepEqual(acr.writes, [])
+  })
+
   it('are made again where the token itself was made anew', async () => {
     await provisionPassword(acr, store, token, [])
     passwordsInAzure({})

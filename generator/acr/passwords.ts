@@ -1,6 +1,7 @@
 import { GeneratorError, type GeneratorErrorCode } from '../errors.ts'
-import { slots, type SecretStore, type Slot } from '../secrets/store.ts'
+import type { Secrets, SecretStore, Slot } from '../secrets/store.ts'
 import type { Acr } from './acr.ts'
+import { decidePasswords } from './password-decision.ts'
 import type { Outcome } from './provision.ts'
 
 /** One slot of one token. */
@@ -8,9 +9,6 @@ export interface TokenSlot {
   readonly token: string
   readonly slot: Slot
 }
-
-/** The service may round a time when it tells it again; passwords are not made twice within this. */
-const sameMoment = 60_000
 
 /** Answers after which Azure certainly made no password. After any other it may have, and the intent stands. */
 export const refusals: ReadonlySet<GeneratorErrorCode> = new Set<GeneratorErrorCode>([
@@ -21,17 +19,10 @@ export const refusals: ReadonlySet<GeneratorErrorCode> = new Set<GeneratorErrorC
 ])
 
 /**
- * Sees to it that a password of this token is kept here.
- *
- * - One that is kept, and that Azure still has, stays as it is.
- * - One whose reply was lost (an intent without a value) is made again, in the same slot: nobody has it.
- * - One that Azure no longer has (the token was deleted and made anew) is made again.
- * - One that is being changed is left to `causeway rotate`.
- * - Where Azure has one that is not kept here, the other slot is used; where both are taken, it refuses, since making a
- *   password takes away the one before it, from whoever uses it.
+ * Sees to it that a password of this token is kept here, as {@link decidePasswords} has it.
  *
  * @param regenerate makes this slot anew, whatever is kept
- * @throws {GeneratorError} `PASSWORD_HELD_ELSEWHERE` or `PASSWORD_SUPERSEDED`
+ * @throws {GeneratorError} `PASSWORD_HELD_ELSEWHERE`, `PASSWORD_SUPERSEDED` or `ROTATION_PENDING`
  */
 export async function provisionPassword(
   acr: Acr,
@@ -40,55 +31,37 @@ export async function provisionPassword(
   regenerate: readonly Slot[]
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
-  if (regenerate.length > 0 && store.rotation(token) !== undefined)
-    throw new GeneratorError(
-      'ROTATION_PENDING',
-      `the password of token ${token} is being changed; let causeway rotate --resume end that first`
-    )
+  if (regenerate.length > 0) refuseWhilePending(store, token)
   for (const slot of regenerate) outcomes.push(await generate(acr, store, { token, slot }, 'asked for'))
   if (regenerate.length > 0) return outcomes
-  const rotation = store.rotation(token)
-  if (rotation !== undefined)
-    return [
-      {
+  const inAzure = store.rotation(token) === undefined ? ((await acr.token(token))?.passwords ?? {}) : {}
+  // All is decided before the first is made.
+  for (const { slot, action, detail } of decidePasswords(token, inAzure, store, {
+    place: store.place,
+    now: new Date()
+  }))
+    if (action === 'make') outcomes.push(await generate(acr, store, { token, slot }, detail))
+    else
+      outcomes.push({
         kind: 'password',
-        name: `${token}/${rotation.to}`,
+        name: `${token}/${slot}`,
         outcome: 'unchanged',
-        detail: 'causeway rotate is making it'
-      }
-    ]
-  const inAzure = (await acr.token(token))?.passwords ?? {}
-  for (const slot of slots) {
-    const kept = store.slot(token, slot)
-    if (kept?.state === 'pending')
-      outcomes.push(await generate(acr, store, { token, slot }, 'the reply to an earlier run was lost'))
-    else if (kept?.state === 'stored') outcomes.push(await check(acr, store, { token, slot }, inAzure[slot], kept))
-  }
-  if (outcomes.length > 0) return outcomes
-  const free = slots.find((slot) => inAzure[slot] === undefined)
-  if (free === undefined)
-    throw new GeneratorError(
-      'PASSWORD_HELD_ELSEWHERE',
-      `token ${token} has both passwords, and neither is in ${store.place}. Name the file that has them with --secrets, or make one anew with --regenerate ${token}/password2: whoever uses that one loses access`
-    )
-  return [await generate(acr, store, { token, slot: free }, undefined)]
+        ...(detail === undefined ? {} : { detail })
+      })
+  return outcomes
 }
 
-async function check(
-  acr: Acr,
-  store: SecretStore,
-  { token, slot }: TokenSlot,
-  inAzure: string | undefined,
-  kept: { readonly creationTime: string }
-): Promise<Outcome> {
-  const name = `${token}/${slot}`
-  if (inAzure === undefined) return generate(acr, store, { token, slot }, 'Azure no longer had it')
-  if (Math.abs(Date.parse(inAzure) - Date.parse(kept.creationTime)) > sameMoment)
-    throw new GeneratorError(
-      'PASSWORD_SUPERSEDED',
-      `${name} was made anew elsewhere at ${inAzure}, so the one in ${store.place} no longer works. Make another with --regenerate ${name}: whoever uses that one loses access`
-    )
-  return { kind: 'password', name, outcome: 'unchanged' }
+/**
+ * A slot that is made anew or emptied while both are in use by a rotation takes a password away that somebody needs.
+ *
+ * @throws {GeneratorError} `ROTATION_PENDING`
+ */
+export function refuseWhilePending(secrets: Secrets, token: string): void {
+  if (secrets.rotation?.(token) === undefined) return
+  throw new GeneratorError(
+    'ROTATION_PENDING',
+    `the password of token ${token} is being changed; let causeway rotate --resume end that first`
+  )
 }
 
 async function generate(

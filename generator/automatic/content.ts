@@ -6,7 +6,8 @@ import { GeneratorError } from '../errors.ts'
 import { HashedSecrets } from '../plan/planning-secrets.ts'
 import { differences, sortedKeys } from '../plan/difference.ts'
 import type { Fingerprints } from '../plan/fingerprints.ts'
-import { currentSlot, type Secrets } from '../secrets/store.ts'
+import { currentPassword } from '../secrets/current-password.ts'
+import type { Secrets } from '../secrets/store.ts'
 import type { AutomaticDeployment, Device, Site } from '../site-file/site.ts'
 import { generateManifest, generateSettings, type DeploymentManifest } from '../deployment/generate.ts'
 import { isRecord, type Template } from '../deployment/template.ts'
@@ -138,18 +139,11 @@ function parentOf(
   const text = variables['connectedRegistry.connectionString']
   if (typeof text !== 'string') throw new Error('there is no connection string')
   const connection = parseConnectionString(text)
-  const slot = currentSlot(secrets, device.syncToken, now)
-  const record = slot === undefined ? undefined : secrets.slot(device.syncToken, slot)
-  if (record?.state !== 'stored')
-    throw new GeneratorError(
-      'SECRET_MISSING',
-      `no password of ${device.syncToken} is kept here; run causeway provision`
-    )
   return {
     endpoint: connection.parentGatewayEndpoint,
     protocol: connection.parentEndpointProtocol,
     tokenName: connection.syncTokenName,
-    password: record.value
+    password: currentPassword(secrets, device.syncToken, now)
   }
 }
 

@@ -116,7 +116,10 @@ describe('causeway check', () => {
     })
     await store.close()
     const { stdout } = await causeway('check')
-    assert.match(stdout, /^warning C101 plantgateway-sync-token\/password1 expires on .*, in 10 days; .*password2/m)
+    assert.match(
+      stdout,
+      /^warning C101 plantgateway-sync-token\/password1 expires on .*, in 10 days; make another with causeway rotate plantgateway-sync-token \(/m
+    )
     assert.doesNotMatch((await causeway('check --days 5')).stdout, /C101/)
   })
 

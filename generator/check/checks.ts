@@ -5,8 +5,10 @@ import { judgementOf, refusalOf } from '../hub/deploy.ts'
 import type { HubTwin } from '../hub/hub.ts'
 import { sentence } from '../plan/format.ts'
 import { makePlan } from '../plan/make.ts'
+import { registryPart } from '../plan/registry.ts'
 import { compareTokens } from '../rotation/compare.ts'
-import { slots, type Slot } from '../secrets/store.ts'
+import { expiredSince } from '../secrets/current-password.ts'
+import { slots } from '../secrets/store.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import { allDevicesOf } from '../context.ts'
 import { hasRegistry } from '../site-file/has-registry.ts'
@@ -16,7 +18,7 @@ import type { Check, CheckFinding } from './check.ts'
 const differences: Check = {
   name: 'differences from the site file',
   async run(context, site, { devices, template, imageCheck, twins }) {
-    const { plan } = await makePlan(context, site, {
+    const { plan, refusals } = await makePlan(context, site, {
       registry: true,
       images: imageCheck,
       devices,
@@ -24,12 +26,17 @@ const differences: Check = {
       template: await readTemplate(template, context.io.workingFolder, { env: context.io.env }),
       twins
     })
-    return plan.changes.map((change) => ({
+    const changes = plan.changes.map((change): CheckFinding => ({
       code: change.code,
       severity: 'difference',
       part: change.part,
       message: sentence(change)
     }))
+    // What was made anew elsewhere is told of the token itself.
+    const refused = refusals.flatMap(({ code, message }): CheckFinding[] =>
+      code === 'PASSWORD_SUPERSEDED' ? [] : [{ code: 'C103', severity: 'difference', part: registryPart, message }]
+    )
+    return [...changes, ...refused]
   }
 }
 
@@ -104,17 +111,13 @@ const passwords: Check = {
             severity: 'warning',
             part: 'passwords',
             message: expired
-              ? `${name}/${slot} expired on ${record.expiry}; make another with causeway provision --regenerate ${name}/${other(slot)}, bring it out with deploy and configure`
-              : `${name}/${slot} expires on ${record.expiry}, in ${left} days; make another with causeway provision --regenerate ${name}/${other(slot)}, bring it out with deploy and configure`
+              ? `${name}/${slot} ${expiredSince(name, record.expiry)}`
+              : `${name}/${slot} expires on ${record.expiry}, in ${left} days; make another with causeway rotate ${name}`
           }
         ]
       })
     )
   }
-}
-
-function other(slot: Slot): Slot {
-  return slot === 'password1' ? 'password2' : 'password1'
 }
 
 /** All checks of `causeway check`, in the order in which they run. */

@@ -13,7 +13,7 @@ import { deviceOf, type CommonOptions, type Context } from '../context.ts'
 import { refuseInGit } from '../deployment/write.ts'
 import { GeneratorError } from '../errors.ts'
 import { writeNewFiles } from '../output/new-files.ts'
-import { currentSlot } from '../secrets/store.ts'
+import { currentPassword } from '../secrets/current-password.ts'
 import type { Site } from '../site-file/site.ts'
 
 export interface ClientConfigOptions extends CommonOptions {
@@ -106,13 +106,7 @@ async function write(
 async function passwordOf(context: Context, site: Site, token: string | undefined): Promise<string> {
   if (token === undefined) throw new GeneratorError('USAGE', '--with-password: this device has no client token')
   const store = await context.secrets(site, 'read')
-  const slot = currentSlot(store, token, new Date())
-  const record = slot === undefined ? undefined : store.slot(token, slot)
-  if (record?.state === 'stored') return record.value
-  throw new GeneratorError(
-    'SECRET_MISSING',
-    `no password of token ${token} is in ${store.place}; run causeway provision`
-  )
+  return currentPassword(store, token, new Date(), store.place)
 }
 
 /** @throws {GeneratorError} `CERTIFICATE_UNREADABLE`, or `CERTIFICATE_INVALID`, also for one that comes with its key */

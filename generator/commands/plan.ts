@@ -1,7 +1,7 @@
 import { resourceNotes } from '../acr/resource-notes.ts'
 import { allDevicesOf, type CommonOptions, type Context } from '../context.ts'
 import { readTemplate } from '../deployment/template.ts'
-import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
+import { exitCodes, GeneratorError, throwAll, type ExitCode } from '../errors.ts'
 import { styleOfService } from '../output/annotations.ts'
 import { reportError } from '../output/errors.ts'
 import { formatPlan } from '../plan/format.ts'
@@ -35,7 +35,7 @@ export async function planCommand(context: Context, options: PlanOptions): Promi
       env: context.io.env,
       platform: options.platform
     })
-    const { plan, warnings } = await makePlan(context, site, {
+    const { plan, warnings, refusals } = await makePlan(context, site, {
       registry: true,
       images: options.imageCheck,
       devices: allDevicesOf(site, options.device),
@@ -43,10 +43,12 @@ export async function planCommand(context: Context, options: PlanOptions): Promi
       template
     })
     for (const warning of warnings) context.stderr.write(`${warning}\n`)
-    if (options.out !== undefined) await savePlan(options.out, context.io.workingFolder, plan)
+    // One that cannot be carried out is shown, and not kept.
+    if (options.out !== undefined && refusals.length === 0) await savePlan(options.out, context.io.workingFolder, plan)
     if (options.summary !== undefined)
       await saveText(options.summary, context.io.workingFolder, formatPlan(plan, 'markdown', context.sitePath))
     context.stdout.write(formatPlan(plan, options.output ?? styleOfService(context.io.env), context.sitePath))
+    throwAll(refusals)
     return plan.changes.length === 0 ? exitCodes.ok : exitCodes.differences
   })
 }

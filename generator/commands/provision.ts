@@ -4,12 +4,12 @@ import { provisionResources, type Outcome } from '../acr/provision.ts'
 import { resourceNotes } from '../acr/resource-notes.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import type { CommonOptions, Context } from '../context.ts'
-import { GeneratorError } from '../errors.ts'
+import { GeneratorError, throwAll } from '../errors.ts'
 import { outcomeWriter, type OutcomeStyle } from '../output/outcomes.ts'
 import { planRegistry } from '../plan/registry.ts'
 import { assertCurrent, readPlan } from '../plan/saved.ts'
 import { withRevocations } from '../secrets/revoked.ts'
-import { slots, type Secrets } from '../secrets/store.ts'
+import { slots, type SecretStore } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
 
 export interface ProvisionOptions extends CommonOptions {
@@ -62,9 +62,11 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
 }
 
 /** @throws {GeneratorError} `PLAN_STALE` where it would do something else than the plan said */
-async function assertPlanned(file: string, context: Context, site: Site, acr: Acr, store: Secrets): Promise<void> {
+async function assertPlanned(file: string, context: Context, site: Site, acr: Acr, store: SecretStore): Promise<void> {
   const saved = await readPlan(file, context.io.workingFolder)
-  const { part, changes, state } = await planRegistry(acr, wantedOf(withRevocations(site, store)), store)
+  const wanted = wantedOf(withRevocations(site, store))
+  const { part, changes, state, refusals } = await planRegistry(acr, wanted, store, store.place)
+  throwAll(refusals)
   assertCurrent(saved, { ...saved, registry: site.loginServer, hub: site.hubHost, changes, parts: { [part]: state } })
 }
 

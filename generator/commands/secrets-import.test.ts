@@ -54,6 +54,24 @@ describe('causeway secrets import', () => {
     assert.equal((await runCommand(['secrets', 'show', 'plant-client'], { folder })).stdout, `${value}\n`)
   })
 
+  it('and show tells one that has run out from one that is not kept', async () => {
+    const [password] = created.credentials.passwords
+    const expired = { ...password, expiry: '2026-01-01T00:00:00+00:00' }
+    await give(JSON.stringify({ ...created, credentials: { ...created.credentials, passwords: [expired] } }))
+    const show = (words: string): Promise<CommandLine> =>
+      runCommand(['secrets', 'show', ...words.split(' ')], { folder })
+    const current = await show('plant-client')
+    assert.deepEqual([current.code, current.stdout], [1, ''])
+    assert.match(
+      current.stderr,
+      /SECRET_EXPIRED: plant-client\/password1 expired on 2026-01-01T00:00:00\.000Z; make another with causeway rotate plant-client$/m
+    )
+    const asked = await show('plant-client --slot password1')
+    assert.equal(asked.stdout, `${value}\n`)
+    assert.match(asked.stderr, /expired on 2026-01-01/)
+    assert.match((await show('crimagepulltoken')).stderr, /SECRET_MISSING.*run causeway provision/)
+  })
+
   it('takes what credential generate printed, from a file, as PowerShell writes it', async () => {
     const text = JSON.stringify({ username: 'other-token', passwords: created.credentials.passwords.slice(0, 1) })
     await writeFile(join(folder, 'token.json'), Buffer.from(`\uFEFF${text}`, 'utf16le'))

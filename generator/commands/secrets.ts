@@ -4,8 +4,9 @@ import { buffer } from 'node:stream/consumers'
 import { wantedOf } from '../acr/wanted.ts'
 import type { CommonOptions, Context } from '../context.ts'
 import { GeneratorError } from '../errors.ts'
+import { currentPassword, expiredSince } from '../secrets/current-password.ts'
 import { importPasswords, readImport } from '../secrets/import.ts'
-import { currentSlot, type Slot } from '../secrets/store.ts'
+import type { Slot } from '../secrets/store.ts'
 
 export interface SecretsShowOptions extends CommonOptions {
   readonly slot?: Slot
@@ -15,13 +16,19 @@ export interface SecretsShowOptions extends CommonOptions {
 export async function secretsShow(context: Context, token: string, options: SecretsShowOptions): Promise<void> {
   const site = await context.site()
   const store = await context.secrets(site, 'read')
-  const slot = options.slot ?? currentSlot(store, token, new Date())
-  const record = slot === undefined ? undefined : store.slot(token, slot)
+  const { slot } = options
+  if (slot === undefined) {
+    context.io.stdout.write(`${currentPassword(store, token, new Date(), store.place)}\n`)
+    return
+  }
+  const record = store.slot(token, slot)
   if (record?.state !== 'stored')
     throw new GeneratorError(
       'SECRET_MISSING',
-      `no password of token ${token}${options.slot === undefined ? '' : ` in ${options.slot}`} is in ${store.place}; run causeway provision`
+      `no password of token ${token} in ${slot} is in ${store.place}; run causeway provision`
     )
+  if (record.expiry !== undefined && new Date(record.expiry) <= new Date())
+    context.stderr.write(`${token}/${slot} ${expiredSince(token, record.expiry)}\n`)
   context.io.stdout.write(`${record.value}\n`)
 }
 

@@ -50,6 +50,17 @@ function desiredOf(manifest: ReturnType<typeof generateManifest>, module = '$edg
 }
 
 describe('deployment manifests', () => {
+  it('tells devices when the last password of a token ran out, so that nobody gets in by it for ever', () => {
+    const site = testSite()
+    for (const slot of ['password1', 'password2'] as const) {
+      const expired = secretsOf({
+        [`plant-client/${slot}`]: stored('client-1', '2025-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z')
+      })
+      const { tokens } = generateSettings(site, deviceNamed(site, 'gateway'), { secrets: expired, now })
+      assert.deepEqual(tokens?.['plant-client']?.passwords, { [slot]: { hash, expiry: '2026-01-01T00:00:00.000Z' } })
+    }
+  })
+
   it('makes the worked example from its site file', () => {
     const site = parseSite(readFileSync(join(root, 'manifests/site.yaml'), 'utf8'), 'manifests/site.yaml')
     const made = formatManifest(generateManifest(site, deviceNamed(site, 'gateway'), template, { now }))

@@ -1,5 +1,6 @@
 import { GeneratorError } from '../errors.ts'
 import { withRevocations } from '../secrets/revoked.ts'
+import { storedNewestFirst } from '../secrets/current-password.ts'
 import { currentSlot, storedSlots, type Secrets, type Slot } from '../secrets/store.ts'
 import { hasRegistry } from '../site-file/has-registry.ts'
 import type { Device, Relay, Site } from '../site-file/site.ts'
@@ -163,15 +164,23 @@ function choices({ secrets, now }: GenerateOptions): {
   slotOf: (token: string) => Slot
   slotsOf: (token: string) => { slot: Slot; expiry?: string }[]
 } {
+  // Where all have run out those stand in, with their times: then no device lets anybody in by them.
+  const kept = (from: Secrets, token: string): ReturnType<typeof storedSlots> => {
+    const usable = storedSlots(from, token, now)
+    return usable.length > 0 ? usable : storedNewestFirst(from, token)
+  }
   const stored = (token: string): { slot: Slot; expiry?: string }[] =>
     secrets === undefined
       ? []
-      : storedSlots(secrets, token, now).map(({ slot, secret }) => ({
+      : kept(secrets, token).map(({ slot, secret }) => ({
           slot,
           ...(secret.expiry === undefined ? {} : { expiry: secret.expiry })
         }))
   return {
-    slotOf: (token) => (secrets === undefined ? undefined : currentSlot(secrets, token, now)) ?? 'password1',
+    slotOf: (token) =>
+      (secrets === undefined
+        ? undefined
+        : (currentSlot(secrets, token, now) ?? storedNewestFirst(secrets, token)[0]?.slot)) ?? 'password1',
     slotsOf: (token) => {
       const slots = stored(token)
       return slots.length > 0 ? slots : [{ slot: 'password1' }]

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import { formatManifest, generateManifest, type DeploymentManifest } from '../deployment/generate.ts'
 import type { Template } from '../deployment/template.ts'
+import type { GeneratorError } from '../errors.ts'
 import { FleetTwins } from '../fleet/read.ts'
 import { atOnce } from '../hub/at-once.ts'
 import type { Hub } from '../hub/hub.ts'
@@ -59,6 +60,8 @@ export interface MadePlan {
   readonly missing: readonly MissingImage[]
   /** What `validate` has to say of the manifests, a line each. */
   readonly warnings: readonly string[]
+  /** Why it could not be carried out as it stands. */
+  readonly refusals: readonly GeneratorError[]
 }
 
 /** Twins read at the same time: far below what a hub allows, and enough to hide the way there. */
@@ -74,8 +77,13 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   const secrets = new PlanningSecrets(store, scope.unmade ?? [])
   const fingerprints = new Fingerprints(store.values())
   const parts: PlannedPart[] = []
-  if (scope.registry)
-    parts.push(await planRegistry(await context.acr(site), wantedOf(withRevocations(site, store)), store))
+  const refusals: GeneratorError[] = []
+  if (scope.registry) {
+    const wanted = wantedOf(withRevocations(site, store))
+    const planned = await planRegistry(await context.acr(site), wanted, store, store.place)
+    parts.push(planned)
+    refusals.push(...planned.refusals)
+  }
   const alone = scope.devices.filter(({ id }) => automaticDeploymentOf(site, id) === undefined)
   const made = alone.map((device) => manifestsOf(site, device, scope, store, secrets))
   const complete = scope.complete === true ? store : new PlanningSecrets(store)
@@ -114,7 +122,7 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
     parts: Object.fromEntries(parts.map(({ part, state }) => [part, state])),
     unmade: secrets.unmade
   }
-  return { plan, devices, deployments, missing, warnings }
+  return { plan, devices, deployments, missing, warnings, refusals }
 }
 
 interface Made {

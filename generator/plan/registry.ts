@@ -1,7 +1,9 @@
 import type { Acr, TokenState } from '../acr/acr.ts'
+import { decidePasswords } from '../acr/password-decision.ts'
 import { provisionResources, type Outcome } from '../acr/provision.ts'
 import type { Wanted } from '../acr/wanted.ts'
-import { slots, type Secrets } from '../secrets/store.ts'
+import type { Secrets } from '../secrets/store.ts'
+import { GeneratorError } from '../errors.ts'
 import type { Difference } from './difference.ts'
 import { fingerprintOf, type Change, type ChangeCode, type PlannedPart } from './plan.ts'
 
@@ -15,24 +17,42 @@ const codes: Partial<Record<Outcome['kind'], ChangeCode>> = {
   'connected registry': 'P106'
 }
 
+export interface PlannedRegistry extends PlannedPart {
+  /** Why `causeway provision` would stop: nothing is done until somebody has seen to them. */
+  readonly refusals: readonly GeneratorError[]
+}
+
 /**
  * What `causeway provision` would do in the cloud registry. It is the provisioning itself, over a registry that is only read:
  * so the two cannot come to differ.
  *
+ * @param place where passwords are kept, for messages
  * @throws {GeneratorError} as {@link provisionResources}
  */
-export async function planRegistry(acr: Acr, wanted: Wanted, secrets: Secrets): Promise<PlannedPart> {
+export async function planRegistry(
+  acr: Acr,
+  wanted: Wanted,
+  secrets: Secrets,
+  place = 'the store'
+): Promise<PlannedRegistry> {
   const seen = new Map<string, unknown>()
   const outcomes: Outcome[] = []
+  const refusals: GeneratorError[] = []
   await provisionResources(readOnly(acr, seen), wanted, (outcome) => outcomes.push(outcome), { remove: true })
   for (const { name } of wanted.tokens) {
-    const password = plannedPassword(name, seen.get(`token ${name}`) as TokenState | undefined, secrets)
-    if (password !== undefined) outcomes.push(password)
+    const state = seen.get(`token ${name}`) as TokenState | undefined
+    try {
+      outcomes.push(...plannedPasswords(name, state, secrets, place))
+    } catch (error) {
+      if (!(error instanceof GeneratorError)) throw error
+      refusals.push(error)
+    }
   }
   return {
     part: registryPart,
     changes: outcomes.flatMap((outcome) => changeOf(outcome, wanted)),
-    state: { world: fingerprintOf([...seen]), wanted: fingerprintOf(wanted) }
+    state: { world: fingerprintOf([...seen]), wanted: fingerprintOf(wanted) },
+    refusals
   }
 }
 
@@ -81,28 +101,15 @@ function actionsOf(detail: string): Difference[] {
     .map((word) => ({ action: word.startsWith('+') ? 'add' : 'remove', path: word.slice(1) }))
 }
 
-/** As `provisionPassword` decides, without making any. */
-function plannedPassword(token: string, state: TokenState | undefined, secrets: Secrets): Outcome | undefined {
-  if (secrets.rotation?.(token) !== undefined) return undefined
-  const kept = slots.filter((slot) => secrets.slot(token, slot) !== undefined)
-  const anew = kept.find(
-    (slot) => secrets.slot(token, slot)?.state === 'pending' || state?.passwords[slot] === undefined
-  )
-  if (anew !== undefined)
-    return {
-      kind: 'password',
-      name: `${token}/${anew}`,
-      outcome: 'updated',
-      detail: state?.passwords[anew] === undefined ? 'Azure no longer has it' : 'the reply to an earlier run was lost'
-    }
-  if (kept.length > 0) return undefined
-  const free = slots.find((slot) => state?.passwords[slot] === undefined)
-  return {
+/** As `provisionPassword` does it, without making any. */
+function plannedPasswords(token: string, state: TokenState | undefined, secrets: Secrets, place: string): Outcome[] {
+  const decisions = decidePasswords(token, state?.passwords ?? {}, secrets, { place, now: new Date() })
+  return decisions.map(({ slot, action, detail }) => ({
     kind: 'password',
-    name: `${token}/${free ?? 'password1'}`,
-    outcome: 'created',
-    ...(free === undefined ? { detail: 'both slots are taken, and neither password is kept here' } : {})
-  }
+    name: `${token}/${slot}`,
+    outcome: action === 'keep' ? 'unchanged' : secrets.slot(token, slot) === undefined ? 'created' : 'updated',
+    ...(detail === undefined ? {} : { detail })
+  }))
 }
 
 /** A registry whose writes do nothing; what is read of it is noted. */

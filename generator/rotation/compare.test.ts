@@ -107,6 +107,17 @@ describe('tokens, revoked and compared', () => {
     ])
   })
 
+  it('finds nothing wrong with a device that still has the hash of what ran out', async () => {
+    const kept = await world.slot('plant-client', 'password1')
+    assert.ok(kept?.state === 'stored')
+    const { value, hash, creationTime } = kept
+    const expiry = '2100-01-01T00:00:00.000Z'
+    await world.withStore((store) => store.keep('plant-client', 'password1', { value, creationTime, expiry }, hash))
+    assert.deepEqual(await compare(new Date('2100-02-01T00:00:00Z')), [
+      `error registry plant-client password1 ran out on ${expiry}; run causeway rotate plant-client`
+    ])
+  })
+
   it('tells each way in which a device differs, and a password that runs out', async () => {
     const twin = world.hub.twins.get('top/connected-registry')
     assert.ok(twin)

@@ -95,7 +95,11 @@ async function inRegistry(
       findings.push(find('error', `${slot} was made anew elsewhere at ${made}; the one kept here no longer works`))
     if (kept?.state === 'stored' && kept.expiry !== undefined) {
       const left = Math.floor((Date.parse(kept.expiry) - now.getTime()) / day)
-      if (left < 0) findings.push({ ...find('error', `${slot} ran out on ${kept.expiry}`), kind: 'expiry' })
+      if (left < 0)
+        findings.push({
+          ...find('error', `${slot} ran out on ${kept.expiry}; run causeway rotate ${name}`),
+          kind: 'expiry'
+        })
       else if (left < warnDays)
         findings.push({
           ...find('warning', `${slot} runs out in ${left} days, on ${kept.expiry}; run causeway rotate ${name}`),
@@ -130,11 +134,14 @@ function onHolder(
   const status = held['status'] === 'disabled' ? 'disabled' : 'enabled'
   if (status !== should) findings.push(find(`has it ${status}, and should have it ${should}`))
   const passwords = isRecord(held['passwords']) ? held['passwords'] : {}
-  const stored = storedSlots(secrets, name, now)
+  const usable = storedSlots(secrets, name, now)
   for (const slot of slots) {
     const hash = isRecord(passwords[slot]) ? passwords[slot]['hash'] : undefined
-    const kept = stored.find((each) => each.slot === slot)?.secret.hash
-    if (hash === kept) continue
+    const kept = usable.find((each) => each.slot === slot)?.secret.hash
+    const record = secrets.slot(name, slot)
+    // One that has run out lets nobody in, whether the device was told to forget it or not.
+    const isExpired = kept === undefined && record?.state === 'stored' && hash === record.hash
+    if (hash === kept || isExpired) continue
     findings.push(
       find(
         kept === undefined

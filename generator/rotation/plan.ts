@@ -1,8 +1,10 @@
 import type { Acr } from '../acr/acr.ts'
+import { artifactOf } from '../deployment/settings-artifact.ts'
 import { GeneratorError } from '../errors.ts'
 import { atOnce } from '../hub/at-once.ts'
+import { storedNewestFirst } from '../secrets/current-password.ts'
 import { currentSlot, slots, storedSlots, type SecretStore, type Slot } from '../secrets/store.ts'
-import type { Device, Site } from '../site-file/site.ts'
+import { settingsPushToken, type Device, type Site } from '../site-file/site.ts'
 
 /** Tokens looked at in Azure at one time. */
 const readsAtOnce = 8
@@ -10,8 +12,11 @@ const readsAtOnce = 8
 /** A token of the site, and who holds something of it. */
 export interface RotatedToken {
   readonly name: string
-  /** `sync`: a device logs in to its parent with it. `client`: people do, to devices. `pull`: IoT Edge itself does. */
-  readonly kind: 'sync' | 'client' | 'pull'
+  /**
+   * `sync`: a device logs in to its parent with it. `client`: people do, to devices. `pull`: IoT Edge itself does. `push`: nobody but
+   * causeway, with settings that are too large for a twin.
+   */
+  readonly kind: 'sync' | 'client' | 'pull' | 'push'
   /** The device that logs in with it. */
   readonly user?: Device
   /** The devices whose settings hold its hashes, so that others can log in there. */
@@ -31,7 +36,10 @@ export function tokensOf(site: Site): readonly RotatedToken[] {
       kind: 'client',
       holders: devices.filter((device) => device.tokens.includes(name))
     })),
-    { name: site.pullToken.name, kind: 'pull', holders: devices.filter(({ relays }) => relays.length > 0) }
+    { name: site.pullToken.name, kind: 'pull', holders: devices.filter(({ relays }) => relays.length > 0) },
+    ...(devices.some((device) => artifactOf(site, device) !== undefined)
+      ? [{ name: settingsPushToken, kind: 'push' as const, holders: [] }]
+      : [])
   ]
 }
 
@@ -82,7 +90,8 @@ export async function beginRotation(
 /** The slot that is not in use. What is in it, if anything, is made anew, so it must be known that nobody uses it. */
 async function freeSlot(token: RotatedToken, store: SecretStore, acr: Acr, now: Date): Promise<Slot> {
   const { name } = token
-  const used = currentSlot(store, name, now)
+  // Where all have run out, the newest: there may be devices that have not looked since.
+  const used = currentSlot(store, name, now) ?? storedNewestFirst(store, name)[0]?.slot
   if (used === undefined)
     throw new GeneratorError(
       'SECRET_MISSING',
@@ -96,7 +105,7 @@ async function freeSlot(token: RotatedToken, store: SecretStore, acr: Acr, now: 
       `${name}/${to} was made elsewhere, and whoever uses it would lose access. Take it in with causeway secrets import, or delete it with causeway acr token credential delete -n ${name} --${to}`
     )
   // Devices log in with the newest, people with either.
-  if (token.kind !== 'sync' && storedSlots(store, name, now).length > 1)
+  if ((token.kind === 'client' || token.kind === 'pull') && storedSlots(store, name, now).length > 1)
     throw new GeneratorError(
       'PASSWORDS_BOTH_TAKEN',
       `token ${name} has both passwords, and nobody here knows which of them its clients use. Delete the one they do not with causeway acr token credential delete -n ${name} --${to}`

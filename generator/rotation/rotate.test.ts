@@ -242,6 +242,20 @@ describe('a rotation of passwords', () => {
     assert.equal(logins('top')['plant-client'], true)
   })
 
+  it('begins from a password that has run out, and asks nobody whether clients have moved from that', async () => {
+    const names = ['plant-client', 'topregistry-sync-token']
+    for (const name of names) {
+      const kept = await world.slot(name, 'password1')
+      assert.ok(kept?.state === 'stored')
+      const creationTime = '2025-01-01T00:00:00.000Z'
+      const expired = { value: kept.value, creationTime, expiry: '2026-01-01T00:00:00.000Z' }
+      await world.withStore((store) => store.keep(name, 'password1', expired))
+    }
+    await begin(names)
+    assert.deepEqual(await go(), { waitingForClients: [], waitingForDeployments: [] })
+    await assertRotated(names)
+  })
+
   it('refuses to begin where somebody else would lose a password', async () => {
     const token = world.acr.tokens.get('plant-client')
     assert.ok(token)

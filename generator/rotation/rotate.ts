@@ -3,7 +3,7 @@ import { makePassword } from '../acr/passwords.ts'
 import { waitFor, type Patience } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'
-import { slots, type Rotation, type SecretStore } from '../secrets/store.ts'
+import { slots, storedSlots, type Rotation, type SecretStore } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
 import { atOnce } from '../hub/at-once.ts'
 import { RotatedDevices } from './devices.ts'
@@ -132,7 +132,7 @@ async function retireAsUsed(parts: RotationParts, tokens: readonly RotatedToken[
         if (logins.notDeployed.length > 0) notDeployed.set(token, logins.notDeployed)
       }
       const ready = [...open].filter((token) => !missing.has(token) && !notDeployed.has(token))
-      const used = ready.filter((token) => token.kind === 'sync' || parts.movedClients(token))
+      const used = ready.filter((token) => parts.movedClients(token) || !hasOtherClients(store, token))
       await atOnce(used, madeAtOnce, async (token) => {
         await retire(parts, token)
         open.delete(token)
@@ -163,6 +163,13 @@ async function retire({ acr, store, tell }: RotationParts, token: RotatedToken):
     await store.endRotation(token.name, slot)
   }
   tell({ token: token.name, step: 'retired' })
+}
+
+/** Whether people, whom nothing tells of, may still log in with the password before: not with one that has run out. */
+function hasOtherClients(store: SecretStore, token: RotatedToken): boolean {
+  const { to } = rotationOf(store, token)
+  const isForPeople = token.kind === 'client' || token.kind === 'pull'
+  return isForPeople && storedSlots(store, token.name, new Date()).some(({ slot }) => slot !== to)
 }
 
 function devicesOf({ user, holders }: RotatedToken): readonly Device[] {
