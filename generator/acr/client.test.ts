@@ -171,6 +171,21 @@ describe('the client of the cloud registry’s management', () => {
     assert.equal(await acr.importImage({ ...image, force: true }), 'imported')
   })
 
+  for (const [code, message] of [
+    ['RegistryStatusConflict', 'The registry is being updated.'],
+    ['ScopeLocked', 'The scope is locked.'],
+    ['OperationInProgress', 'An import of it is under way.'],
+    ['Conflict', 'Another request changed the registry.']
+  ] as const)
+    it(`does not take ${code} (${message}) for an image that is there already`, async () => {
+      cloud.arm.faults.push({ method: 'POST', path: /importImage/, status: 409, code, message, times: 1 })
+      const image = { registry: 'mcr.microsoft.com', source: 'hello-world:latest', target: 'imported/locked:1' }
+      await assert.rejects(
+        acr.importImage({ ...image, force: false }),
+        (error: GeneratorError) => error.code === 'AZURE_CONFLICT' && error.message.includes(code)
+      )
+    })
+
   it('stops at Ctrl-C in the middle of an operation', async () => {
     cloud.arm.pollsUntilDone = 1_000_000
     await acr.createScopeMap('stop-readers', { description: '', actions })

@@ -6,13 +6,13 @@ import {
 } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
 import { clouds } from '../azure/clouds.ts'
-import { refusalOf } from '../azure/errors.ts'
 import { slots } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
 import type { Acr, ConnectedRegistryChanges, ConnectedRegistryState, TokenState } from './acr.ts'
 import { createCalls } from './calls.ts'
 import { leafOf } from './cloud-registry.ts'
 import { always, defaultMessageTtl } from './connected-registry-values.ts'
+import { isThereAlready } from './import-conflict.ts'
 import { defaultPollInterval } from './management.ts'
 import { newPassword } from './new-password.ts'
 import { preparePipeline, requestTimeout } from './pipeline.ts'
@@ -174,17 +174,11 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
           )
           return 'imported'
         } catch (error) {
-          if (!force && isConflict(error)) return 'already there'
+          if (!force && isThereAlready(error)) return 'already there'
           throw error
         }
       })
   }
-}
-
-/** Without force, a tag that is there is a conflict, at once or at the end of the operation. */
-function isConflict(error: unknown): boolean {
-  const { status, code } = refusalOf(error)
-  return status === 409 || code === 'Conflict'
 }
 
 function tokenState(token: Token): TokenState {

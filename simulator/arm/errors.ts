@@ -49,7 +49,10 @@ const table = {
 export type ArmErrorCode = keyof typeof table
 
 /** The service's codes where they differ from the names of the table. */
-const wireCodes: Partial<Record<ArmErrorCode, string>> = { RegistryNotFound: 'ResourceNotFound' }
+const wireCodes: Partial<Record<ArmErrorCode, string>> = {
+  RegistryNotFound: 'ResourceNotFound',
+  ImportTargetExists: 'Conflict'
+}
 
 export class ArmError extends Error {
   readonly code: ArmErrorCode

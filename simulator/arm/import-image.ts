@@ -34,16 +34,15 @@ export async function importImage(context: ArmContext, call: Call): Promise<Repl
 
 function refusal(outcome: Exclude<ImportOutcome, 'imported'>, request: ImportRequest): ArmError {
   const image = `${request.registryUri}/${request.repository}:${request.reference}`
+  const targets = request.targets.flatMap(({ repository, tag }) => (tag === undefined ? [] : [`${repository}:${tag}`]))
   switch (outcome) {
     case 'source not found':
       return new ArmError('ImportSourceNotFound', `The source image ${image} could not be found.`)
     case 'source refused':
       return new ArmError('ImportSourceNotFound', `The source registry refused access to ${image}.`)
     case 'target exists':
-      return new ArmError(
-        'ImportTargetExists',
-        `A target tag of ${image} exists already; use the mode Force to replace it.`
-      )
+      // Never recorded; code and text are those of people's reports.
+      return new ArmError('ImportTargetExists', `Tag ${targets.join(', ')} already exists in target registry.`)
   }
 }
 

@@ -70,7 +70,11 @@ describe('registries of the pretend Resource Manager', () => {
       const registry = arm.cloud.registry('contoso')
       assert.deepEqual(registry.tags('edge/hub'), ['stable'])
       const again = await arm.call('POST', `${root}/importImage`, { source, targetTags: ['edge/hub:stable'] })
-      assert.equal(again.json.error.code, 'ImportTargetExists')
+      assert.equal(again.status, 409)
+      assert.deepEqual(again.json.error, {
+        code: 'Conflict',
+        message: 'Tag edge/hub:stable already exists in target registry.'
+      })
       const forced = await arm.call('POST', `${root}/importImage`, {
         source,
         targetTags: ['edge/hub:stable'],

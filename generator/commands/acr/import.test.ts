@@ -52,3 +52,30 @@ describe('causeway acr import from a registry that asks for a login', () => {
     assert.match(await importAs('none', ['-p', '@-']), /SECRET_MISSING: --password @-: nothing comes in/)
   })
 })
+
+describe('causeway acr import and conflicts', () => {
+  let world: AcrWorld
+
+  before(async () => {
+    world = await AcrWorld.start(false)
+    await world.cloud.registry('smallregistry').pushImage('tool', 'v1')
+  })
+  after(() => world.close())
+
+  const importTool = (): ReturnType<AcrWorld['run']> =>
+    world.run(['import', '-n', registry, '--source', 'smallregistry.azurecr.io/tool:v1', '-t', 'tool:v1'])
+
+  it('says of a tag that is there that --force moves it, and of a lock what that is', async () => {
+    const refuse = (code: string, message: string): void => {
+      world.cloud.arm.faults.push({ method: 'POST', path: /importImage/, status: 409, code, message, times: 1 })
+    }
+    refuse('ScopeLocked', 'The scope is locked.')
+    const locked = await importTool()
+    assert.match(locked.stderr, /AZURE_CONFLICT: .*ScopeLocked.*az lock list/)
+    assert.doesNotMatch(locked.stderr, /--force/)
+    refuse('Conflict', 'Another request changed the registry.')
+    assert.doesNotMatch((await importTool()).stderr, /--force/)
+    assert.equal((await importTool()).code, 0)
+    assert.match((await importTool()).stderr, /AZURE_CONFLICT: tool:v1 is there already; --force moves what is there/)
+  })
+})

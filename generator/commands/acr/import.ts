@@ -1,5 +1,6 @@
 import type { ImportImageParameters } from '@azure/arm-containerregistry'
 import { isRepository, isTag } from '../../../module/oci/name.ts'
+import { isThereAlready } from '../../acr/import-conflict.ts'
 import { GeneratorError } from '../../errors.ts'
 import type { AcrCommand } from './command.ts'
 import { givenPassword, passwordVariable } from './given-password.ts'
@@ -70,7 +71,7 @@ async function run(call: Invocation): ReturnType<AcrCommand['run']> {
       wait
     )
   } catch (error) {
-    if (error instanceof GeneratorError && error.code === 'AZURE_CONFLICT')
+    if (error instanceof GeneratorError && isThereAlready(error.cause))
       throw new GeneratorError(
         'AZURE_CONFLICT',
         `${targetTags.join(', ')} ${targetTags.length > 1 ? 'are' : 'is'} there already; --force moves what is there`,
