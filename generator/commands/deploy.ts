@@ -261,7 +261,10 @@ async function fromFile(context: Context, options: DeployOptions, file: string, 
   if (hasRegistry(device)) assertArtifact(site, device, manifest, file)
   const secrets = await context.secrets(site, 'read')
   if (options.imageCheck)
-    assertImages(site, await lookForImages(await context.content(site), site, secrets, [manifest]))
+    assertImages(
+      site,
+      await lookForImages(await context.content(site), site, secrets, [{ devices: [device], manifest }])
+    )
   const current = await readCurrent(await context.hub(site), device.id, manifest)
   const fingerprints = new Fingerprints(secrets.values())
   const part = planDevice(device.id, current, manifest, site.moduleName, fingerprints, formatManifest(manifest))

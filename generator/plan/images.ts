@@ -1,13 +1,15 @@
+import { covers, readScopeMap } from '../../module/settings/scope-map.ts'
 import type { ImageState, Login, RegistryContent } from '../acr/content.ts'
 import type { DeploymentManifest } from '../deployment/generate.ts'
 import { isRecord } from '../deployment/template.ts'
 import { GeneratorError } from '../errors.ts'
-import { runtimeImages, repositoryOf, type Site } from '../site-file/site.ts'
+import { hasRegistry } from '../site-file/has-registry.ts'
+import { runtimeImages, repositoryOf, type Device, type Relay, type Site } from '../site-file/site.ts'
 import type { Change } from './plan.ts'
 import { madeLater } from './planning-secrets.ts'
 import { registryPart } from './registry.ts'
 
-/** An image that a device pulls from the cloud registry, and the login that it has for it. */
+/** An image that has to be in the cloud registry, and the login of whoever fetches it from there. */
 export interface NeededImage {
   /** `repository:tag` or `repository@digest` */
   readonly image: string
@@ -24,38 +26,83 @@ export interface MissingImage {
   readonly username: string
 }
 
+/** A deployment manifest, with the devices that are given it: one, or those of an automatic deployment. */
+export interface ManifestOfDevices {
+  readonly manifest: DeploymentManifest
+  readonly devices: readonly (Device | Relay)[]
+}
+
 /**
- * The images of these deployment manifests that come from the site's cloud registry. A device below another pulls through
- * that one, and of its images only the runtime is looked for, with the pull token: the rest is synced and not pulled.
+ * The images of these deployment manifests that have to be in the site's cloud registry: those that devices pull from there,
+ * and those that they pull from their own registry or from the one above, which bring them from there by sync. Of the latter,
+ * the runtime is looked for with the pull token, and the rest with the sync token of the device that fetches it from the cloud.
  *
- * @param pullLogin the pull token's, where its password is kept
+ * @param loginOf a token's login, where its password is kept
  */
 export function neededImages(
   site: Site,
-  manifests: readonly DeploymentManifest[],
-  pullLogin: Login | undefined
+  manifests: readonly ManifestOfDevices[],
+  loginOf: (token: string) => Login | undefined
 ): readonly NeededImage[] {
   const found = new Map<string, NeededImage>()
-  for (const { modulesContent } of manifests) {
-    const desired = recordOf(modulesContent['$edgeAgent']?.['properties.desired'])
-    const credentials = Object.values(
-      recordOf(recordOf(recordOf(desired['runtime'])['settings'])['registryCredentials'])
-    )
-    const credential = credentials
-      .map(recordOf)
-      .find(({ address }) => typeof address === 'string' && address.toLowerCase() === site.loginServer)
+  const add = (image: Image, login: Login | undefined, key = `${image.image} ${login?.username ?? ''}`): void => {
+    if (login !== undefined && !found.has(key)) found.set(key, { ...image, ...login })
+  }
+  const runtime = new Set(runtimeImages(site))
+  for (const { manifest, devices } of manifests) {
+    const desired = recordOf(manifest.modulesContent['$edgeAgent']?.['properties.desired'])
+    const login = cloudLogin(desired, site)
     for (const module of [
       ...Object.values(recordOf(desired['systemModules'])),
       ...Object.values(recordOf(desired['modules']))
     ]) {
-      const image = recordOf(recordOf(module)['settings'])['image']
-      const own = typeof image === 'string' ? imageOf(image, site) : undefined
-      const { username, password } = credential ?? pullLogin ?? {}
-      if (own === undefined || typeof username !== 'string' || typeof password !== 'string') continue
-      found.set(`${own.image} ${username}`, { ...own, username, password })
+      const written = recordOf(recordOf(module)['settings'])['image']
+      if (typeof written !== 'string') continue
+      const { host, ...image } = imageOf(written)
+      const fromAbove = /^\$upstream:\d+$/.test(host)
+      if (host === site.loginServer || (fromAbove && runtime.has(image.image)))
+        add(image, login ?? loginOf(site.pullToken.name))
+      else
+        for (const device of devices) {
+          const holders = fromAbove ? above(site, device) : isOwn(host, device) ? [device, ...above(site, device)] : []
+          const top = holders.at(-1)
+          if (top === undefined || holders.some((holder) => mayBePushed(site, holder, image.repository))) continue
+          // Who fetches it makes no difference to its being there: of a fleet's devices one is asked for.
+          add(image, loginOf(top.syncToken), `${image.image} by sync`)
+        }
     }
   }
   return [...found.values()].sort((a, b) => (a.image < b.image ? -1 : 1))
+}
+
+/** What a manifest has edgeAgent log in with at the cloud registry. */
+function cloudLogin(desired: Readonly<Record<string, unknown>>, site: Site): Login | undefined {
+  const settings = recordOf(recordOf(desired['runtime'])['settings'])
+  const { username, password } =
+    Object.values(recordOf(settings['registryCredentials']))
+      .map(recordOf)
+      .find(({ address }) => typeof address === 'string' && address.toLowerCase() === site.loginServer) ?? {}
+  return typeof username === 'string' && typeof password === 'string' ? { username, password } : undefined
+}
+
+/** The devices whose registries are above this one, up to the one that syncs from the cloud. */
+function above(site: Site, { parent }: Pick<Device, 'parent'>): readonly Device[] {
+  const device = parent === undefined ? undefined : site.devices[parent]
+  return device === undefined ? [] : [device, ...above(site, device)]
+}
+
+function isOwn(host: string, device: Device | Relay): device is Device {
+  return hasRegistry(device) && (host === `127.0.0.1:${device.port}` || host === `localhost:${device.port}`)
+}
+
+/** Whether clients of this device may bring an image there themselves, so that it need not come from the cloud. */
+function mayBePushed(site: Site, { mode, tokens }: Device, repository: string): boolean {
+  if (mode !== 'ReadWrite') return false
+  return tokens.some((name) =>
+    readScopeMap(site.scopeMaps[site.tokens[name]?.scopeMap ?? '']?.actions ?? []).permissions.some(
+      ({ action, pattern }) => action === 'content/write' && covers(pattern, repository)
+    )
+  )
 }
 
 /** Looks for each; those whose password is yet to be made are left out: then nothing of the site is there. */
@@ -123,17 +170,16 @@ function sentence({ state, username }: MissingImage): string {
   }
 }
 
-function imageOf(text: string, site: Site): Omit<NeededImage, 'username' | 'password'> | undefined {
+type Image = Pick<NeededImage, 'image' | 'repository' | 'reference'>
+
+function imageOf(text: string): Image & { readonly host: string } {
   const slash = text.indexOf('/')
   const host = text.slice(0, Math.max(slash, 0)).toLowerCase()
   const image = text.slice(slash + 1)
-  if (host !== site.loginServer) {
-    if (!/^\$upstream:\d+$/i.test(host) || !runtimeImages(site).includes(image)) return undefined
-  }
   const at = image.indexOf('@')
-  if (at > 0) return { image, repository: image.slice(0, at), reference: image.slice(at + 1) }
-  if (!image.includes(':')) return { image: `${image}:latest`, repository: image, reference: 'latest' }
-  return { image, repository: repositoryOf(image), reference: image.slice(image.lastIndexOf(':') + 1) }
+  if (at > 0) return { host, image, repository: image.slice(0, at), reference: image.slice(at + 1) }
+  if (!image.includes(':')) return { host, image: `${image}:latest`, repository: image, reference: 'latest' }
+  return { host, image, repository: repositoryOf(image), reference: image.slice(image.lastIndexOf(':') + 1) }
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

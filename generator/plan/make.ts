@@ -1,4 +1,4 @@
-import type { RegistryContent } from '../acr/content.ts'
+import type { Login, RegistryContent } from '../acr/content.ts'
 import { automaticContent } from '../automatic/content.ts'
 import { settingsOf } from '../automatic/own-settings.ts'
 import { secondOwners, secondOwnerSentence } from '../automatic/owners.ts'
@@ -24,7 +24,7 @@ import {
 import { assertValid } from '../validate/assert.ts'
 import { planDevice, planOwnSettings, readCurrent, type CurrentTwins } from './device.ts'
 import { Fingerprints } from './fingerprints.ts'
-import { imageChanges, missingImages, neededImages, type MissingImage } from './images.ts'
+import { imageChanges, missingImages, neededImages, type ManifestOfDevices, type MissingImage } from './images.ts'
 import type { Plan, PlannedPart } from './plan.ts'
 import { HashedSecrets, PlanningSecrets } from './planning-secrets.ts'
 import { planRegistry, registryPart } from './registry.ts'
@@ -95,12 +95,13 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
     assertValid(formatManifest(manifest), `the deployment manifest of ${device.id}`, site)
   )
   const missing = scope.images
-    ? await lookForImages(
-        await context.content(site),
-        site,
-        store,
-        made.map(({ manifest }) => manifest)
-      )
+    ? await lookForImages(await context.content(site), site, store, [
+        ...made.map(({ device, manifest }) => ({ devices: [device], manifest })),
+        ...contents.map(({ deployment, content }) => ({
+          devices: devicesOf(site, deployment),
+          manifest: content.base.content
+        }))
+      ])
     : []
   const devices =
     made.length === 0 ? [] : await planDevices(await context.hub(site), site, made, scope.twins, fingerprints)
@@ -200,13 +201,20 @@ export async function lookForImages(
   content: RegistryContent,
   site: Site,
   secrets: Secrets,
-  manifests: readonly DeploymentManifest[]
+  manifests: readonly ManifestOfDevices[]
 ): Promise<readonly MissingImage[]> {
-  const { name } = site.pullToken
-  const slot = currentSlot(secrets, name, new Date())
-  const record = slot === undefined ? undefined : secrets.slot(name, slot)
-  const login = record?.state === 'stored' ? { username: name, password: record.value } : undefined
-  return missingImages(content, neededImages(site, manifests, login))
+  const now = new Date()
+  const loginOf = (token: string): Login | undefined => {
+    if (secrets.isRevoked?.(token) === true) return undefined
+    const slot = currentSlot(secrets, token, now)
+    const record = slot === undefined ? undefined : secrets.slot(token, slot)
+    return record?.state === 'stored' ? { username: token, password: record.value } : undefined
+  }
+  return missingImages(content, neededImages(site, manifests, loginOf))
+}
+
+function devicesOf(site: Site, { devices }: AutomaticDeployment): Device[] {
+  return devices.flatMap((id) => site.devices[id] ?? [])
 }
 
 /** The registry first, as it has to be; the rest keeps its order. */

@@ -199,6 +199,28 @@ describe('causeway plan', () => {
     })
   })
 
+  it('looks for what devices pull from their own registry too, as the token that fetches it from the cloud', async () => {
+    const app = {
+      type: 'docker',
+      status: 'running',
+      restartPolicy: 'always',
+      settings: { image: '${registry.address}/hello-world:v1.o' }
+    }
+    await editTemplate((text) => text.replace('"modules": {', `"modules": { "app": ${JSON.stringify(app)},`))
+    content.states.set('hello-world:v1.o', 'absent')
+    assert.equal((await causeway('provision')).code, 0)
+    const { changes } = await plan()
+    assert.deepEqual(
+      changes.filter(({ code }) => code === 'P104').map(({ subject }) => subject),
+      ['image hello-world:v1.o']
+    )
+    assert.ok(content.asked.includes('plantgateway-sync-token hello-world:v1.o'))
+    const { code, stderr } = await causeway('deploy')
+    assert.equal(code, 1)
+    assert.match(stderr, /^IMAGES_ABSENT hello-world:v1\.o: it is not in the cloud registry/m)
+    assert.deepEqual(hub.applied, [])
+  })
+
   describe('that is saved', () => {
     it('holds no password, is 0600, and is carried out by provision and then deploy', async () => {
       assert.equal((await causeway('plan --out plan.json')).code, 2)
