@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { writeDurably } from '../../module/settings/durable-file.ts'
+import { makeFolder, writeDurably } from '../../module/settings/durable-file.ts'
 import { GeneratorError } from '../errors.ts'
 
 const run = promisify(execFile)
@@ -37,7 +37,7 @@ export async function refuseInGit(paths: readonly string[], instead: string): Pr
 /** Writes a file that everybody may read. @throws {GeneratorError} `OUTPUT_UNWRITABLE` */
 export async function writeOpenFile(path: string, text: string): Promise<void> {
   await writing(path, async () => {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     await writeFile(path, text)
   })
 }

@@ -1,5 +1,6 @@
-import { chmod, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolder } from '../../module/settings/durable-file.ts'
 import { GeneratorError } from '../errors.ts'
 
 export interface NewFile {
@@ -53,7 +54,7 @@ export async function writeNewFiles(
 }
 
 async function writeDraft(draft: string, { path, content, mode }: NewFile): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   // One of an earlier process with this number that was killed.
   await rm(draft, { force: true })
   await writeFile(draft, content, { mode, flag: 'wx' })

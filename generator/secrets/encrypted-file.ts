@@ -12,6 +12,8 @@ export interface EncryptedFileOptions {
   readonly path: string
   /** @param create whether there may be a new one: where nothing is encrypted yet */
   readonly key: (create: boolean) => Promise<SecretsKey>
+  /** Ends the wait for a lock that may be abandoned. */
+  readonly signal: AbortSignal
   /** A plain file of an earlier release, whose content is taken over with the first write. */
   readonly predecessor?: string
   /** Told once a plain file was taken over. */
@@ -37,7 +39,7 @@ export class EncryptedFile implements SecretsBackend {
 
   /** Finds the key too: that there is none is to show before anything is made in Azure. */
   async lock(): Promise<FileLock> {
-    const lock = await lockFile(this.place)
+    const lock = await lockFile(this.place, { signal: this.#options.signal })
     try {
       this.#key ??= await this.#options.key((await this.#text()) === undefined)
       return lock

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { readIfPresent } from '../../module/settings/durable-file.ts'
+import { makeFolder, readIfPresent } from '../../module/settings/durable-file.ts'
 import { GeneratorError } from '../errors.ts'
 import { isCi, type Io } from '../io.ts'
 
@@ -80,7 +80,7 @@ async function readKey(path: string): Promise<string | undefined> {
 /** @returns false where another process was quicker */
 async function makeKey(path: string): Promise<boolean> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await makeFolder(dirname(path), 0o700)
     const file = await open(path, 'wx', 0o600)
     try {
       await file.writeFile(`${randomBytes(keyBytes).toString('base64')}\n`)

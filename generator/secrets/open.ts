@@ -42,6 +42,7 @@ export async function openBackend(request: BackendRequest): Promise<SecretsBacke
   return new EncryptedFile({
     path,
     key: keyFor(path, io),
+    signal: io.signal,
     predecessor: join(request.folder, 'secrets.json'),
     onTakenOver: (plain) =>
       io.stderr.write(`took the passwords of ${plain} over into ${path}, encrypted, and removed that file\n`)
@@ -58,7 +59,9 @@ async function namedFile(path: string, io: Io): Promise<SecretsBackend> {
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw unusable(path, `it cannot be read (${code ?? 'error'})`)
     text = ''
   }
-  return text === '' || isEncrypted(text) ? new EncryptedFile({ path, key: keyFor(path, io) }) : plainFile(path, text)
+  return text === '' || isEncrypted(text)
+    ? new EncryptedFile({ path, key: keyFor(path, io), signal: io.signal })
+    : plainFile(path, text)
 }
 
 function keyFor(path: string, io: Io): (create: boolean) => Promise<SecretsKey> {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -14,7 +14,7 @@ export async function writeDurably(
   options: { readonly syncFolder?: boolean } = {}
 ): Promise<void> {
   const folder = dirname(path)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder, 0o700)
   const draft = `${path}.${process.pid}.new`
   try {
     const file = await open(draft, 'w', 0o600)
@@ -30,6 +30,36 @@ export async function writeDurably(
     throw error
   }
   if (options.syncFolder !== false) await syncFolder(folder)
+}
+
+/**
+ * Makes a folder, and those above it that are missing. Node's own recursion never comes back where a folder cannot be made in
+ * one that is there, and the system calls that ENOENT, as `/proc` does.
+ */
+export async function makeFolder(path: string, mode?: number): Promise<void> {
+  const make = async (): Promise<NodeJS.ErrnoException | undefined> => {
+    try {
+      await mkdir(path, mode)
+      return undefined
+    } catch (error) {
+      // Which error a folder that is there gives differs between systems.
+      return (await isFolder(path)) ? undefined : (error as NodeJS.ErrnoException)
+    }
+  }
+  let failure = await make()
+  if (failure?.code === 'ENOENT' && dirname(path) !== path) {
+    await makeFolder(dirname(path), mode)
+    failure = await make()
+  }
+  if (failure !== undefined) throw failure
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 /** The file's text, or undefined where there is none. Other errors are the caller's to tell. */
