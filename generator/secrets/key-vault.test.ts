@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import tls from 'node:tls'
 import { ClientSecretCredential } from '@azure/identity'
+import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +28,8 @@ describe('passwords in a key vault', () => {
   let network: Network
   let cloud: Cloud
   let vault: Vault
+  let credential: ClientSecretCredential
+  let client: SecretClientOptions
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-vault-'))
@@ -46,8 +49,8 @@ describe('passwords in a key vault', () => {
     })
     tls.setDefaultCACertificates([...trusted, authority.certificate])
     const { hostname, port } = new URL(network.proxyUrl)
-    const client = { proxyOptions: { host: `http://${hostname}`, port: Number(port) }, retryOptions: { maxRetries: 0 } }
-    const credential = new ClientSecretCredential(tenantId, clientId, 'a-secret-of-the-test', client)
+    client = { proxyOptions: { host: `http://${hostname}`, port: Number(port) }, retryOptions: { maxRetries: 0 } }
+    credential = new ClientSecretCredential(tenantId, clientId, 'a-secret-of-the-test', client)
     vault = createVault(url, { credential, signal: new AbortController().signal, client })
   })
   after(async () => {
@@ -121,6 +124,22 @@ describe('passwords in a key vault', () => {
       later.noteRevoked('token-2', new Date()),
       (error: GeneratorError) => error.code === 'SECRETS_DELETED' && error.message.includes(name)
     )
+  })
+
+  it('are given up where the vault is silent, for reading and for writing', async () => {
+    const knobs = cloud.keyVault('plant-secrets')
+    const silent = (): Vault =>
+      createVault(url, { credential, signal: new AbortController().signal, timeout: 50, client })
+    const timedOut = (error: GeneratorError): boolean =>
+      error.code === 'TIMED_OUT' && /plant-secrets\.vault\.azure\.net has not answered in/.test(error.message)
+    knobs.silent = true
+    try {
+      await assert.rejects(SecretStore.open(new KeyVaultBackend(silent()), registry, 'read'), timedOut)
+      await assert.rejects(silent().get('any'), timedOut)
+      await assert.rejects(silent().set('any', 'value'), timedOut)
+    } finally {
+      knobs.silent = false
+    }
   })
 
   it('serve generate, named in the site file', async () => {

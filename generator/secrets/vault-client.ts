@@ -8,9 +8,14 @@ import type { Vault } from './key-vault.ts'
 export interface VaultClientOptions {
   readonly credential: TokenCredential
   readonly signal: AbortSignal
+  /** Milliseconds for one call, its sign-in and retries included. */
+  readonly timeout?: number
   /** For the SDK's own client: its retries, its way through a proxy. */
   readonly client?: SecretClientOptions
 }
+
+/** The SDK itself waits for ever: a link that swallows packets would hang a pipeline. */
+const callTimeout = 100_000
 
 /** What a secret holds, as its `contentType` tells people. */
 const contentType = 'application/vnd.causeway.token+json'
@@ -19,17 +24,32 @@ const contentType = 'application/vnd.causeway.token+json'
  * The one place that speaks to Azure Key Vault. The SDK asks without a token first, and follows the vault's challenge only
  * where the resource it names is a parent domain of the vault's.
  */
-export function createVault(url: string, { credential, signal, client: options = {} }: VaultClientOptions): Vault {
+export function createVault(
+  url: string,
+  { credential, signal, timeout = callTimeout, client: options = {} }: VaultClientOptions
+): Vault {
   const client = new SecretClient(url, credential, options)
-  const once = { abortSignal: signal }
+  const late = new AbortController()
+  const once = { abortSignal: AbortSignal.any([signal, late.signal]) }
 
   async function attempt<Result>(what: string, call: () => Promise<Result>): Promise<Result> {
     throwIfCancelled(signal)
+    const timer = setTimeout(() => {
+      late.abort()
+    }, timeout)
     try {
       return await call()
     } catch (error) {
       throwIfCancelled(signal)
+      if (late.signal.aborted)
+        throw new GeneratorError(
+          'TIMED_OUT',
+          `${what}: ${url} has not answered in ${Math.ceil(timeout / 1000)} s. Look at the network and at https://azure.status.microsoft, and run this again`,
+          { cause: error }
+        )
       throw vaultError(error, what, url)
+    } finally {
+      clearTimeout(timer)
     }
   }
 

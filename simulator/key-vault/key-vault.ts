@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import type { Exchange, Host } from '../cloud-http.ts'
 import type { CloudNames } from '../cloud-names.ts'
 import { audiencesOf } from '../login/entra.ts'
@@ -10,6 +11,8 @@ import { VaultSecrets, type DeletedSecret, type SecretVersion } from './secrets.
 export interface VaultKnobs {
   /** Roles of the caller; without `set` it is one that may only read. */
   permissions: Set<'get' | 'list' | 'set' | 'delete' | 'recover' | 'purge'>
+  /** Whether it takes requests and answers none, as behind a link that swallows packets. */
+  silent: boolean
   /** Milliseconds until a deleted secret can be purged or had back: the real one takes seconds. */
   deletion: number
   /** What a person does in the portal. */
@@ -36,12 +39,17 @@ export function keyVault(options: VaultOptions): { readonly host: Host; readonly
   const secrets = new VaultSecrets(`${options.name}.${options.names.keyVault}`, options.now)
   const knobs: VaultKnobs = {
     permissions: new Set(['get', 'list', 'set', 'delete', 'recover', 'purge']),
+    silent: false,
     deletion: 0,
     delete: (name) => void secrets.delete(name, knobs.deletion)
   }
   return {
     knobs,
     async host(exchange) {
+      if (knobs.silent) {
+        await once(exchange.response, 'close')
+        return
+      }
       try {
         await route(exchange, { ...options, knobs }, secrets)
       } catch (error) {
