@@ -4,7 +4,7 @@ import { FakeHub } from '../testing.ts'
 import type { MethodOutcome } from './hub.ts'
 import { proxyOf, restartProxy } from './restart-proxy.ts'
 
-const patience = { signal: new AbortController().signal, interval: 1, timeout: 50 }
+const patience = { signal: new AbortController().signal, interval: 1, timeout: 20_000 }
 const url = 'https://Proxy:443/v2/'
 
 describe('restarting the API proxy', () => {
@@ -30,8 +30,8 @@ describe('restarting the API proxy', () => {
       return 'kind' in look ? (look as MethodOutcome) : { kind: 'answered', status: 200, payload: look }
     }
   })
-  const restart = (): Promise<string | undefined> =>
-    restartProxy(hub, 'gateway', 'connected-registry', { name: 'Proxy', port: 443 }, patience)
+  const restart = (timeout = patience.timeout): Promise<string | undefined> =>
+    restartProxy(hub, 'gateway', 'connected-registry', { name: 'Proxy', port: 443 }, { ...patience, timeout })
 
   it('waits until the registry answers through it, past what nginx says before', async () => {
     looks = [
@@ -49,7 +49,7 @@ describe('restarting the API proxy', () => {
 
   it('says what it saw where the registry never answers', async () => {
     looks = [{ url, registry: false, status: 502 }]
-    await assert.rejects(restart(), (error: GeneratorError) => {
+    await assert.rejects(restart(50), (error: GeneratorError) => {
       assert.equal(error.code, 'TIMED_OUT')
       return /Proxy on gateway was restarted, and the registry does not answer through it: .* answers 502$/.test(
         error.message

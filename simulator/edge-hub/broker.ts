@@ -191,6 +191,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
   #watch(): void {
     const present = new WeakMap<Client, boolean>()
     this.#aedes.on('connackSent', (packet, client) => present.set(client, packet.sessionPresent))
+    // After CONNACK, as edgeHub does it (MqttAdapter.CompleteConnect of the protocol gateway): a patch in between is lost.
     this.#aedes.on('clientReady', (client) => {
       this.#clients.set(client.id, client)
       if (!client.clean) this.#sessions.add(client.id)
