@@ -6,7 +6,7 @@ import { Identities } from './identities.ts'
 import { Methods, type MethodAnswer, type MethodOptions } from './methods.ts'
 import { readTopic } from './topics.ts'
 import { TwinService, type TwinFault, type TwinRequestKind } from './twin-service.ts'
-import { WorkloadApi } from './workload-api.ts'
+import { WorkloadApi, type WorkloadEvents } from './workload-api.ts'
 
 export { MethodCallError, type MethodAnswer, type MethodOptions } from './methods.ts'
 export type { TwinFault } from './twin-service.ts'
@@ -38,6 +38,7 @@ export interface EdgeHubEvents {
   refuse: BrokerEvents['refuse']
   subscribe: BrokerEvents['subscribe']
   twinRequest: [{ readonly moduleId: string; readonly kind: TwinRequestKind; readonly payload: Buffer }]
+  workloadRequest: WorkloadEvents['request']
   message: [EdgeMessage]
 }
 
@@ -73,6 +74,7 @@ export class EdgeHub extends EventEmitter<EdgeHubEvents> {
     broker.on('subscribe', (event) => this.emit('subscribe', event))
     broker.on('publish', (event) => this.#receive(event))
     this.#twinService.on('request', (event) => this.emit('twinRequest', event))
+    workload.on('request', (event) => this.emit('workloadRequest', event))
   }
 
   static async start(given: EdgeHubOptions): Promise<EdgeHub> {

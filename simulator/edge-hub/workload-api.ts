@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -17,6 +17,11 @@ export interface WorkloadOptions {
   readonly now: () => number
 }
 
+export interface WorkloadEvents {
+  /** A request has come, whether it is answered now or later. */
+  request: [{ readonly method: string; readonly path: string }]
+}
+
 class WorkloadError extends Error {
   readonly status: number
   constructor(status: number, message: string) {
@@ -29,7 +34,7 @@ class WorkloadError extends Error {
  * The IoT Edge workload API, over HTTP on a Unix socket as on a device: whoever reaches it may sign for any module whose
  * generation they know.
  */
-export class WorkloadApi {
+export class WorkloadApi extends EventEmitter<WorkloadEvents> {
   readonly #options: WorkloadOptions
   readonly #server: Server
   readonly #folder: string
@@ -38,6 +43,7 @@ export class WorkloadApi {
   #longestCertificate = Infinity
 
   private constructor(options: WorkloadOptions, folder: string) {
+    super()
     this.#options = options
     this.#folder = folder
     this.#server = createServer((request, response) => void this.#serve(request, response))
@@ -76,11 +82,13 @@ export class WorkloadApi {
     this.#server.closeAllConnections()
     await closed
     await rm(this.#folder, { recursive: true })
+    this.removeAllListeners()
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const body = await text(request)
+      this.emit('request', { method: request.method ?? '', path: request.url ?? '' })
       await this.#stalled?.promise
       const { status, answer } = await this.#answer(request, body)
       respond(response, status, answer)
