@@ -167,6 +167,9 @@ describe('the hub: throttles', () => {
   afterEach(() => test.close())
 
   it('allow twenty configuration calls and twenty queries a minute', async () => {
+    await test.close()
+    // On a clock that stands still: none comes back while the twenty are made.
+    test = await startTestHub({ now: () => 0 })
     for (let call = 0; call < 20; call++) await test.registry().getConfigurations()
     await assert.rejects(test.registry().getConfigurations(), named('ThrottlingError'))
     for (let call = 0; call < 20; call++) await test.registry().createQuery('SELECT * FROM devices').nextAsTwin()

@@ -38,6 +38,8 @@ export interface HubOptions {
   readonly isConnected: IsConnected
   /** Units of the hub, by which it throttles: 1 unless given. */
   readonly units?: number
+  /** Milliseconds of a clock that goes forward only, by which calls are let through again. */
+  readonly now?: () => number
   /** Milliseconds before automatic deployments are looked at again after a change: at once unless given. */
   readonly evaluationDelay?: number
 }
@@ -98,7 +100,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     automatic.statusOf(deviceId)
   )
   const service = new Service({ ...options, registry: identities, configurations, view, automatic })
-  const throttles = new Throttles(options.units ?? 1)
+  const throttles = new Throttles(options.units ?? 1, options.now)
   const requests: HubRequest[] = []
   const faults: HubFault[] = []
 
