@@ -13,15 +13,15 @@ import { readersOf } from './guarded-module.ts'
 import { LoneModule } from './lone-module.ts'
 
 /* What the settings say of access, in a running module: that every room hears of it, without a restart. */
-describe('access by the settings in force', () => {
+describe('access by the settings in force', function () {
+  this.timeout(60_000)
   const parent = useWorld()
   let folder: string
   let module: LoneModule
   let authority: CertificateAuthority
   let settings: SettingsInput
 
-  before(async function () {
-    this.timeout(60_000)
+  before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-access-'))
     authority = await CertificateAuthority.create()
     const { cert, key } = await authority.issue(['127.0.0.1'])

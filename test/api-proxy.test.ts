@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../module/oci/digest.ts'
@@ -16,7 +17,8 @@ import { ApiProxy } from './nginx.ts'
 import { isInstalled, mustRun, run, skip } from './real-tools.ts'
 import type { Ran } from './world.ts'
 
-describe('behind a real nginx, as the API proxy routes', () => {
+describe('behind a real nginx, as the API proxy routes', function () {
+  this.timeout(60_000)
   const parent = useWorld()
   let folder: string
   let module: LoneModule
@@ -25,7 +27,6 @@ describe('behind a real nginx, as the API proxy routes', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
 
   before(async function () {
-    this.timeout(60_000)
     for (const tool of ['nginx', 'skopeo']) if (!isInstalled(tool)) skip(this, `${tool} is not installed`)
     folder = await mkdtemp(join(tmpdir(), 'causeway-api-proxy-'))
     cleanUps.push(() => rm(folder, { recursive: true }))
@@ -108,6 +109,10 @@ describe('behind a real nginx, as the API proxy routes', () => {
     const url = `https://localhost:${port}/v2/`
     assert.deepEqual(await probe(), { url, status: 401, registry: true })
     await module.stop()
+    // Nobody else is to get the old port, and to answer there.
+    const nobody = createServer((socket) => socket.destroy()).listen(Number(new URL(before).port), '127.0.0.1')
+    cleanUps.push(() => new Promise((resolve) => nobody.close(resolve)))
+    await once(nobody, 'listening')
     await module.start()
     assert.notEqual(module.origin, before)
     assert.deepEqual(await probe(), { url, status: 502, registry: false })

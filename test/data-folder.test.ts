@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { bundle } from '../packaging/bundle.ts'
 import { LoneModule } from './lone-module.ts'
-import { mustRun, skip } from './real-tools.ts'
+import { isInstalled, mustRun, skip } from './real-tools.ts'
 import { ask } from './world.ts'
 
 const runAs = { CAUSEWAY_RUN_AS: '13650:13650' }
@@ -80,7 +80,8 @@ describe('the data folder of a module that is started as root', function () {
     assert.equal(await module.stop(), 0)
   })
 
-  it('is used as it is where the engine sets the user', async () => {
+  it('is used as it is where the engine sets the user', async function () {
+    if (!isInstalled('setpriv')) skip(this, 'setpriv is not installed')
     await chown(module.data, 13650, 13650)
     const wrapper = join(folder, 'as-user')
     const words = ['setpriv', '--reuid=13650', '--regid=13650', '--clear-groups', process.execPath]

@@ -15,6 +15,7 @@ import { hashPassword } from '../module/settings/password-hash.ts'
 import type { SettingsInput } from '../module/settings/document.ts'
 import { CertificateAuthority } from '../simulator/certificates.ts'
 import { CloudFixture } from '../simulator/cloud-fixture.ts'
+import { BadLink } from './bad-link.ts'
 import { LoneModule } from './lone-module.ts'
 import { ApiProxy } from './nginx.ts'
 import { isInstalled, skip } from './real-tools.ts'
@@ -55,6 +56,8 @@ describe('the page in a browser', function () {
     let world: CloudFixture
     let module: LoneModule
     let proxy: ApiProxy
+    /** Between nginx and the module. */
+    let link: BadLink
     let settings: SettingsInput
     const cleanUps: (() => Promise<unknown>)[] = []
 
@@ -88,7 +91,9 @@ describe('the page in a browser', function () {
       await module.logs(/ sync ended .*state=Succeeded/)
       const authority = await CertificateAuthority.create()
       proxy = new ApiProxy(join(folder, 'nginx'), await authority.issue(['127.0.0.1']))
-      await proxy.start(new URL(module.origin).host)
+      link = await BadLink.start({ host: '127.0.0.1', port: Number(new URL(module.origin).port) })
+      cleanUps.push(() => link.close())
+      await proxy.start(link.endpoint)
       cleanUps.push(() => proxy.stop())
     })
     after(async () => {
@@ -117,13 +122,10 @@ describe('the page in a browser', function () {
       const page = await open(`https://${proxy.host}/acr/`, { httpCredentials })
       const stale = page.locator('#stale')
       assert.equal(await stale.isVisible(), false)
-      await module.stop()
+      link.down = true
+      link.cut()
       await stale.waitFor({ state: 'visible' })
-      await module.start({
-        https_proxy: world.network.proxyUrl,
-        NODE_EXTRA_CA_CERTS: world.caFile,
-        CAUSEWAY_LISTEN: new URL(module.origin).host
-      })
+      link.down = false
       // As a browser does after some seconds, or a reader sooner.
       await page.reload()
       await stale.waitFor({ state: 'hidden' })

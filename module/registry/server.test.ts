@@ -68,9 +68,10 @@ describe('an HTTP server with clients that take their time', () => {
 
   it('ends connections on which nothing moves, in the middle of a request too', async () => {
     await start({ idle: 50 })
-    const [silent, half] = [await open(), await open()]
+    const ended = until(await open())
+    const half = await open()
     half.write('POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nsome')
-    await Promise.all([until(silent), until(half)])
+    await Promise.all([ended, until(half)])
   })
 
   it('answers who ends their side when they have asked, and keeps nothing of them', async () => {

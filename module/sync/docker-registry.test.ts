@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import http, { type Server } from 'node:http'
-import { createServer, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isInstalled, Program, skip } from '../../test/real-tools.ts'
 import { LineLog } from '../log/log.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
@@ -22,38 +22,27 @@ const repository = parseRepository('samples/app')
 
 describe('sync: from a real registry into real storage', () => {
   let folder: string
-  let registry: ChildProcess
+  let registry: Program | undefined
   let origin: string
 
   before(async function () {
-    if (spawnSync('docker-registry', ['--version']).status !== 0) {
-      console.log("skipped: Debian's docker-registry is not installed")
-      this.skip()
-    }
+    if (!isInstalled('docker-registry')) skip(this, "Debian's docker-registry is not installed")
     folder = await mkdtemp(join(tmpdir(), 'causeway-sync-'))
-    const port = await freePort()
     const configuration = {
       version: 0.1,
-      log: { level: 'error', accesslog: { disabled: true } },
+      log: { level: 'info', accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(folder, 'parent') }, redirect: { disable: true } },
-      http: { addr: `127.0.0.1:${port}` }
+      http: { addr: '127.0.0.1:0' }
     }
     await writeFile(join(folder, 'registry.yml'), JSON.stringify(configuration))
-    registry = spawn('docker-registry', ['serve', join(folder, 'registry.yml')], {
-      stdio: 'ignore',
-      env: { PATH: process.env['PATH'], OTEL_TRACES_EXPORTER: 'none' }
-    })
-    origin = `http://127.0.0.1:${port}`
-    await answers(`${origin}/v2/`)
+    registry = new Program('docker-registry', ['serve', join(folder, 'registry.yml')], { OTEL_TRACES_EXPORTER: 'none' })
+    const [, address = ''] = await registry.says(/listening on (127\.0\.0\.1:\d+)/)
+    origin = `http://${address}`
   })
 
   after(async () => {
-    if (registry as ChildProcess | undefined) {
-      const exited = once(registry, 'exit')
-      registry.kill('SIGKILL')
-      await exited
-      await rm(folder, { recursive: true, force: true })
-    }
+    await registry?.end('SIGKILL')
+    if ((folder as string | undefined) !== undefined) await rm(folder, { recursive: true, force: true })
   })
 
   const cleanUps: (() => Promise<unknown>)[] = []
@@ -225,27 +214,6 @@ async function cuttingLink(port: string, cutAfter: number) {
       server.closeAllConnections()
       server.close()
       await once(server, 'close')
-    }
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** The registry tells of its readiness in no other way than by answering. */
-async function answers(url: string): Promise<void> {
-  for (;;) {
-    try {
-      await (await fetch(url)).arrayBuffer()
-      return
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }
 }

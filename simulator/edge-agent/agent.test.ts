@@ -93,7 +93,7 @@ describe('the pretend edgeAgent', () => {
       edgeCertificate: edge.certificate,
       programs,
       backoff: { baseMs: 50 },
-      stopGraceMs: 500
+      stopGraceMs: 2000
     })
   }
 
