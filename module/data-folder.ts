@@ -22,7 +22,7 @@ export async function findObstacle(folder: string): Promise<string | undefined> 
   } catch (error) {
     const { code = '', path = folder } = error as NodeJS.ErrnoException
     if (code === 'EROFS')
-      return `${path} is mounted read-only: take ":ro" away from its entry in Binds of the module's createOptions`
+      return `${path} is mounted read-only: take ":ro" away from its entry in Binds of the module's createOptions; where none stands there the disk itself fails, and dmesg says how`
     if (code !== 'EACCES' && code !== 'EPERM') return undefined
     return `user ${who()} may not write to ${path} (${code}): on the device run: ${await remedy(folder)}`
   }

@@ -1,13 +1,13 @@
 import { disk, hub, names, proxy, volume, type Hub } from './doctor/checks.ts'
 import { examine, type Check, type Finding } from './doctor/doctor.ts'
 import { parentChecks, type ParentAnswer } from './doctor/parent-checks.ts'
+import { findObstacle } from './data-folder.ts'
 import { reserveWithoutSettings } from './disk-watch.ts'
-import { howToMend } from './how-to-mend.ts'
+import type { KnownSettings } from './known-settings.ts'
 import type { Log } from './log/log.ts'
 import { ParentError } from './parent/errors.ts'
 import { proxyFor } from './parent/outbound.ts'
 import { createParent } from './parent/parent.ts'
-import type { Settings } from './settings/document.ts'
 import type { Environment } from './settings/environment.ts'
 import { resolveParent, type ParentSettings } from './settings/parent.ts'
 import { readModuleIdentity } from './twin/environment.ts'
@@ -17,14 +17,14 @@ import { version } from './version.ts'
 export interface ExaminationParts {
   readonly environment: Environment
   readonly variables: Readonly<Record<string, string | undefined>>
-  /** Those in force; undefined where there are none. */
-  readonly settings: Settings | undefined
+  readonly settings: KnownSettings
   readonly log: Log
 }
 
 /**
  * Looks at everything that this module needs of its device and its network: the volume, the disk, the outbound proxy, names, the
- * parent, its credentials, the clock, the hub and the settings. Nothing is changed, and no credential is told.
+ * parent, its credentials, the clock, the hub and the settings. Nothing is changed but that a data folder is made where there is
+ * none, and no credential is told.
  */
 export function examineModule(parts: ExaminationParts, signal?: AbortSignal): Promise<readonly Finding[]> {
   const { environment, variables, settings } = parts
@@ -33,21 +33,13 @@ export function examineModule(parts: ExaminationParts, signal?: AbortSignal): Pr
   const proxyOfParent = (): URL | undefined => url && proxyFor(variables, url)
   const edgeHub = environment.source.kind === 'twin' ? edgeHubOf(variables) : undefined
   const checks: readonly Check[] = [
-    volume(environment.dataFolder),
-    disk(environment.dataFolder, (settings?.storage.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024),
+    volume(environment.dataFolder, () => findObstacle(environment.dataFolder)),
+    disk(environment.dataFolder, (settings.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024),
     proxy(proxyOfParent),
     names(url?.hostname, () => proxyOfParent() !== undefined),
     ...parentChecks(parent && ((limit) => askParent(parent, edgeHub, parts, limit))),
     hub(edgeHub),
-    {
-      name: 'settings',
-      look: () =>
-        Promise.resolve(
-          settings === undefined
-            ? { outcome: 'failed', message: howToMend(environment) }
-            : { outcome: 'ok', message: 'there are settings in force' }
-        )
-    }
+    { name: 'settings', look: () => Promise.resolve(settings.verdict) }
   ]
   return examine(checks, signal === undefined ? {} : { signal })
 }

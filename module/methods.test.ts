@@ -12,6 +12,7 @@ interface Refusal {
 
 describe('direct methods', () => {
   const log = new LineLog(() => undefined)
+  log.secrets = ['the-sync-token-password']
   let current: Pause | undefined
   let syncs: number
   let cleaning: boolean
@@ -54,8 +55,7 @@ describe('direct methods', () => {
     syncNow: () => {
       syncs += hasSettings ? 1 : 0
       return hasSettings
-    },
-    secrets: () => ['the-sync-token-password']
+    }
   })
 
   beforeEach(() => {

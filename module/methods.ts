@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { logLevels } from './log/levels.ts'
-import { redact } from './log/redact.ts'
 import type { LogRing } from './log/ring.ts'
 import type { PauseKeeper } from './pause-keeper.ts'
 import { usualProxy, type ProxyAddress, type ProxyProbe } from './proxy-probe.ts'
@@ -17,21 +16,23 @@ export interface Cleaner {
   scrub(): boolean
 }
 
-export interface MethodParts {
+/** What is there as soon as there is a twin. */
+export interface DiagnosisParts {
+  /** Looks at what this module needs of its device and its network. */
+  readonly examine: () => Promise<readonly object[]>
+  readonly recent: Pick<LogRing, 'tail'>
+}
+
+export interface MethodParts extends DiagnosisParts {
   readonly status: Pick<Status, 'images'>
   readonly pause: Pick<PauseKeeper, 'current' | 'pause' | 'resume'>
   readonly cleaner: Cleaner
-  /** Looks at what this module needs of its device and its network. */
-  readonly examine: () => Promise<readonly object[]>
   /** Asks for `/v2/` through the API proxy: at this address, unless the environment names another. */
   readonly probeProxy: (usual: ProxyAddress) => Promise<ProxyProbe>
-  readonly recent: Pick<LogRing, 'tail'>
   /** What waits for the parent, in order, and then what did not go up as it was meant to, the newest first. */
   readonly upward: () => readonly UpwardEntry[]
   /** Begins a pass. @returns false where there are no settings to sync by */
   readonly syncNow: () => boolean
-  /** What this module must not give out, wherever it stands. */
-  readonly secrets: () => readonly string[]
 }
 
 /** IoT Hub takes 128 KB of answer; the rest of it is for what stands around the list. */
@@ -68,7 +69,7 @@ const logsQuery = z.strictObject({
 
 /** The module's direct methods by name: each looks at its payload before it does anything, and says what is wrong with it. */
 export function createMethods(parts: MethodParts): ReadonlyMap<string, MethodHandler> {
-  const { status, pause, cleaner, recent } = parts
+  const { status, pause, cleaner } = parts
   return new Map<string, MethodHandler>([
     [
       'syncNow',
@@ -97,7 +98,6 @@ export function createMethods(parts: MethodParts): ReadonlyMap<string, MethodHan
     ['resume', method(nothing, async () => ({ status: 200, payload: { wasPaused: await pause.resume() } }))],
     ['collectGarbage', method(nothing, () => started(cleaner.collectGarbage(), 'garbage collection'))],
     ['scrub', method(nothing, () => started(cleaner.scrub(), 'a scrub'))],
-    ['doctor', method(nothing, async () => ({ status: 200, payload: { findings: await parts.examine() } }))],
     [
       'probeProxy',
       method(proxyQuery, async ({ proxy, port }) => ({
@@ -105,13 +105,15 @@ export function createMethods(parts: MethodParts): ReadonlyMap<string, MethodHan
         payload: await parts.probeProxy({ host: proxy, port })
       }))
     ],
-    [
-      'logs',
-      method(logsQuery, ({ lines, level }) => {
-        const secrets = parts.secrets()
-        return { status: 200, payload: newest(recent.tail(lines, level).map((line) => redact(line, secrets))) }
-      })
-    ]
+    ...createDiagnosisMethods(parts)
+  ])
+}
+
+/** Those of them that say what is wrong, which a module that cannot work yet has too. */
+export function createDiagnosisMethods({ examine, recent }: DiagnosisParts): ReadonlyMap<string, MethodHandler> {
+  return new Map<string, MethodHandler>([
+    ['doctor', method(nothing, async () => ({ status: 200, payload: { findings: await examine() } }))],
+    ['logs', method(logsQuery, ({ lines, level }) => ({ status: 200, payload: newest(recent.tail(lines, level)) }))]
   ])
 }
 

@@ -8,6 +8,7 @@ import { reserveWithoutSettings, watchDisk } from './disk-watch.ts'
 import { FadingFault } from './fading-fault.ts'
 import { answerHealth } from './health.ts'
 import { howToMend } from './how-to-mend.ts'
+import { settingsInForce } from './known-settings.ts'
 import type { LineLog } from './log/log.ts'
 import { Maintenance } from './maintenance.ts'
 import { createMetrics } from './metrics.ts'
@@ -19,6 +20,7 @@ import { artifactSource } from './artifact-source.ts'
 import type { ServerKeyPair } from './registry/tls.ts'
 import { ReportBudget } from './report-budget.ts'
 import { RequestCounter } from './request-count.ts'
+import { secretsOf } from './secrets.ts'
 import { Serving } from './serving.ts'
 import { SettingsKeeper } from './settings-keeper.ts'
 import type { Settings } from './settings/document.ts'
@@ -165,6 +167,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
 
   const apply = (given: Settings | undefined): void => {
     settings = given
+    log.secrets = secretsOf(environment, given)
     log.level = given?.logLevel ?? 'Information'
     access.configure(given)
     insecure.clear()
@@ -191,7 +194,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   if (environment.source.kind === 'file')
     await followSettingsFile(
       environment.source.path,
-      (document, number) => keeper.take(asRecord(document), number),
+      (document, number) => keeper.take(document, number),
       (error) => keeper.unreadable(error.message),
       stopping.signal
     )
@@ -217,7 +220,11 @@ export async function startModule({ environment, variables, log }: ModuleOptions
         status,
         pause,
         cleaner: maintenance,
-        examine: () => examineModule({ environment, variables, settings, log }, stopping.signal),
+        examine: () =>
+          examineModule(
+            { environment, variables, settings: settingsInForce(environment, settings), log },
+            stopping.signal
+          ),
         probeProxy: (usual) => probeProxy(environment.apiProxy ?? usual, stopping.signal),
         recent: log.recent,
         upward: () => upward.entries(),
@@ -225,8 +232,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
           if (settings !== undefined) void sync.syncNow()
           upward.sendNow()
           return settings !== undefined
-        },
-        secrets: () => secretsOf(environment, settings)
+        }
       }),
       onConnected: (link) => notifying.connected(link),
       onTrustBundle: (bundle) => {
@@ -286,22 +292,7 @@ function fetchCertificate(variables: ModuleOptions['variables']): (signal: Abort
   }
 }
 
-/** What this module holds and must give to nobody. */
-function secretsOf({ connection }: Environment, settings: Settings | undefined): string[] {
-  const webhook = URL.parse(settings?.notificationsWebhook ?? '')
-  return [connection?.syncTokenPassword, settings?.parent?.password, webhook?.search, webhook?.password].filter(
-    (secret) => secret !== undefined
-  )
-}
-
 /** What the people at the site call it. */
 function nameOf({ source, connection }: Environment): string {
   return source.kind === 'twin' ? source.deviceId : (connection?.connectedRegistryName ?? 'Causeway')
-}
-
-/** What is no object is refused by the schema, with a reason. */
-function asRecord(document: unknown): Record<string, unknown> {
-  return typeof document === 'object' && document !== null && !Array.isArray(document)
-    ? (document as Record<string, unknown>)
-    : { schemaVersion: typeof document }
 }

@@ -3,7 +3,9 @@ import { LineLog } from './log/log.ts'
 import { collectEarly } from './memory.ts'
 import { startModule, type RunningModule } from './module.ts'
 import { leaveRoot } from './run-as.ts'
+import { secretsOf } from './secrets.ts'
 import { readEnvironment } from './settings/environment.ts'
+import { SettingsError } from './settings/errors.ts'
 import { untilUsable } from './waiting-room.ts'
 
 /** Milliseconds; container engines kill ten seconds after they asked. */
@@ -17,8 +19,11 @@ process.on('uncaughtException', (error) => {
   log.debug('where that was', { stack: error instanceof Error ? error.stack : undefined })
   process.exit()
 })
-if (process.argv[2] === 'doctor') await doctor()
-else await serve()
+const [command, ...words] = process.argv.slice(2)
+if (command === undefined) await serve()
+else if (command === 'doctor') await doctor()
+// To serve all the same would be a second module on the data of the one that may be running.
+else fail(new SettingsError('ARGUMENT_UNKNOWN', `there is no command ${command}: only doctor, or none, which serves`))
 
 async function serve(): Promise<void> {
   const variables = process.env
@@ -33,6 +38,7 @@ async function serve(): Promise<void> {
   try {
     const environment = readEnvironment(variables)
     const { dataFolder } = environment
+    log.secrets = secretsOf(environment)
     await leaveRoot(dataFolder, variables)
     await untilUsable({
       environment,
@@ -56,8 +62,7 @@ async function serve(): Promise<void> {
 async function doctor(): Promise<void> {
   const { runDoctor } = await import('./doctor-command.ts')
   try {
-    const print = (text: string): void => void process.stdout.write(text)
-    process.exitCode = await runDoctor(process.env, { json: process.argv.includes('--json'), print })
+    process.exitCode = await runDoctor(words, process.env, (text) => void process.stdout.write(text))
   } catch (error) {
     fail(error)
   }

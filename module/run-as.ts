@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { lchown, lstat, mkdir, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SettingsError } from './settings/errors.ts'
@@ -21,13 +22,19 @@ export async function leaveRoot(
 }
 
 /**
- * Becomes the user that the module runs as and changes nothing else, so that what root may do says nothing of what the module may.
+ * Becomes the user that the module runs as, so that what root may do says nothing of what the module may. A data folder that is
+ * there stays whose it is; one that is not is made, as the first start will do.
  *
  * @throws {SettingsError} as {@link leaveRoot}
  */
-export function becomeModuleUser(variables: Readonly<Record<string, string | undefined>>): void {
+export async function becomeModuleUser(
+  dataFolder: string,
+  variables: Readonly<Record<string, string | undefined>>
+): Promise<void> {
   const user = moduleUser(variables)
-  if (user !== undefined) become(user)
+  if (user === undefined) return
+  if (!existsSync(dataFolder)) await takeOwnership(dataFolder, user.uid, user.gid).catch(() => undefined)
+  become(user)
 }
 
 interface User {

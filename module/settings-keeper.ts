@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from './log/log.ts'
 import type { Digest } from './oci/digest.ts'
-import { readWithArtifact, referenceOf, SettingsArtifactError, type ArtifactReference } from './settings/artifact.ts'
+import {
+  readKept,
+  readWithArtifact,
+  referenceOf,
+  SettingsArtifactError,
+  type ArtifactReference
+} from './settings/artifact.ts'
 import type { Settings } from './settings/document.ts'
 import type { LastGoodFile } from './settings/last-good.ts'
 import { hasSettings, readSettings, type SettingsProblem, type SettingsReading } from './settings/validate.ts'
@@ -51,9 +57,9 @@ export class SettingsKeeper {
 
   /** Puts in force what was accepted before this start, so that a device needs no hub to serve and sync. */
   async restore(): Promise<void> {
-    const { lastGood, log, status, apply } = this.#options
+    const { artifacts, lastGood, log, status, apply } = this.#options
     const kept = await lastGood.load()
-    const reading = kept === undefined ? undefined : await this.#readKept(kept.document)
+    const reading = kept && (await readKept(kept.document, (digest) => artifacts.kept(digest)))
     if (kept !== undefined && reading?.ok === true) {
       this.#applied = { document: canonical(kept.document), version: kept.version }
       log.info('settings of an earlier start are in force', { version: kept.version })
@@ -101,13 +107,6 @@ export class SettingsKeeper {
   async #decide(document: Document, version: number, reading: SettingsReading): Promise<void> {
     if (reading.ok) await this.#accept(document, version, reading)
     else this.#refuse(version, reading.errors)
-  }
-
-  async #readKept(document: Document): Promise<SettingsReading | undefined> {
-    const reference = referenceOf(document)
-    if (reference === undefined) return readSettings(document)
-    const content = 'digest' in reference ? await this.#options.artifacts.kept(reference.digest) : undefined
-    return content && readWithArtifact(document, content)
   }
 
   /** The settings in force stay until all of the new ones is here; the link may be down for days. */

@@ -2,9 +2,11 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { answerHealth } from './health.ts'
+import { readKnownSettings, type KnownSettings } from './known-settings.ts'
 import type { LineLog } from './log/log.ts'
 import { OciError } from './oci/errors.ts'
 import { createHttpServer } from './registry/server.ts'
+import { secretsOf } from './secrets.ts'
 import type { Environment } from './settings/environment.ts'
 import { createStatus } from './status/status.ts'
 import { version } from './version.ts'
@@ -59,22 +61,32 @@ export async function untilUsable(options: WaitingRoomOptions): Promise<void> {
 }
 
 async function tellTwin(
-  { variables, log }: WaitingRoomOptions,
+  { environment, variables, log }: WaitingRoomOptions,
   status: ReturnType<typeof createStatus>,
   signal: AbortSignal
 ): Promise<{ readonly closed: Promise<unknown> }> {
-  const { followTwin } = await import('./twin-side.ts')
+  const { createDiagnosisMethods, examineModule, followTwin } = await import('./twin-side.ts')
   const ignore = (): undefined => undefined
+  let settings: KnownSettings = { verdict: { outcome: 'skipped', message: 'none have come from the twin so far' } }
   return followTwin({
     variables,
     log,
     signal,
     status,
-    // There is nowhere to keep any of it, and nothing to be done with it.
-    keeper: { take: () => Promise.resolve(), acknowledge: ignore },
+    // There is nowhere to keep any of it; but the doctor looks whether the parent takes the credentials that are in there.
+    keeper: {
+      async take(document) {
+        settings = await readKnownSettings(environment, document, () => Promise.resolve(undefined))
+        log.secrets = secretsOf(environment, settings)
+      },
+      acknowledge: ignore
+    },
     reporting: ignore,
     budget: { load: () => Promise.resolve(undefined), save: ignore },
-    methods: new Map(),
+    methods: createDiagnosisMethods({
+      examine: () => examineModule({ environment, variables, settings, log }, signal),
+      recent: log.recent
+    }),
     onTrustBundle: ignore,
     onConnected: ignore
   })

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SettingsInput } from '../module/settings/document.ts'
 import { CloudFixture } from '../simulator/cloud-fixture.ts'
+import { bundle } from '../packaging/bundle.ts'
 import { run, skip } from './real-tools.ts'
 import type { Ran } from './world.ts'
 
+const absent = { CAUSEWAY_SETTINGS: '/nowhere/settings.json' }
 const entry = join(import.meta.dirname, '../module/main.ts')
 
 describe('module doctor', function () {
@@ -75,6 +77,48 @@ describe('module doctor', function () {
     })
     assert.equal(code, 1)
     assert.match(stdout, /^failed +volume .*EACCES.*sudo chown -R 13650:13650/m)
+  })
+
+  it('finds a fresh folder well that the first start will make for the user that the image names', async function () {
+    if (process.getuid?.() !== 0) skip(this, 'only root can become the user that the image names')
+    const fresh = await mkdtemp(join(tmpdir(), 'causeway-fresh-'))
+    try {
+      await chmod(fresh, 0o755)
+      const variables = { CAUSEWAY_DATA: fresh, CAUSEWAY_RUN_AS: '13650:13650', ...absent }
+      const { stdout } = await run(process.execPath, [entry, 'doctor'], variables)
+      for (const check of ['volume', 'disk']) assert.match(stdout, new RegExp(`^(?:ok|warning) +${check} `, 'm'))
+    } finally {
+      await rm(fresh, { recursive: true })
+    }
+  })
+
+  it('gives the command that mends a fresh folder that is not its own', async function () {
+    if (process.getuid?.() !== 0) skip(this, 'only root can give a folder away, and become somebody else')
+    const fresh = await mkdtemp(join(tmpdir(), 'causeway-fresh-'))
+    try {
+      await chmod(fresh, 0o755)
+      // As where an engine starts the container by User: it was never root.
+      const asUser = [
+        '--reuid=13650',
+        '--regid=13650',
+        '--clear-groups',
+        process.execPath,
+        join(folder, 'program/main.js')
+      ]
+      await bundle('module', join(folder, 'program'))
+      await chmod(folder, 0o755)
+      const { stdout } = await run('setpriv', [...asUser, 'doctor'], { CAUSEWAY_DATA: fresh, ...absent })
+      assert.match(stdout, /^failed +volume .*: sudo mkdir -p \S+causeway && sudo chown -R 13650:13650 \S+causeway /m)
+      assert.match(stdout, /^(?:ok|warning) +disk /m)
+    } finally {
+      await rm(fresh, { recursive: true })
+    }
+  })
+
+  it('is no second module where it is misspelt', async () => {
+    const { code, stdout } = await run(process.execPath, [entry, 'docter'], { CAUSEWAY_DATA: folder, ...absent })
+    assert.equal(code, 1)
+    assert.match(stdout, /there is no command docter: only doctor, or none, which serves/)
   })
 
   it('works where there are no settings', async () => {

@@ -35,6 +35,9 @@ const otherwise: Readonly<Record<string, string | (() => Promise<void>)>> = {
     'test/image.test.ts pushes one, to a registry on loopback',
   'docs/module.md: CAUSEWAY_SETTINGS=settings.json CAUSEWAY_DATA=./data CAUSEWAY_LISTEN=127.0.0.1:8080 npm run module':
     startModule,
+  'docs/module.md: sudo docker exec connected-registry node /opt/causeway/main.js doctor': 'test/image.test.ts runs it',
+  'docs/troubleshooting.md: sudo docker exec connected-registry node /opt/causeway/main.js doctor':
+    'test/image.test.ts runs it',
   'docs/troubleshooting.md: sudo iotedge logs connected-registry --tail 50':
     "iotedge is a device's; the form of the lines that it filters is module/log/log.test.ts's",
   'docs/troubleshooting.md: az iot hub invoke-module-method --method-name doctor --device-id gateway --module-id connected-registry --hub-name causeway-hub':

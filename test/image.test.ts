@@ -249,6 +249,9 @@ describe('the image carries itself to the device', function () {
     const mapped = await readFile(`/proc/${pid}/maps`, 'utf8')
     assert.ok(/\/koffi\.node$/m.test(mapped), 'koffi runs, by which blobs leave by sendfile')
     while (twins.get(key)?.reported.properties['connectionState'] !== 'Online') await once(twins, 'reported')
+    const findings = await doctor()
+    for (const check of ['volume', 'parent', 'credentials', 'hub', 'settings'])
+      assert.match(findings, new RegExp(`^ok +${check} `, 'm'), findings)
   })
 
   it('needs no root where User is set, and tells its twin the command that makes the folder its own', async function () {
@@ -274,10 +277,20 @@ describe('the image carries itself to the device', function () {
     if ((await stat(data)).dev !== (await stat('/')).dev)
       skip(this, 'temporary folders are a file system of their own, of which a container cannot know the place')
     assert.ok(command.includes(join(data, 'causeway')), command)
+    const findings = await doctor()
+    assert.ok(/^failed +volume /m.test(findings) && findings.includes(command), findings)
     await mustRun('sh', ['-ec', command.replaceAll('sudo ', '')])
     await container.says(/ serving version=/)
     while (twins.get(key)?.reported.properties['connectionState'] === 'Unhealthy') await once(twins, 'reported')
   })
+
+  /** What the documents have for whoever stands at the device, in the running container. */
+  async function doctor(): Promise<string> {
+    const document = await readFile(join(root, 'docs/module.md'), 'utf8')
+    const [, words = ''] = /^\$ sudo docker exec connected-registry (.*)$/m.exec(document) ?? []
+    assert.match(words, / doctor$/)
+    return (await run('podman', ['exec', name, ...words.split(' ')], environment)).stdout
+  }
 
   /**
    * What dockerd does with the template's createOptions, as podman's flags. Not taken over: the port, since this container

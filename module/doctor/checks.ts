@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
+import type { StatsFs } from 'node:fs'
 import { open, rm, statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import type { Check, Verdict } from './doctor.ts'
 
@@ -12,11 +13,17 @@ const warning = (message: string): Verdict => ({ outcome: 'warning', message })
 const failed = (message: string): Verdict => ({ outcome: 'failed', message })
 export const skipped = (message: string): Verdict => ({ outcome: 'skipped', message })
 
-/** Whether this process may write in the data folder, by writing. */
-export function volume(folder: string): Check {
+/**
+ * Whether this process may write in the data folder, by writing.
+ *
+ * @param obstacle says what keeps the module out and how that is mended, undefined where nothing does
+ */
+export function volume(folder: string, obstacle: () => Promise<string | undefined>): Check {
   return {
     name: 'volume',
     async look() {
+      const found = await obstacle()
+      if (found !== undefined) return failed(found)
       const path = join(folder, `.doctor-${randomUUID()}`)
       try {
         const file = await open(path, 'wx', 0o600)
@@ -29,27 +36,14 @@ export function volume(folder: string): Check {
         }
         return ok(`${folder} can be written`)
       } catch (error) {
-        return failed(`${folder} cannot be written (${codeOf(error)}): ${volumeAdvice(codeOf(error))}`)
+        return failed(`${folder} cannot be written (${codeOf(error)}): ${adviceFor(codeOf(error))}`)
       }
     }
   }
 }
 
-function volumeAdvice(code: string): string {
-  const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
-  switch (code) {
-    case 'EACCES':
-    case 'EPERM':
-      return `on the device, for the folder that is bound there: sudo chown -R ${owner} <folder>`
-    case 'EROFS':
-      return 'it is mounted read-only, by its options or because the disk fails; look at dmesg, and mount it writable'
-    case 'ENOENT':
-      return 'it is not there: bind a folder of the device to it in createOptions (HostConfig.Binds)'
-    case 'ENOSPC':
-      return 'the disk is full: free some of it, or narrow the image sets'
-    default:
-      return 'look at the disk (dmesg)'
-  }
+function adviceFor(code: string): string {
+  return code === 'ENOSPC' ? 'the disk is full: free some of it, or narrow the image sets' : 'look at the disk (dmesg)'
 }
 
 /** @param reserveBytes what content never takes */
@@ -57,7 +51,7 @@ export function disk(folder: string, reserveBytes: number): Check {
   return {
     name: 'disk',
     async look() {
-      const { bavail, blocks, bsize } = await statfs(folder)
+      const { bavail, blocks, bsize } = await diskOf(folder)
       const free = bavail * bsize
       const said = `${gigabytes(free)} of ${gigabytes(blocks * bsize)} are free, and ${gigabytes(reserveBytes)} are never used`
       if (free <= reserveBytes)
@@ -66,6 +60,16 @@ export function disk(folder: string, reserveBytes: number): Check {
         )
       return free <= 2 * reserveBytes ? warning(`${said}: it will be full soon`) : ok(said)
     }
+  }
+}
+
+/** That of the closest folder above where this one is not there or not to be seen: it is made on the same disk. */
+async function diskOf(folder: string): Promise<StatsFs> {
+  try {
+    return await statfs(folder)
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error)) || dirname(folder) === folder) throw error
+    return diskOf(dirname(folder))
   }
 }
 

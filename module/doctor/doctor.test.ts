@@ -39,13 +39,19 @@ describe('the doctor', () => {
   }
 
   it('tries to write in the volume, and leaves nothing there', async () => {
-    assert.equal((await one(volume(folder))).outcome, 'ok')
+    const nothing = (): Promise<undefined> => Promise.resolve(undefined)
+    assert.equal((await one(volume(folder, nothing))).outcome, 'ok')
     assert.deepEqual(await readdir(folder), [])
-    const { outcome, message } = await one(volume(join(folder, 'absent')))
-    assert.equal(outcome, 'failed')
-    assert.match(message, /ENOENT\): .*HostConfig\.Binds/)
     await writeFile(join(folder, 'file'), '')
-    assert.match((await one(volume(join(folder, 'file')))).message, /ENOTDIR/)
+    const { outcome, message } = await one(volume(join(folder, 'file'), nothing))
+    assert.equal(outcome, 'failed')
+    assert.match(message, /ENOTDIR/)
+    const obstacle = 'user 1:1 may not write there: run this'
+    assert.deepEqual(await one(volume(folder, () => Promise.resolve(obstacle))), {
+      check: 'volume',
+      outcome: 'failed',
+      message: obstacle
+    })
   })
 
   it('compares the free disk with the reserve', async () => {
@@ -53,6 +59,8 @@ describe('the doctor', () => {
     const { outcome, message } = await one(disk(folder, 1e18))
     assert.equal(outcome, 'failed')
     assert.match(message, /GB are free, .*: nothing more can be brought; .*storage\.reserveMebibytes/)
+    const absent = await one(disk(join(folder, 'not/made/yet'), 0))
+    assert.equal(absent.outcome, 'ok', absent.message)
   })
 
   it('looks whether the outbound proxy takes connections, and names no credential', async () => {

@@ -1,9 +1,10 @@
 import { logLevels, type LogLevel } from './levels.ts'
+import { redactor } from './redact.ts'
 import { LogRing } from './ring.ts'
 
 export { logLevels, type LogLevel } from './levels.ts'
 
-/** Facts beside the sentence. Never a secret: callers pass fingerprints. */
+/** Facts beside the sentence. Never a secret: callers pass fingerprints, and what others say is redacted all the same. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Log {
@@ -27,9 +28,15 @@ export class LineLog implements Log {
   /** What was written last. */
   readonly recent = new LogRing()
   readonly #write: (line: string) => void
+  #redact = redactor()
 
   constructor(write: (line: string) => void = (line) => void process.stdout.write(line)) {
     this.#write = write
+  }
+
+  /** What this module holds and must give to nobody: hidden in every line from here on, beside what looks like a secret. */
+  set secrets(secrets: readonly string[]) {
+    this.#redact = redactor(secrets)
   }
 
   debug(message: string, fields?: LogFields): void {
@@ -52,7 +59,8 @@ export class LineLog implements Log {
     const rest = Object.entries(fields)
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => ` ${key}=${quote(String(value))}`)
-    const text = `${priority} ${time} [${name}] ${oneLine(message)}${rest.join('')}`
+    // Here, before it is anybody's: iotedge logs, support bundles and the direct method all take what comes out of this.
+    const text = `${priority} ${time} [${name}] ${this.#redact(`${oneLine(message)}${rest.join('')}`)}`
     this.recent.add(level, text)
     this.#write(`${text}\n`)
   }

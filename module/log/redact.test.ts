@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { redact } from './redact.ts'
+import { redactor } from './redact.ts'
+
+const redact = (text: string, secrets: readonly string[] = []): string => redactor(secrets)(text)
 
 describe('redact', () => {
   const secret = 'q7/Zk+9xT0aB3cD4eF5g='
@@ -11,6 +13,7 @@ describe('redact', () => {
     ['a signature', `SharedAccessSignature sr=h%2Fdevices&sig=${secret}&se=1`],
     ['a signed URL', `https://blobs.example/layer?se=1&sig=${secret}`],
     ['JSON', JSON.stringify({ password: secret, name: 'x' })],
+    ['JSON within JSON', JSON.stringify({ answer: JSON.stringify({ password: secret, name: 'x' }) })],
     ['a proxy with a user', `http://user:${secret.replace('/', '')}@proxy.example:3128`],
     ['a token in a query', `https://hooks.example/in?code=${secret}`]
   ]
@@ -24,6 +27,12 @@ describe('redact', () => {
   it('hides a bare token, and the secrets that it is told', () => {
     assert.equal(redact('got eyJhbGciOiJ9.eyJzdWIiOiJ4In0.c2ln and left'), 'got [hidden] and left')
     assert.equal(redact('the parent said: no such password, plain-Pa55', ['plain-Pa55']).includes('plain-Pa55'), false)
+  })
+
+  it('hides a secret also as JSON and URLs have it', () => {
+    const odd = 'a "quoted" pass&word'
+    for (const text of [odd, JSON.stringify({ it: odd }), `https://a.example/?it=${encodeURIComponent(odd)}`])
+      assert.doesNotMatch(redact(text, [odd]), /quoted/)
   })
 
   it('leaves what is no secret as it is', () => {

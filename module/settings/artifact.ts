@@ -129,6 +129,23 @@ export function readWithArtifact(document: Readonly<Record<string, unknown>>, co
   return reading.ok ? { ...reading, warnings: named(reading.warnings) } : { ok: false, errors: named(reading.errors) }
 }
 
+/**
+ * Reads a document as one with the artifact that it names, where it names one.
+ *
+ * @param kept gives the artifact's content, undefined where it is not here
+ * @returns undefined where the artifact is not here
+ */
+export async function readKept(
+  document: Readonly<Record<string, unknown>>,
+  kept: (digest: Digest) => Promise<Uint8Array | undefined>
+): Promise<SettingsReading | undefined> {
+  const reference = referenceOf(document)
+  if (reference === undefined) return readSettings(document)
+  if (!('digest' in reference)) return { ok: false, errors: reference }
+  const content = await kept(reference.digest)
+  return content && readWithArtifact(document, content)
+}
+
 function isIn(sections: Readonly<Record<string, unknown>>, path: string): boolean {
   const [section = '', name = ''] = path.split('.', 2)
   const entries = sections[section]

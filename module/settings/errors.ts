@@ -1,5 +1,6 @@
 /** Stable codes of what can be wrong with what the module was given. */
 export type SettingsErrorCode =
+  | 'ARGUMENT_UNKNOWN'
   | 'ENVIRONMENT_INVALID'
   | 'CONNECTION_STRING_INVALID'
   | 'SETTINGS_FILE_UNREADABLE'

@@ -6,6 +6,26 @@ import { SettingsError } from './errors.ts'
 const lookEvery = 1000
 
 /**
+ * What is no object is refused by the schema, with a reason.
+ *
+ * @throws {SyntaxError} where it is not JSON
+ */
+export function parseSettings(text: string): Readonly<Record<string, unknown>> {
+  const document: unknown = JSON.parse(text)
+  return typeof document === 'object' && document !== null && !Array.isArray(document)
+    ? (document as Record<string, unknown>)
+    : { schemaVersion: typeof document }
+}
+
+/** What keeps a settings file from being read. Nothing of its text is told, as V8's own message does: it may hold a password. */
+export function unreadable(path: string, cause: unknown): SettingsError {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const where = /\(line \d+ column \d+\)$/.exec(message)?.[0]
+  const reason = cause instanceof SyntaxError ? ['it is not JSON', where].filter(Boolean).join(' ') : String(code)
+  return new SettingsError('SETTINGS_FILE_UNREADABLE', `${path} cannot be read: ${reason}`, { cause })
+}
+
+/**
  * Follows a settings file, for a module without IoT Edge: reads it now and after every change.
  *
  * @param onDocument gets each document in turn with a version that counts up from 1
@@ -14,7 +34,7 @@ const lookEvery = 1000
  */
 export function followSettingsFile(
   path: string,
-  onDocument: (document: unknown, version: number) => void | Promise<void>,
+  onDocument: (document: Readonly<Record<string, unknown>>, version: number) => void | Promise<void>,
   onError: (error: SettingsError) => void,
   signal: AbortSignal
 ): Promise<void> {
@@ -24,15 +44,13 @@ export function followSettingsFile(
     try {
       const text = await readFile(path, 'utf8')
       if (text === last || signal.aborted) return
-      const document: unknown = JSON.parse(text)
+      const document = parseSettings(text)
       last = text
       await onDocument(document, ++version)
     } catch (cause) {
       // The mistake taken back is news too, or its report would stay for ever.
       last = undefined
-      const reason = cause instanceof SyntaxError ? 'it is not JSON' : String((cause as NodeJS.ErrnoException).code)
-      if (!signal.aborted)
-        onError(new SettingsError('SETTINGS_FILE_UNREADABLE', `${path} cannot be used: ${reason}`, { cause }))
+      if (!signal.aborted) onError(unreadable(path, cause))
     }
   }
   const changed = (): void => void look()

@@ -12,35 +12,47 @@ export type LastGood = z.output<typeof schema>
  * The document may hold the parent's password: the file is 0600, and nothing of it is logged.
  */
 export class LastGoodFile {
-  readonly #path: string
+  readonly path: string
   /** What stands there. */
   #saved: string | undefined
+  #isDamaged = false
 
   constructor(dataFolder: string) {
-    this.#path = join(dataFolder, 'settings.json')
+    this.path = join(dataFolder, 'settings.json')
+  }
+
+  /** Whether something stands there that is not what was saved, as {@link load} found it. */
+  get isDamaged(): boolean {
+    return this.#isDamaged
   }
 
   /** What was saved last; undefined where nothing was, or where the file cannot be understood. */
   async load(): Promise<LastGood | undefined> {
-    const text = await readIfPresent(this.#path)
+    const text = await readIfPresent(this.path)
     if (text === undefined) return undefined
     this.#saved = text
-    try {
-      return schema.safeParse(JSON.parse(text)).data
-    } catch {
-      return undefined
-    }
+    const read = parsed(text)
+    this.#isDamaged = read === undefined
+    return read
   }
 
   async save(settings: LastGood): Promise<void> {
     const text = JSON.stringify(settings)
     // Each start is told the settings that it had. Whoever wrote them may have died before they were there for good.
     if (text === this.#saved) {
-      await syncFolder(dirname(this.#path))
+      await syncFolder(dirname(this.path))
       return
     }
     this.#saved = undefined
-    await writeDurably(this.#path, text)
+    await writeDurably(this.path, text)
     this.#saved = text
+  }
+}
+
+function parsed(text: string): LastGood | undefined {
+  try {
+    return schema.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
   }
 }
