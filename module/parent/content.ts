@@ -3,7 +3,7 @@ import { manifestMediaTypes } from '../oci/media-types.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import { ParentError } from './errors.ts'
 import { discard, one, readAll, readBody, type Answer } from './exchange.ts'
-import { isMarked } from './registry-answer.ts'
+import { isMarked, isWebPage } from './registry-answer.ts'
 import { nameOf, type Requests } from './requests.ts'
 
 /** A manifest's name and kind without its bytes. */
@@ -119,9 +119,16 @@ export async function fetchBlob(
     answer = await get(0)
   }
   if (answer.status !== 200 && answer.status !== 206) throw await requests.refusal(answer, subject)
+  if (isWebPage(answer.headers)) {
+    await discard(answer)
+    throw new ParentError(
+      'PARENT_PROTOCOL',
+      `${answer.url.host} answers a web page for ${subject}: check the parent's endpoint, and what answers there in its place (a proxy, a captive portal)`
+    )
+  }
   const place = placeOf(answer)
   if (place === undefined || (place.offset !== offset && place.offset !== 0)) {
-    answer.body.destroy()
+    await discard(answer)
     throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers another range of ${subject} than asked for`)
   }
   return { ...place, stream: readBody(answer, signal, readAhead) }

@@ -467,6 +467,25 @@ describe('parent: client', () => {
       await fails(client(portal).check(), 'PARENT_PROTOCOL', /a web page at \/v2\/: check the parent's endpoint/)
     })
 
+    for (const isAllHere of [true, false])
+      it(`refuses another range than asked for, ${isAllHere ? 'all of it here' : 'most of it still to come'}`, async () => {
+        const site = await serve((_request, response) => {
+          response.writeHead(206, { 'content-range': 'bytes 10-99/100', 'content-length': 90 })
+          if (isAllHere) response.end(blobBytes.subarray(10, 100))
+          else response.write(blobBytes.subarray(10, 20))
+        })
+        // A body that is thrown away in the wrong way throws later, and at nobody.
+        await fails(client(site).blob(repository, blobDigest, { offset: 50 }), 'PARENT_PROTOCOL', /another range/)
+        for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+      })
+
+    it('knows a web page for no blob, before a byte of it is taken', async () => {
+      const portal = await serve((_request, response) =>
+        response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<h1>Please sign in</h1>')
+      )
+      await fails(client(portal).blob(repository, blobDigest, { offset: 60_000 }), 'PARENT_PROTOCOL', /a web page/)
+    })
+
     it('knows what is no manifest, by HEAD too', async () => {
       for (const page of ['<html>Please sign in</html>', '{"login":"required"}']) {
         const portal = await serve((_request, response) => response.end(page))

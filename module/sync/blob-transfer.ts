@@ -68,6 +68,8 @@ async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransf
       patience.answered()
       let begun = false
       for await (const chunk of answer.stream) {
+        // Before anything is given up for it: what answers in the parent's place has bytes too.
+        if (answer.size !== undefined && answer.size !== blob.size) throw otherSize(blob, answer.size)
         if (!begun && answer.offset !== ingest.offset) {
           restarts += 1
           if (restarts > mostRestarts) throw cannotResume(blob)
@@ -110,6 +112,11 @@ function cannotResume({ digest, size }: WantedBlob): OciError {
     'SIZE_INVALID',
     `the parent cannot resume, and the link broke ${mostRestarts + 1} times before all ${size} bytes of ${digest} came`
   )
+}
+
+function otherSize({ digest, size }: WantedBlob, told: number): ParentFault {
+  const message = `the parent has ${told} bytes for ${digest}, whose manifest says ${size}: push the image again, or check what answers in the parent's place`
+  return Object.assign(new Error(message), { code: 'PARENT_PROTOCOL', transient: false, retryAfterSeconds: undefined })
 }
 
 function cutShort({ digest, size }: WantedBlob, offset: number): ParentFault {

@@ -195,6 +195,24 @@ describe('sync: a pass', () => {
     assert.equal(parent.totalServed(), parent.blobBytes(digest))
   })
 
+  it('gives up nothing that it has of a blob for what has another size', async () => {
+    const layer = Buffer.alloc(50_000, 'x')
+    const digest = parent.put('samples/app:1.0', [layer])
+    parent.onPiece = (_blob, offset, piece) => {
+      if (offset >= 30_000) throw fault('PARENT_UNREACHABLE')
+      return piece
+    }
+    await pass(['samples/app:1.0'])
+    parent.onPiece = (_blob, _offset, piece) => piece
+    parent.inItsPlace = Buffer.from('{"login":"required"}')
+    await pass(['samples/app:1.0'])
+    assert.match(statuses('samples/app:1.0').at(-1)?.reason ?? '', /has 20 bytes for sha256:.* manifest says 50000/)
+    assert.equal(content.partial.get(digestOf(layer))?.byteLength, 30_000)
+    parent.inItsPlace = undefined
+    assert.equal((await pass(['samples/app:1.0'])).succeeded, true)
+    assert.equal(parent.totalServed(), parent.blobBytes(digest) + 20)
+  })
+
   it('begins anew where the parent cannot resume, and not for ever', async () => {
     const layer = Buffer.alloc(50_000, 'x')
     parent.put('samples/app:1.0', [layer])

@@ -24,7 +24,12 @@ export interface ParentSource {
       /** Bytes that may wait to be read; the parent's own measure where it is not given. */
       readonly readAhead?: number | undefined
     }
-  ): Promise<{ readonly offset: number; readonly stream: AsyncIterable<Uint8Array> }>
+  ): Promise<{
+    readonly offset: number
+    /** Bytes of the whole blob, where the parent says so. */
+    readonly size?: number | undefined
+    readonly stream: AsyncIterable<Uint8Array>
+  }>
   /** What refers to a manifest, or undefined where the parent has no such list to give. */
   referrers(
     repository: Repository,

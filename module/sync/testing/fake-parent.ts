@@ -31,6 +31,8 @@ export class FakeParent implements ParentSource, ParentTarget {
     piece
   ) => piece
   resumes = true
+  /** What answers for every blob, where it is not the parent. */
+  inItsPlace: Buffer | undefined
   /** Uploads under way, by location; forgetting one is losing it. */
   readonly uploads = new Map<string, Buffer>()
   /** Blob bytes that came in. */
@@ -216,12 +218,18 @@ export class FakeParent implements ParentSource, ParentTarget {
     repository: Repository,
     digest: Digest,
     { offset, signal }: { readonly offset: number; readonly signal: AbortSignal }
-  ): Promise<{ offset: number; stream: AsyncIterable<Buffer> }> {
+  ): Promise<{ offset: number; size: number | undefined; stream: AsyncIterable<Buffer> }> {
     await this.#ask(`BLOB ${repository}@${digest} ${offset}`)
     const bytes = this.content.get(digest)
     if (bytes === undefined) throw fault('PARENT_NOT_FOUND')
     const from = this.resumes ? offset : 0
-    return { offset: from, stream: this.#pieces(digest, bytes, from, signal) }
+    if (this.inItsPlace !== undefined)
+      return {
+        offset: 0,
+        size: this.inItsPlace.byteLength,
+        stream: this.#pieces(digest, this.inItsPlace, 0, signal)
+      }
+    return { offset: from, size: bytes.byteLength, stream: this.#pieces(digest, bytes, from, signal) }
   }
 
   async referrers(
