@@ -1,5 +1,6 @@
-import { findPlaceholder, JsonSyntaxError, memberOf, parseJson, parseTolerantly, type JsonNode } from './json.ts'
-import { join, type Spot } from './place.ts'
+import { checkShape } from './create-options-shape.ts'
+import { findPlaceholder, JsonSyntaxError, parseJson, parseTolerantly, type JsonNode } from './json.ts'
+import type { Spot } from './place.ts'
 import { documentHoles, filled, templateHole, templateHoles } from './placeholders.ts'
 
 /** What of a module's create options other checks look at. */
@@ -38,7 +39,7 @@ export function checkCreateOptions(settings: Spot): CreateOptions {
   if (first.spot.node.kind === 'object' && chunks.length === 1) {
     if (settings.around.kind !== 'template')
       first.spot.finding('M045', 'createOptions is an object; write it as a text')
-    checkShape(first.spot.node, first.spot)
+    checkShape(first.spot.node, first.spot, false)
     return { options: first.spot.node, known: true }
   }
   const texts = chunks.map(({ spot }) => (spot.node.kind === 'string' ? spot.node.value : undefined))
@@ -66,7 +67,7 @@ function checkText(text: string, spot: Spot): CreateOptions {
         spot.finding('M044', 'createOptions must hold a JSON object')
         return open
       }
-      checkShape(options, spot)
+      checkShape(options, spot, candidate !== text)
       return { options, known: true }
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error
@@ -75,7 +76,7 @@ function checkText(text: string, spot: Spot): CreateOptions {
   const tolerated = tolerantReading(text, template)
   if (tolerated?.kind === 'object') {
     spot.finding('M040', `${whyNot(failure)}; edgeAgent's reader bears with that, other tools do not`, 'warning')
-    checkShape(tolerated, spot)
+    checkShape(tolerated, spot, template)
     return { options: tolerated, known: true }
   }
   // What a variable brings may itself be JSON: nothing is known before it is expanded.
@@ -103,61 +104,4 @@ function tolerantReading(text: string, template: boolean): JsonNode | undefined 
 function* readings(text: string, holes: readonly RegExp[]): Iterable<string> {
   yield text
   yield* filled(text, holes)
-}
-
-type Shape = 'object' | 'list' | 'value'
-
-/**
- * What edgeAgent's own classes want (CreateContainerParameters.cs, HostConfig.cs); all else is handed on to the engine as it is.
- * Only kinds are looked at: Newtonsoft turns numbers and booleans into texts, and back.
- */
-const shapes: readonly (readonly [path: string, shape: Shape, items?: Shape])[] = [
-  ['Env', 'list', 'value'],
-  ['ExposedPorts', 'object', 'object'],
-  ['Labels', 'object', 'value'],
-  ['HostConfig', 'object'],
-  ['HostConfig.Binds', 'list', 'value'],
-  ['HostConfig.LogConfig', 'object'],
-  ['HostConfig.LogConfig.Config', 'object', 'value'],
-  ['HostConfig.Mounts', 'list', 'object'],
-  ['HostConfig.NetworkMode', 'value'],
-  ['HostConfig.PortBindings', 'object', 'list'],
-  ['HostConfig.Privileged', 'value'],
-  ['HostConfig.Devices', 'list', 'object'],
-  ['HostConfig.CapAdd', 'list', 'value'],
-  ['HostConfig.CapDrop', 'list', 'value'],
-  ['HostConfig.ExtraHosts', 'list', 'value'],
-  ['HostConfig.RestartPolicy', 'object'],
-  ['HostConfig.Sysctls', 'object', 'value'],
-  ['HostConfig.Ulimits', 'list', 'object'],
-  ['NetworkingConfig', 'object']
-]
-
-const words: Readonly<Record<Shape, string>> = { object: 'an object', list: 'a list', value: 'a text or number' }
-
-function checkShape(options: JsonNode, spot: Spot): void {
-  for (const [path, shape, items] of shapes) {
-    const node = path.split('.').reduce<JsonNode | undefined>((at, key) => memberOf(at, key)?.value, options)
-    if (node === undefined) continue
-    if (!fits(node, shape)) {
-      spot.finding('M044', `${path} must be ${words[shape]}`)
-      continue
-    }
-    if (items === undefined) continue
-    const entries: (readonly [string, JsonNode])[] =
-      node.kind === 'object'
-        ? node.members.map(({ key, value }) => [join(path, key), value] as const)
-        : node.kind === 'array'
-          ? node.items.map((item, index) => [`${path}[${index}]`, item] as const)
-          : []
-    for (const [where, item] of entries)
-      if (!fits(item, items)) spot.finding('M044', `${where} must be ${words[items]}`)
-  }
-}
-
-function fits(node: JsonNode, shape: Shape): boolean {
-  if (node.kind === 'null' || node.kind === 'placeholder') return true
-  if (shape === 'object') return node.kind === 'object'
-  if (shape === 'list') return node.kind === 'array'
-  return node.kind !== 'object' && node.kind !== 'array'
 }

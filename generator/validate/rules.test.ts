@@ -327,6 +327,25 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
       fine: settings({ createOptions: '{"HostConfig":{"Binds":["/a:/b"]}}' }),
       wrong: settings({ createOptions: '{"HostConfig":{"Binds":[["/a:/b"]]}}' })
     },
+    ...(
+      [
+        [
+          '{"HostConfig":{"PortBindings":{"80/tcp":[{}],"81/tcp":null}}}',
+          '{"HostConfig":{"PortBindings":{"80/tcp":["80"]}}}'
+        ],
+        ['{"HostConfig":""}', '{"HostConfig":" "}'],
+        ['{"HostConfig":{"Binds":"","PortBindings":{"80/tcp":""}}}', '{"HostConfig":{"Binds":"/a:/b"}}'],
+        ['{"ExposedPorts":{"80/tcp":{}}}', '{"ExposedPorts":{"80/tcp":""}}'],
+        ['{"HostConfig":{"privileged":"True"}}', '{"HostConfig":{"privileged":"yes"}}'],
+        ['{"HostConfig":{"Privileged":1}}', '{"HostConfig":{"Privileged":{}}}'],
+        ['{"HostConfig":{"Privileged":"<PRIVILEGED>"}}', '{"HostConfig":{"Privileged":"on"}}'],
+        ['{"NetworkingConfig":{"EndpointsConfig":{"n":{}}}}', '{"NetworkingConfig":{"EndpointsConfig":["n"]}}'],
+        [
+          '{"NetworkingConfig":{"EndpointsConfig":{"n":{"Aliases":["a"]}}}}',
+          '{"NetworkingConfig":{"EndpointsConfig":{"n":{"Aliases":"a"}}}}'
+        ]
+      ] as const
+    ).map(([fine, wrong]) => ({ fine: settings({ createOptions: fine }), wrong: settings({ createOptions: wrong }) })),
     { fine: settings({ createOptions: '{"Env":["A=1"]}' }), wrong: settings({ createOptions: '{"Env":{"A":"1"}}' }) }
   ],
   M045: [{ fine: settings({ createOptions: '{}' }), wrong: settings({ createOptions: {} }) }],
@@ -502,6 +521,7 @@ describe('templates', () => {
       'createOptions with a variable in the text',
       settings({ createOptions: '{"HostConfig":{"Memory":$MEMORY,"Binds":["${X}:/x"]}}' })
     ],
+    ['a flag from a variable', settings({ createOptions: '{"HostConfig":{"Privileged":"${P}","Memory":$M}}' })],
     ['createOptions from a variable', settings({ createOptions: '${CREATE_OPTIONS}' })],
     ['a long text of createOptions', settings({ createOptions: JSON.stringify({ Labels: { a: 'x'.repeat(5000) } }) })],
     ['a route with a variable', route('FROM /messages/modules/$MODULE/* INTO $upstream')],

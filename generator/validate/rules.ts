@@ -221,9 +221,9 @@ export const rules = {
   M044: {
     severity: 'error',
     title: 'createOptions has another shape than edgeAgent reads',
-    why: 'It is JSON, but a list stands where an object belongs or the other way round: PortBindings is {"8080/tcp": [{"HostPort": "8080"}]}, Binds a list of texts.',
+    why: 'It is JSON, but a list stands where an object belongs or the other way round: PortBindings is {"8080/tcp": [{"HostPort": "8080"}]}, Binds a list of texts, Privileged true or false. Newtonsoft does not deserialize it: 400 for the whole deployment.',
     whatToDo: 'Write it as in the Docker Engine API, "Create a container".',
-    facts: '§1.2 (CreateContainerParameters.cs, HostConfig.cs)'
+    facts: '§1.2 (CreateContainerParameters.cs, HostConfig.cs, NetworkingConfig.cs)'
   },
   M045: {
     severity: 'warning',

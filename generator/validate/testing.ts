@@ -30,7 +30,7 @@ const options = fc.record(
           '80/tcp': [{ HostPort: '80' }],
           '81/udp': [{ HostPort: 81, HostIp: '127.0.0.1' }]
         }),
-        Privileged: fc.boolean(),
+        Privileged: fc.constantFrom<unknown>(true, false, 'true'),
         LogConfig: fc.constant({ Type: 'json-file', Config: { 'max-size': '10m' } })
       },
       { requiredKeys: [] }

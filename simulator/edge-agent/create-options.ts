@@ -1,4 +1,4 @@
-import { isObject, readObject, refuse, type Properties } from './read.ts'
+import { isObject, readObject, readOptionalString, refuse, type Properties } from './read.ts'
 
 /**
  * Joins `createOptions`, `createOptions01` … `createOptions99` and parses what they hold
@@ -30,7 +30,7 @@ function parse(text: string, path: string): Properties {
   }
   if (options === null) return {}
   if (!isObject(options)) refuse(`${path}.createOptions must hold a JSON object`)
-  checkHostConfig(options['HostConfig'] ?? {}, `${path}.createOptions.HostConfig`)
+  deserialize(options, 'CreateContainerParameters', `${path}.createOptions`)
   return options
 }
 
@@ -62,12 +62,60 @@ function strictly(text: string): string {
   })
 }
 
-/** The members that edgeAgent itself has types for and that matter here (HostConfig.cs). */
-function checkHostConfig(host: unknown, path: string): void {
-  const { Binds: binds, PortBindings: ports } = readObject(host, path)
-  if (binds !== undefined && !Array.isArray(binds)) refuse(`${path}.Binds must be a list`)
-  for (const [port, hosts] of Object.entries(readObject(ports ?? {}, `${path}.PortBindings`)))
-    if (hosts !== null && !Array.isArray(hosts)) refuse(`${path}.PortBindings.${port} must be a list`)
+/** The classes that edgeAgent deserializes into, as far as it has its own (edge-agent's Docker/models): `[T]` is a list of T, `{T}` a dictionary. */
+const classes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  CreateContainerParameters: {
+    Env: '[string]',
+    ExposedPorts: '{EmptyStruct}',
+    HostConfig: 'HostConfig',
+    Labels: '{string}',
+    NetworkingConfig: 'NetworkingConfig'
+  },
+  EmptyStruct: {},
+  EndpointSettings: { Aliases: '[string]' },
+  HostConfig: {
+    Binds: '[string]',
+    LogConfig: 'LogConfig',
+    Mounts: '[Mount]',
+    NetworkMode: 'string',
+    PortBindings: '{[PortBinding]}',
+    Privileged: 'bool'
+  },
+  LogConfig: { Config: '{string}', Type: 'string' },
+  Mount: {},
+  NetworkingConfig: { EndpointsConfig: '{EndpointSettings}' },
+  PortBinding: { HostIP: 'string', HostPort: 'string' }
+}
+
+/** Refuses what Newtonsoft does not make such a value of. */
+function deserialize(value: unknown, type: string, path: string): void {
+  if (value === null || value === undefined) return
+  if (type === 'string') {
+    readOptionalString(value, path)
+    return
+  }
+  if (type === 'bool') {
+    const isWord = typeof value === 'string' && ['true', 'false', ''].includes(value.trim().toLowerCase())
+    if (typeof value === 'object' || (typeof value === 'string' && !isWord))
+      refuse(`Could not convert string to boolean: ${path}`)
+    return
+  }
+  // CoerceEmptyStringToNull, for whatever may be null.
+  if (value === '' && type !== 'EmptyStruct') return
+  const element = type.slice(1, -1)
+  if (type.startsWith('[')) {
+    if (!Array.isArray(value)) refuse(`${path} must be a list`)
+    value.forEach((item, index) => {
+      deserialize(item, element, `${path}[${index}]`)
+    })
+    return
+  }
+  const known = type.startsWith('{') ? undefined : classes[type]
+  for (const [name, inside] of Object.entries(readObject(value, path))) {
+    const field = Object.keys(known ?? {}).find((each) => each.toLowerCase() === name.toLowerCase())
+    const wanted = known === undefined ? element : known[field ?? '']
+    if (wanted !== undefined) deserialize(inside, wanted, `${path}.${name}`)
+  }
 }
 
 /** A port of the container published on the device. */

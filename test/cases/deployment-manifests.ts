@@ -250,6 +250,61 @@ const createOptions = rows('$edgeAgent', '§1.2 settings.createOptions', [
     400,
     '§1.2 HostConfig.cs'
   ],
+  [
+    'PortBindings of texts',
+    settings({ createOptions: '{"HostConfig":{"PortBindings":{"80/tcp":["80"]}}}' }),
+    400,
+    '§1.2 HostConfig.cs'
+  ],
+  [
+    'PortBindings without any',
+    settings({ createOptions: '{"HostConfig":{"PortBindings":{"80/tcp":null,"81/tcp":"","82/tcp":[{}]}}}' }),
+    200,
+    '§1.2 HostConfig.cs'
+  ],
+  [
+    'a blank HostConfig, which is none',
+    settings({ createOptions: '{"HostConfig":"","NetworkingConfig":"","Env":""}' }),
+    200,
+    '§1.2 HostConfig.cs, read by Newtonsoft'
+  ],
+  [
+    'a HostConfig of a blank',
+    settings({ createOptions: '{"HostConfig":" "}' }),
+    400,
+    '§1.2 HostConfig.cs, read by Newtonsoft'
+  ],
+  [
+    'Privileged in quotes',
+    settings({ createOptions: '{"HostConfig":{"Privileged":"True"}}' }),
+    200,
+    '§1.2 HostConfig.cs, read by Newtonsoft'
+  ],
+  [
+    'Privileged as another word',
+    settings({ createOptions: '{"HostConfig":{"Privileged":"yes"}}' }),
+    400,
+    '§1.2 HostConfig.cs, read by Newtonsoft'
+  ],
+  [
+    'EndpointsConfig that is a list',
+    settings({ createOptions: '{"NetworkingConfig":{"EndpointsConfig":["azure-iot-edge"]}}' }),
+    400,
+    '§1.2 NetworkingConfig.cs'
+  ],
+  [
+    'EndpointsConfig',
+    settings({ createOptions: '{"NetworkingConfig":{"EndpointsConfig":{"azure-iot-edge":{"Aliases":["a"]}}}}' }),
+    200,
+    '§1.2 NetworkingConfig.cs'
+  ],
+  ['Env that is an object', settings({ createOptions: '{"Env":{"A":"1"}}' }), 400, '§1.2 CreateContainerParameters.cs'],
+  [
+    'ExposedPorts that are a list',
+    settings({ createOptions: '{"ExposedPorts":["80/tcp"]}' }),
+    400,
+    '§1.2 CreateContainerParameters.cs'
+  ],
   ['Binds that are a text', settings({ createOptions: '{"HostConfig":{"Binds":"/a:/b"}}' }), 400, '§1.2 HostConfig.cs'],
   [
     'LogConfig inside Binds, as once published',
