@@ -35,5 +35,5 @@ export function limitIdle(server: Server, most: number): void {
     rest(socket)
     socket.once('close', () => idle.delete(socket))
   })
-  server.on('request', work).on('checkContinue', work)
+  server.on('request', work).on('checkContinue', work).on('checkExpectation', work)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { buffer } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { digestOf } from '../oci/digest.ts'
@@ -211,6 +211,30 @@ describe('registry', () => {
       assert.doesNotMatch(answer.body.toString(), /insides/)
       assert.match(world.lines.join(''), /secret insides/)
     })
+  })
+
+  it('answers in its own form what Node would refuse, and what is said to a proxy', async () => {
+    const ask = (request: string): Promise<string> =>
+      text(connect(portOf(world.server), '127.0.0.1').end(`${request}\r\n\r\n`))
+    for (const [request, status] of [
+      ['GET /v2/ HTTP/1.1', 400],
+      ['PUT /v2/samples/app/manifests/a HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 2', 417],
+      ['CONNECT a:80 HTTP/1.1\r\nHost: a:80', 405],
+      ['GET ftp://a/v2/ HTTP/1.1\r\nHost: a', 404]
+    ] as const) {
+      const answer = await ask(request)
+      assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} [^]*\r\n\r\n\\{"errors":\\[\\{"code":"[A-Z_]+"`), request)
+    }
+    for (const [request, host] of [
+      ['GET http://b.example:8080/v2/ HTTP/1.1\r\nHost: a', 'b.example:8080'],
+      ['GET HTTPS://b.example/v2/ HTTP/1.1\r\nHost: a', 'b.example'],
+      ['GET /v2/ HTTP/1.0', `127.0.0.1:${portOf(world.server)}`]
+    ] as const)
+      assert.match(await ask(request), new RegExp(`^HTTP/1\\.1 401 [^]*service="${host}"`), request)
+    assert.match(
+      await ask(`GET http://a/v2/samples/app/manifests/1.0?x HTTP/1.1\r\nHost: a\r\nAuthorization: ${basic}`),
+      /^HTTP\/1\.1 200 /
+    )
   })
 
   it('answers who ends their side when they have asked', async () => {
