@@ -1,7 +1,7 @@
 import type { ReadImage } from './image.ts'
 import { notInQuotes, textOf } from './lenient.ts'
 import type { Spot } from './place.ts'
-import { angleHole, documentHoles, filled, templateHole } from './placeholders.ts'
+import { angleHole, documentHoles, filled, markIn, templateHole } from './placeholders.ts'
 
 /** The addresses of `registryCredentials`, and whether all of them are known. */
 export interface Credentials {
@@ -65,6 +65,7 @@ function checkAddress(spot: Spot, address: string): string | undefined {
     else place?.finding('M035', `${address} is a variable that edgeAgent does not know`)
     return undefined
   }
+  if (markIn(address) !== undefined) return undefined
   if (address.includes('/'))
     place?.finding('M034', `${address} is not host[:port], and so no image ever equals it: pulls are anonymous`)
   // As in images, so that the two still fit each other.

@@ -33,6 +33,7 @@ const layer = (wrong: object, right: object): Example => {
   return document(text(wrong), text(right))
 }
 const route = (wrong: unknown, right: unknown): Example => hub('routes.toCloud', wrong, right)
+const digest = '0123456789abcdef'.repeat(4)
 const toCloud = { route: 'FROM /messages/* INTO $upstream' }
 const module = { type: 'docker', status: 'running', settings: { image: 'contoso.azurecr.io/camera:1.0' } }
 const apiProxy = (port: string): object => ({
@@ -87,7 +88,7 @@ export const examples: Readonly<Record<RuleCode, Example>> = {
   M027: route("FROM /* INTO $upstream WHERE level = 'high'", "FROM /* WHERE level = 'high' INTO $upstream"),
   M028: route("FROM /* WHERE startswith(id, 'a') INTO $upstream", "FROM /* WHERE starts_with(id, 'a') INTO $upstream"),
   M030: image('contoso.azurecr.io//camera:1:0', 'contoso.azurecr.io/camera:1.0'),
-  M031: image('contoso.azurecr.io/camera:1.0@sha256:0123', 'contoso.azurecr.io/camera@sha256:0123'),
+  M031: image(`contoso.azurecr.io/camera:1.0@sha256:${digest}`, `contoso.azurecr.io/camera@sha256:${digest}`),
   M032: image('$upstream/camera:1.0', '$upstream:8000/camera:1.0'),
   M033: credential(
     { address: 'mycontainerregistry001.azurecr.io:443' },
@@ -95,6 +96,7 @@ export const examples: Readonly<Record<RuleCode, Example>> = {
   ),
   M034: credential({ address: 'https://contoso.azurecr.io' }, {}),
   M035: credential({ password: '' }, {}),
+  M036: image('https://contoso.azurecr.io/Camera:1.0', 'contoso.azurecr.io/camera:1.0'),
   M040: createOptions('{"Env": ["A=1"', '{"Env": ["A=1"]}'),
   M041: agent(
     'modules.m.settings',

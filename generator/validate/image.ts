@@ -1,5 +1,6 @@
+import { refusedByEngines } from './image-reference.ts'
 import type { Spot } from './place.ts'
-import { angleHole, documentHoles, filled, templateHole } from './placeholders.ts'
+import { angleHole, documentHoles, filled, markIn, templateHole } from './placeholders.ts'
 
 /** edgeAgent's own, loose expression (DockerConfig.cs, deployment-manifests.md §1.2): no tag together with a digest. */
 const imageForm = /^(?:[^/]*\/)*[^/:]+(?::[^/:]+)?$/
@@ -25,7 +26,8 @@ export function checkImage(spot: Spot): ReadImage | undefined {
     return undefined
   }
   const written = node.value.trim()
-  if (around.kind === 'template' && templateHole(written) !== undefined) {
+  const hole = templateHole(written) ?? markIn(written)
+  if (around.kind === 'template' && hole !== undefined) {
     if (/^\$upstream\//i.test(written)) spot.finding('M032', withoutPort)
     return undefined
   }
@@ -41,9 +43,13 @@ export function checkImage(spot: Spot): ReadImage | undefined {
     else spot.finding('M030', `${written} is not an image name`)
     return undefined
   }
-  checkTag(spot, name)
-  const [first, ...rest] = name.split('/')
-  return { name, registry: first !== undefined && rest.length > 0 && /[.:]/.test(first) ? first : undefined }
+  const [first = '', ...rest] = name.split('/')
+  if (hole === undefined) {
+    const refused = refusedByEngines(name.replace(/^\$upstream(?=:)/i, 'upstream'), name !== written)
+    if (refused !== undefined) spot.finding('M036', `no container engine pulls ${written}: ${refused}`)
+    else checkTag(spot, name)
+  } else if ((templateHole(first) ?? markIn(first)) !== undefined) return undefined
+  return { name, registry: rest.length > 0 && /[.:]/.test(first) ? first : undefined }
 }
 
 const withoutPort = '$upstream needs a port, as in $upstream:8000/…'

@@ -18,13 +18,26 @@ export function routeHole(text: string): string | undefined {
   return braces.exec(text)?.[0] ?? /\$[A-Z_][A-Z0-9_]*\b/.exec(text)?.[0]
 }
 
+/** Marks of other tools: `#{NAME}#`, `{{ NAME }}`, `$(NAME)`, and `__NAME__` as a part of its own. */
+const mark = /#\{\s*[\w.-]+\s*\}#|\{\{\s*[\w.-]+\s*\}\}|\$\([\w.-]+\)|(?<![^/:])__[A-Za-z]\w*?__(?![^/:@.-])/
+
+/** What an image still holds that another tool was to fill in; in other texts such marks may be meant as they stand. */
+export function markIn(image: string): string | undefined {
+  return mark.exec(image)?.[0]
+}
+
 /**
  * What a finished deployment still holds. A bare `$NAME` may be meant as it stands in an environment variable
  * (`$IOTEDGE_PARENTHOSTNAME`) or a route (`$body`), and is a variable that nobody set in images and credentials.
  */
 export function leftover(text: string, path: string): string | undefined {
   const found = /\$\{[^}]*\}/.exec(text)?.[0]
-  return found ?? (/\.(?:registryCredentials\..*|image)$/.test(path) ? bareHole(text) : undefined)
+  if (found !== undefined) return found
+  if (path.endsWith('.image')) return bareHole(text) ?? markIn(text)
+  if (!/\.registryCredentials\./.test(path)) return undefined
+  // Only one that is all there is: what a password has inside of it is not to be shown.
+  const whole = markIn(text)
+  return bareHole(text) ?? (whole === text.trim() ? whole : undefined)
 }
 
 /** `${secret:token/password1}`, which `generate --without-secrets` leaves on purpose. */

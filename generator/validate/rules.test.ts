@@ -238,8 +238,8 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   ],
   M031: [
     {
-      fine: settings({ image: 'mcr.microsoft.com/a@sha256:00ff' }),
-      wrong: settings({ image: 'mcr.microsoft.com/a:1@sha256:00ff' })
+      fine: settings({ image: `mcr.microsoft.com/a@sha256:${'0'.repeat(64)}` }),
+      wrong: settings({ image: `mcr.microsoft.com/a:1@sha256:${'0'.repeat(64)}` })
     }
   ],
   M032: [
@@ -248,6 +248,8 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   ],
   M033: [
     { fine: good(), wrong: settings({ image: 'other.azurecr.io/a:1' }) },
+    { fine: settings({ image: '#{name}#.azurecr.io/a:1' }), wrong: settings({ image: 'other.azurecr.io/a:#{tag}#' }) },
+    { fine: credential({ address: '#{registry}#' }), wrong: credential({ address: 'other.azurecr.io' }) },
     {
       fine: settings({ image: 'docker.io/library/redis:7' }),
       wrong: settings({ image: 'mycontainerregistry001.azurecr.io:443/a:1' })
@@ -264,6 +266,24 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     { fine: good(), wrong: credential({ username: 1 }), severity: 'warning' },
     { fine: good(), wrong: credential({ username: { a: 1 } }) }
   ],
+  M036: (
+    [
+      ['mcr.microsoft.com/a:1', 'https://mcr.microsoft.com/a:1'],
+      ['mcr.microsoft.com/sample/module:1.0', 'mcr.microsoft.com/SampleModule:1.0'],
+      ['MCR.microsoft.com/a__b/c.d/e--f:1.0-RC_1', 'mcr.microsoft.com/my module:1.0'],
+      [`mcr.microsoft.com/a@sha256:${'0'.repeat(64)}`, 'mcr.microsoft.com/a@'],
+      ['mcr.microsoft.com/a@sha256:<DIGEST>', 'mcr.microsoft.com/a@sha256:abc'],
+      ['127.0.0.1:5000/a', 'mcr.microsoft.com/a:1.0 beta'],
+      ['$upstream:8000/a/b:1', '$upstream:8000/A/b:1'],
+      ['localhost:5000/a:1', 'my_registry:5000/a:1'],
+      ['redis', 'mcr.microsoft.com//a:1'],
+      ['library/redis:7', 'mcr.microsoft.com/-a:1'],
+      ['<REGISTRY>.azurecr.io/<REPOSITORY>:<TAG>', `mcr.microsoft.com/a:${'1'.repeat(129)}`],
+      // These are placeholders: M050.
+      ['#{registry}#/a:#{tag}#', 'mcr.microsoft.com/a:#1'],
+      ['x.azurecr.io/A:${TAG}', 'x.azurecr.io/a:+1']
+    ] as const
+  ).map(([fine, wrong]) => ({ fine: settings({ image: fine }), wrong: settings({ image: wrong }) })),
   M040: [
     { fine: settings({ createOptions: 'null' }), wrong: settings({ createOptions: 'not json' }) },
     { fine: inside('settings.createOptions', '{"Env":[]}'), wrong: inside('settings.createOptions', 'not json') },
@@ -356,6 +376,14 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
   M050: [
     { fine: m({ env: { A: { value: '$IOTEDGE_PARENTHOSTNAME' } } }), wrong: m({ env: { A: { value: '${REGION}' } } }) },
     { fine: good(), wrong: credential({ password: '$CONTAINER_REGISTRY_PASSWORD' }) },
+    ...[
+      '#{registry}#/a:#{tag}#',
+      '{{ registry }}/a:{{tag}}',
+      '__registry__/a:1',
+      'x.azurecr.io/a:$(Build.BuildId)'
+    ].map((image) => ({ fine: settings({ image: 'x.azurecr.io/a__b:1__2' }), wrong: settings({ image }) })),
+    { fine: credential({ password: 'a{{b}}c' }), wrong: credential({ password: '#{ACR_PASSWORD}#' }) },
+    { fine: m({ env: { A: { value: '{{ .Name }}' } } }), wrong: credential({ address: '{{registry}}' }) },
     { fine: good(), wrong: credential({ password: '${secret:crimagepulltoken/password1}' }), severity: 'info' }
   ],
   M051: [{ fine: route('FROM /* INTO $upstream'), wrong: route('FROM /* INTO myhub.azure-devices.net') }],
@@ -513,6 +541,7 @@ describe('templates', () => {
 
   for (const [what, text] of [
     ['images by placeholder', settings({ image: '${MODULES.Filter.amd64}' })],
+    ['images with the marks of other tools', settings({ image: '#{registry}#/a:#{tag}#' })],
     ['images behind a variable', settings({ image: '$CONTAINER_REGISTRY/a:${TAG}' })],
     ['credentials by variable', credential({ address: '${REGISTRY}', username: '$USER', password: '$PASSWORD' })],
     ['an unquoted number', good().replace('7200', '${TTL}')],

@@ -190,6 +190,13 @@ export const rules = {
     whatToDo: 'Fill it in, or take the credential out.',
     facts: '§1.2'
   },
+  M036: {
+    severity: 'warning',
+    title: 'An image name that no container engine takes',
+    why: 'edgeAgent reads names loosely and says 200; the engine then refuses the pull, again and again. Engines take host[:port]/path with a path in lower case, no scheme and no blanks, a tag of up to 128 letters, digits, _ . and -, or @sha256: and 64 hexadecimal digits.',
+    whatToDo: 'Write the name as docker pull takes it.',
+    facts: '§1.2; distribution/reference, regexp.go'
+  },
   M040: {
     severity: 'error',
     title: 'createOptions is not JSON',
@@ -242,7 +249,7 @@ export const rules = {
   M050: {
     severity: 'warning',
     title: 'A placeholder that nothing has filled in',
-    why: 'A finished deployment manifest goes to the device as it is: ${NAME} arrives as these characters.',
+    why: 'A finished deployment manifest goes to the device as it is: ${NAME} arrives as these characters. In images and credentials the marks of other tools are found too: #{NAME}#, {{NAME}}, $(NAME), __NAME__.',
     whatToDo: 'Expand the template first, with every variable set. Templates end in .template.json.',
     facts: '§1.7'
   },
