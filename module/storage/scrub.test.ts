@@ -74,17 +74,21 @@ describe('scrub', () => {
   })
 
   it('goes on where it was ended, after a restart as well', async () => {
-    for (let at = 0; at < 30; at += 1) await putBlob(storage, randomBytes(1000))
+    for (let at = 0; at < 30; at += 1) await putBlob(storage, Buffer.alloc(1000, at))
     const ending = new AbortController()
-    const first = storage.scrub({ bytesPerSecond: 10_000, signal: ending.signal })
-    setTimeout(() => ending.abort(), 500)
-    const { blobs, complete } = await first
-    assert.equal(complete, false)
-    assert.ok(blobs > 0 && blobs < 30, String(blobs))
+    let rests = 0
+    const rest = (): Promise<void> => {
+      // Once for each blob, at this pace; the tenth is not done then.
+      rests += 1
+      if (rests === 10) ending.abort()
+      return Promise.resolve()
+    }
+    const { blobs, complete } = await storage.scrub({ bytesPerSecond: 1, signal: ending.signal, rest })
+    assert.deepEqual({ blobs, complete }, { blobs: 9, complete: false })
     await storage.close()
     storage = await openStorage({ folder })
-    const rest = await storage.scrub(fast)
-    assert.ok(rest.complete && rest.blobs <= 31 - blobs, `${blobs} and ${rest.blobs}`)
+    const others = await storage.scrub(fast)
+    assert.ok(others.complete && others.blobs <= 31 - blobs, `${blobs} and ${others.blobs}`)
     assert.equal((await storage.scrub(fast)).blobs, 30)
   })
 
@@ -92,9 +96,16 @@ describe('scrub', () => {
     const bytes = randomBytes(200_000)
     const digest = await putBlob(storage, bytes)
     await flipBit(digest, 1)
-    const scrubbing = storage.scrub({ bytesPerSecond: 500_000 })
-    // It has the damaged file open and sleeps after its first slice.
+    const [resting, gate] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
+    const rest = (): Promise<undefined> => {
+      resting.resolve(undefined)
+      return gate.promise
+    }
+    const scrubbing = storage.scrub({ bytesPerSecond: 1, rest })
+    // It has the damaged file open, and has read its first slice.
+    await resting.promise
     await putBlob(storage, bytes, 'again')
+    gate.resolve(undefined)
     assert.deepEqual((await scrubbing).damaged, [])
     assert.ok((await storage.blobs.bytes(digest)).equals(bytes))
     assert.deepEqual(await readdir(storagePaths(folder).quarantine), [])

@@ -22,10 +22,10 @@ const rememberEvery = 60_000
  */
 export async function scrub(parts: CleaningParts, options: ScrubOptions = {}): Promise<ScrubReport> {
   const { index, paths, log } = parts
-  const { bytesPerSecond = defaultPace, signal } = options
+  const { bytesPerSecond = defaultPace, signal, rest = (milliseconds: number) => sleep(milliseconds, signal) } = options
   const began = performance.now()
   const report = { blobs: 0, bytes: 0, damaged: [] as Digest[] }
-  const pace = new Pace(bytesPerSecond, signal)
+  const pace = new Pace(bytesPerSecond, rest)
   const done = (complete: boolean): ScrubReport => ({
     ...report,
     complete,
@@ -131,24 +131,26 @@ function quarantine({ leases, paths }: CleaningParts, digest: Digest, inode: num
     )
 }
 
-/** Sleeps as long as reading was ahead of its pace. */
+/** Rests for as long as reading was ahead of its pace. */
 class Pace {
   readonly #bytesPerMs: number
-  readonly #signal: AbortSignal | undefined
+  readonly #rest: (milliseconds: number) => Promise<unknown>
   readonly #began = performance.now()
   #bytes = 0
 
-  constructor(bytesPerSecond: number, signal: AbortSignal | undefined) {
+  constructor(bytesPerSecond: number, rest: (milliseconds: number) => Promise<unknown>) {
     this.#bytesPerMs = bytesPerSecond / 1000
-    this.#signal = signal
+    this.#rest = rest
   }
 
   async after(bytes: number): Promise<void> {
     this.#bytes += bytes
     const ahead = this.#bytes / this.#bytesPerMs - (performance.now() - this.#began)
-    if (ahead < 5) return
-    await delay(ahead, undefined, this.#signal === undefined ? { ref: false } : { signal: this.#signal }).catch(
-      () => undefined
-    )
+    if (ahead >= 5) await this.#rest(ahead)
   }
+}
+
+/** Until the time is over, or the signal ends it. */
+async function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await delay(milliseconds, undefined, signal === undefined ? { ref: false } : { signal }).catch(() => undefined)
 }

@@ -88,6 +88,8 @@ export interface ScrubOptions {
   readonly bytesPerSecond?: number
   /** Ends it; the next one goes on where it was. */
   readonly signal?: AbortSignal
+  /** Waits, where reading was ahead of its pace, for so many milliseconds or until it is ended; sleeps by default. */
+  readonly rest?: (milliseconds: number) => Promise<unknown>
 }
 
 export interface ScrubReport {
