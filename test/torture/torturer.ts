@@ -35,6 +35,8 @@ export interface Tally {
 }
 
 const ociManifest = 'application/vnd.oci.image.manifest.v1+json'
+/** How many of the blobs are so large that the registry reads them past Node, and hashes them in another thread. */
+const oneIsLarge = 1 / 20
 const tagsPerPusher = 3
 const pushers = 3
 const digestOf = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
@@ -173,7 +175,7 @@ export class Torturer {
   #image(): Image {
     const blobs = [
       this.#pool[Math.floor(this.#random() * this.#pool.length)]!,
-      this.#bytes(200 + this.#random() * 90_000)
+      this.#random() < oneIsLarge ? this.#largeBytes() : this.#bytes(200 + this.#random() * 90_000)
     ]
     const describe = (bytes: Buffer): object => ({
       mediaType: 'application/octet-stream',
@@ -224,6 +226,11 @@ export class Torturer {
     const answer = await fetch(this.#origin + path, { method, ...sent })
     if (answer.ok) await answer.arrayBuffer()
     return answer
+  }
+
+  /** Nine to twelve mebibytes: the same again and again, which is soon made. */
+  #largeBytes(): Buffer {
+    return Buffer.alloc(Math.floor((9 + this.#random() * 3) * 1024 * 1024), this.#bytes(50_000))
   }
 
   #bytes(size: number): Buffer {
