@@ -1,5 +1,6 @@
 import { GeneratorError, type GeneratorErrorCode } from '../errors.ts'
-import type { Secrets, SecretStore, Slot } from '../secrets/store.ts'
+import { refuseWhilePending } from '../secrets/refuse-while-pending.ts'
+import type { SecretStore, Slot } from '../secrets/store.ts'
 import type { Acr } from './acr.ts'
 import { decidePasswords } from './password-decision.ts'
 import type { Outcome } from './provision.ts'
@@ -49,19 +50,6 @@ export async function provisionPassword(
         ...(detail === undefined ? {} : { detail })
       })
   return outcomes
-}
-
-/**
- * A slot that is made anew or emptied while both are in use by a rotation takes a password away that somebody needs.
- *
- * @throws {GeneratorError} `ROTATION_PENDING`
- */
-export function refuseWhilePending(secrets: Secrets, token: string): void {
-  if (secrets.rotation?.(token) === undefined) return
-  throw new GeneratorError(
-    'ROTATION_PENDING',
-    `the password of token ${token} is being changed; let causeway rotate --resume end that first`
-  )
 }
 
 async function generate(

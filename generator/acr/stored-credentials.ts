@@ -1,4 +1,5 @@
 import { GeneratorError } from '../errors.ts'
+import { refuseWhilePending } from '../secrets/refuse-while-pending.ts'
 import type { SecretStore, Slot } from '../secrets/store.ts'
 import type { CloudRegistry, NewCredentials } from './cloud-registry.ts'
 import { refusals } from './passwords.ts'
@@ -8,6 +9,7 @@ import { refusals } from './passwords.ts'
  * reply that is lost is known as such by `causeway provision`.
  *
  * @param slots one, or both with one call
+ * @throws {GeneratorError} `ROTATION_PENDING`, and refusals of Azure
  */
 export async function generateStored(
   cloud: CloudRegistry,
@@ -16,6 +18,7 @@ export async function generateStored(
   slots: readonly Slot[],
   expiry?: Date
 ): Promise<NewCredentials> {
+  refuseWhilePending(store, token)
   const before = slots.map((slot) => store.slot(token, slot))
   const now = new Date()
   for (const slot of slots) await store.intend(token, slot, now)

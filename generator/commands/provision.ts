@@ -45,8 +45,11 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
       else if (outcome.kind === 'scope map' || outcome.kind === 'token') task.advance(++done, outcome.name)
     }
     await provisionResources(acr, wanted, note, { remove: options.allowRemove === true })
-    for (const token of gone)
+    for (const token of gone) {
+      const rotated = store.rotation(token)
+      if (rotated !== undefined) await store.endRotation(token, rotated.to)
       for (const slot of slots) if (store.slot(token, slot) !== undefined) await store.takeBack(token, slot, undefined)
+    }
     for (const { name } of wanted.tokens) {
       const anew = regenerate.filter(({ token }) => token.toLowerCase() === name.toLowerCase()).map(({ slot }) => slot)
       const outcomes = await provisionPassword(acr, store, name, anew)

@@ -105,6 +105,17 @@ describe('a rotation of passwords', () => {
     await assertRotated(syncTokens)
   })
 
+  it('proves a password that had to be made anew after it was proved', async () => {
+    world.away.add('top')
+    await begin(['topregistry-sync-token'])
+    await assert.rejects(goWithoutAway(), { code: 'TIMED_OUT' })
+    await world.withStore((store) => store.intend('topregistry-sync-token', 'password2', new Date()))
+    const steps: string[] = []
+    world.wake('top')
+    await go({ tell: ({ step }) => steps.push(step) })
+    assert.deepEqual(steps, ['made', 'proved', 'retired'])
+  })
+
   it('waits for a device that is away, with its old password kept, and goes on when it is back', async () => {
     world.away.add('other')
     await begin()

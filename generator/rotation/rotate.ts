@@ -60,7 +60,10 @@ export async function carryOutRotation(parts: RotationParts): Promise<RotationRe
     tokens.filter((token) => store.slot(token.name, rotationOf(store, token).to)?.state !== 'stored'),
     madeAtOnce,
     async (token) => {
-      const { to } = rotationOf(store, token)
+      const { provedAt, ...rotation } = rotationOf(store, token)
+      // Whatever was proved before, this one was not.
+      if (provedAt !== undefined) await store.noteRotation(token.name, rotation)
+      const { to } = rotation
       await makePassword(acr, store, { token: token.name, slot: to })
       const made = store.slot(token.name, to)
       if (made?.state === 'stored') parts.onPassword(made.value)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { GeneratorError } from '../errors.ts'
 import { findPlaceholder, JsonSyntaxError, Lines, parseJson, valueOf, type JsonNode } from '../validate/json.ts'
 import { parseDocument } from './document.ts'
+import { refuseWhilePending } from './refuse-while-pending.ts'
 import { slots, type NewPassword, type SecretStore, type Slot } from './store.ts'
 
 /** What was imported of one slot. */
@@ -117,7 +118,7 @@ function fromSecretsFile(text: string, place: string, registry: string): FoundPa
 /**
  * Keeps what was read. One that is kept already stays as it is, with its hash; nothing newer is written over by something older.
  *
- * @throws {GeneratorError} `PASSWORD_SUPERSEDED`, before anything is changed
+ * @throws {GeneratorError} `PASSWORD_SUPERSEDED` or `ROTATION_PENDING`, before anything is changed
  */
 export async function importPasswords(
   store: SecretStore,
@@ -125,6 +126,7 @@ export async function importPasswords(
 ): Promise<readonly ImportedPassword[]> {
   for (const { token, slot, password } of found) {
     const kept = store.slot(token, slot)
+    if (kept?.state !== 'stored' || kept.value !== password.value) refuseWhilePending(store, token)
     if (kept?.state !== 'stored' || kept.value === password.value || kept.creationTime <= password.creationTime)
       continue
     throw new GeneratorError(

@@ -196,6 +196,14 @@ describe('causeway acr connected-registry', function () {
     assert.match(stderr, /NOTE: the passwords of plantroot are in /)
   })
 
+  it('makes no sync password anew that is being changed', async () => {
+    await world.beginRotation('plantroot')
+    const before = await world.kept('plantroot')
+    const line = `connected-registry get-settings ${site} -n plantroot --parent-protocol https --generate-password 1 -y`
+    await refusal(line, /ROTATION_PENDING: the password of token plantroot is being changed/, 5)
+    assert.deepEqual(await world.kept('plantroot'), before)
+  })
+
   it('deletes, and says what is left', async () => {
     const { code, stderr } = await world.run(shellWords(`connected-registry delete ${site} -n celltwo --yes`))
     assert.equal(code, 0)

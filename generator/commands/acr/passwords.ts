@@ -46,8 +46,11 @@ export async function forget(
   const owner = { loginServer: await loginServerOf(cloud) }
   const kept = await call.context.secrets(owner, 'read')
   const stale = slots.filter((slot) => kept.slot(token, slot) !== undefined)
-  if (stale.length === 0) return
+  const rotated = kept.rotation(token)
+  if (stale.length === 0 && rotated === undefined) return
   const store = await call.context.secrets(owner, 'write')
+  // A change of password that was under way has nothing left to change.
+  if (rotated !== undefined) await store.endRotation(token, rotated.to)
   for (const slot of stale) await store.takeBack(token, slot, undefined)
-  call.warn(`${stale.join(' and ')} of ${token} went from ${store.place} too.`)
+  if (stale.length > 0) call.warn(`${stale.join(' and ')} of ${token} went from ${store.place} too.`)
 }

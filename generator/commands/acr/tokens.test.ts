@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { siteText } from '../../testing.ts'
 import { AcrWorld, group, registry, root, shellWords, type Printed } from './world.test.ts'
 
 const site = `-r ${registry}`
@@ -178,6 +179,29 @@ describe('causeway acr token and scope-map', function () {
     )
     assert.deepEqual(Object.keys(await world.kept('rotating')), ['password2'])
     await refusal(`token credential delete -n rotating ${site} --password1`, /has no password1; nothing was deleted/)
+  })
+
+  it('touches no password that is being changed, but with its token', async () => {
+    await world.json(`token create -n changing ${site} --scope-map plant-readers`)
+    await world.beginRotation('changing')
+    const before = await world.kept('changing')
+    const printed = {
+      username: 'changing',
+      passwords: [{ name: 'password1', value: 'of-somebody-else', creationTime: '2100-01-01T00:00:00+00:00' }]
+    }
+    await writeFile(join(world.folder, 'printed.json'), JSON.stringify(printed))
+    await writeFile(join(world.folder, 'site.yaml'), siteText())
+    const pending = /ROTATION_PENDING: the password of token changing is being changed; .*rotate --resume/
+    world.calls()
+    await refusal(`token credential generate -n changing ${site}`, pending, 5)
+    await refusal(`token credential delete -n changing ${site} --password2`, pending, 5)
+    await refusal(`token create -n changing ${site} --repository a content/read`, pending, 5)
+    const imported = await world.causeway(['secrets', 'import', 'printed.json'])
+    assert.match(imported.stderr, pending)
+    assert.deepEqual(await world.kept('changing'), before)
+    assert.ok(world.calls().every((call) => call.startsWith('GET ')))
+    await world.json(`token delete -n changing ${site} --yes`)
+    assert.deepEqual(await world.kept('changing'), {})
   })
 
   it('asks before it deletes, and goes by the answer', async () => {

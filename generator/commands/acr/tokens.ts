@@ -4,6 +4,7 @@ import type { CloudRegistry } from '../../acr/cloud-registry.ts'
 import { checkName } from '../../acr/names.ts'
 import { generateStored } from '../../acr/stored-credentials.ts'
 import { GeneratorError } from '../../errors.ts'
+import { refuseWhilePending } from '../../secrets/refuse-while-pending.ts'
 import { slots, type Slot } from '../../secrets/store.ts'
 import type { AcrCommand } from './command.ts'
 import type { Invocation } from './invocation.ts'
@@ -125,6 +126,7 @@ export const tokenCommands: readonly AcrCommand[] = [
       const chosen = chosenSlots(call)
       if (chosen.length === 0) throw call.args.usage('no credentials to delete: give --password1, --password2 or both')
       const cloud = await call.registry()
+      refuseWhilePending(await call.context.secrets({ loginServer: await loginServerOf(cloud) }, 'read'), token)
       const held = (await cloud.token(token)).credentials?.passwords ?? []
       const absent = chosen.filter((slot) => !held.some((password) => password.name === slot))
       if (absent.length > 0)
@@ -157,6 +159,7 @@ async function create(call: Invocation): ReturnType<AcrCommand['run']> {
   const store = withPasswords
     ? await call.context.secrets({ loginServer: await loginServerOf(cloud) }, 'write')
     : undefined
+  if (store !== undefined) refuseWhilePending(store, token)
   const scopeMapId = named === undefined ? await ownScopeMap(call, cloud, token, mapName, actions) : undefined
   const status = args.optional('--status') === 'disabled' ? 'disabled' : 'enabled'
   const made = await cloud.createToken(token, { scopeMapId: scopeMapId ?? cloud.idOf('scopeMaps', mapName), status })

@@ -8,6 +8,7 @@ import { CertificateAuthority } from '../../../simulator/certificates.ts'
 import { startCloud, type Cloud, type CloudRegistry } from '../../../simulator/cloud.ts'
 import { Network } from '../../../simulator/network.ts'
 import { createManagement } from '../../acr/management.ts'
+import { SecretStore } from '../../secrets/store.ts'
 import { runCommand, testBackend, type CommandLine } from '../../testing.ts'
 
 export const subscription = '00000000-0000-0000-0000-000000000001'
@@ -193,6 +194,17 @@ export class AcrWorld {
   async kept(token: string): Promise<KeptToken> {
     const tokens = await (await testBackend(join(this.folder, '.causeway'))).read(`${registry}.azurecr.io`)
     return (tokens[token] ?? {}) as KeptToken
+  }
+
+  /** As `causeway rotate` notes it before it does anything else. */
+  async beginRotation(token: string): Promise<void> {
+    const store = await SecretStore.open(
+      await testBackend(join(this.folder, '.causeway')),
+      `${registry}.azurecr.io`,
+      'write'
+    )
+    await store.noteRotation(token, { to: 'password2', startedAt: new Date().toISOString() })
+    await store.close()
   }
 
   async close(): Promise<void> {
