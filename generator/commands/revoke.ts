@@ -24,11 +24,13 @@ export async function revoke(context: Context, name: string, options: RevokeOpti
   const hub = await context.hub(site)
   const patience = { signal: context.io.signal, interval: twinInterval, timeout: options.timeout * 1000 }
   const revoked = options.undo !== true
-  const { acknowledged, waiting } = await setRevoked({ site, store, acr, hub, patience }, token, revoked)
+  const parts = { site, store, acr, hub, patience }
+  const { acknowledged, waiting, neverDeployed } = await setRevoked(parts, token, revoked)
   const what = revoked ? 'disabled' : 'as the site file says again'
   context.stdout.write(`${token.name} is ${what} in ${site.loginServer}\n`)
   for (const id of acknowledged) context.stdout.write(`${id}: acknowledged\n`)
   for (const line of waiting) context.stdout.write(`${line}: not acknowledged\n`)
+  for (const id of neverDeployed) context.stdout.write(`${id}: never deployed to, learns it with its deployment\n`)
   if (revoked)
     context.stderr.write(
       `it stays disabled, whatever the site file says, until causeway revoke ${token.name} --undo${

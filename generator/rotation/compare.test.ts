@@ -63,7 +63,7 @@ describe('tokens, revoked and compared', () => {
 
   it('a revoked one is disabled everywhere, and stays so through provision', async () => {
     const result = await revoke('plant-client')
-    assert.deepEqual(result, { acknowledged: ['low', 'top'], waiting: [] })
+    assert.deepEqual(result, { acknowledged: ['low', 'top'], waiting: [], neverDeployed: [] })
     assert.equal(world.acr.tokens.get('plant-client')?.status, 'disabled')
     assert.deepEqual([heldBy('top', 'plant-client'), heldBy('low', 'plant-client')], ['disabled', 'disabled'])
     assert.deepEqual(await compare(), [])
@@ -78,6 +78,11 @@ describe('tokens, revoked and compared', () => {
     assert.deepEqual(acknowledged, ['top'])
     assert.match(waiting.join(), /^low has not applied version 3 of its settings$/)
     assert.match((await compare()).join('\n'), /^warning low plant-client has not applied version 3 of its settings$/)
+  })
+
+  it('tells devices apart that were never spoken to', async () => {
+    world.hub.twins.delete('low/connected-registry')
+    assert.deepEqual(await revoke('plant-client'), { acknowledged: ['top'], waiting: [], neverDeployed: ['low'] })
   })
 
   it('revokes a device’s sync token in the cloud and at the device above', async () => {

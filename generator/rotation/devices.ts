@@ -59,6 +59,11 @@ export class RotatedDevices {
     })
   }
 
+  /** Whether there is a module that can be told anything. */
+  isDeployed(id: string): boolean {
+    return this.#twins.has(id)
+  }
+
   /** What is missing until a device has taken a token's new password, or its hash. */
   missing(token: RotatedToken, device: Device): Missing {
     const twin = this.#twins.get(device.id)

@@ -21,6 +21,8 @@ export interface Revocation {
   readonly acknowledged: readonly string[]
   /** Those that do not yet, each with what is missing. */
   readonly waiting: readonly string[]
+  /** Those that were never deployed to: there is nobody to acknowledge it, and nobody who lets the token in. */
+  readonly neverDeployed: readonly string[]
 }
 
 /**
@@ -51,10 +53,12 @@ export async function setRevoked(
   const look = async (): Promise<Revocation> => {
     await devices.look(ids)
     await devices.send(ids, () => false)
-    const missing = token.holders.map((device) => [device.id, devices.missing(held, device)] as const)
+    const deployed = token.holders.filter(({ id }) => devices.isDeployed(id))
+    const missing = deployed.map((device) => [device.id, devices.missing(held, device)] as const)
     return {
       acknowledged: missing.flatMap(([id, what]) => (what === undefined ? [id] : [])),
-      waiting: missing.flatMap(([id, what]) => (what === undefined ? [] : [`${id} ${what}`]))
+      waiting: missing.flatMap(([id, what]) => (what === undefined ? [] : [`${id} ${what}`])),
+      neverDeployed: ids.filter((id) => !devices.isDeployed(id))
     }
   }
   let last: Revocation | undefined
