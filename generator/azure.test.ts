@@ -168,6 +168,7 @@ describe('causeway against the pretend Azure', function () {
     assert.equal(first.code, 0, first.stderr)
     assert.match(first.stdout, /^created +image azureiotedge-agent:1\.6\.1/m)
     assert.ok(cloud.registry(registryName).tags('azureiotedge-api-proxy').includes('1.1.27'))
+    assert.ok(cloud.registry(registryName).tags('azureiotedge-diagnostics').includes('1.6.0'))
     const second = await causeway('images import')
     assert.equal(second.code, 0, second.stderr)
     assert.match(second.stdout, /^unchanged +image hello-world:latest \(already there\)$/m)

@@ -10,7 +10,7 @@ const microsoft = 'mcr.microsoft.com'
  * builds it pushes it.
  */
 export function importsOf(site: Site, force: boolean): ImageImport[] {
-  const runtime = (['agent', 'hub', 'apiProxy'] as const).map((kind) => {
+  const runtime = (['agent', 'hub', 'apiProxy', 'diagnostics'] as const).map((kind) => {
     const target = site.images[kind]
     const tag = target.slice(repositoryOf(target).length)
     return { registry: microsoft, source: `${runtimeSources[kind]}${tag}`, target, force }
@@ -25,7 +25,8 @@ export function importsOf(site: Site, force: boolean): ImageImport[] {
 const runtimeSources = {
   agent: 'azureiotedge-agent',
   hub: 'azureiotedge-hub',
-  apiProxy: 'azureiotedge-api-proxy'
+  apiProxy: 'azureiotedge-api-proxy',
+  diagnostics: 'azureiotedge-diagnostics'
 } as const
 
 /** Imports one image; one that is there already counts as unchanged. */

@@ -24,10 +24,13 @@ describe('what a site needs in the cloud registry', () => {
     assert.deepEqual(tokens[0], { name: 'crimagepulltoken', scopeMap: 'connected-registry-pull', status: 'enabled' })
     assert.deepEqual(
       scopeMaps.find(({ name }) => name === 'connected-registry-pull')?.actions,
-      ['acr/connected-registry', 'azureiotedge-agent', 'azureiotedge-api-proxy', 'azureiotedge-hub'].flatMap((name) => [
-        `repositories/${name}/content/read`,
-        `repositories/${name}/metadata/read`
-      ])
+      [
+        'acr/connected-registry',
+        'azureiotedge-agent',
+        'azureiotedge-api-proxy',
+        'azureiotedge-diagnostics',
+        'azureiotedge-hub'
+      ].flatMap((name) => [`repositories/${name}/content/read`, `repositories/${name}/metadata/read`])
     )
   })
 
@@ -160,6 +163,7 @@ describe('importing images', () => {
         'mcr.microsoft.com/azureiotedge-agent:1.6.1 edge/agent:1.6.1',
         'mcr.microsoft.com/azureiotedge-hub:1.6.1 azureiotedge-hub:1.6.1',
         'mcr.microsoft.com/azureiotedge-api-proxy:1.1.27 azureiotedge-api-proxy:1.1.27',
+        'mcr.microsoft.com/azureiotedge-diagnostics:1.6.0 azureiotedge-diagnostics:1.6.0',
         'mcr.microsoft.com/a/b:1 b:1'
       ]
     )

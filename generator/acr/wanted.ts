@@ -55,7 +55,8 @@ export function wantedOf(site: Site): Wanted {
     {
       name: site.pullToken.scopeMap,
       description: 'What IoT Edge pulls its runtime with',
-      actions: allow(runtimeImages(site).map(repositoryOf), reading)
+      // `iotedge check` starts the diagnostics image, which no deployment names.
+      actions: allow([...runtimeImages(site), site.images.diagnostics].map(repositoryOf), reading)
     },
     ...Object.entries(site.scopeMaps).map(([name, { actions }]) => ({
       name,

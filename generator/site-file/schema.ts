@@ -47,7 +47,12 @@ const images = z.strictObject({
     .describe("Causeway's own; pushed, not imported"),
   agent: image.default('azureiotedge-agent:1.6.1'),
   hub: image.default('azureiotedge-hub:1.6.1'),
-  apiProxy: image.default('azureiotedge-api-proxy:1.1.27')
+  apiProxy: image.default('azureiotedge-api-proxy:1.1.27'),
+  diagnostics: image
+    .default('azureiotedge-diagnostics:1.6.0')
+    .describe(
+      'What iotedge check runs on a device: imported, and readable with the pull token; name it in an image set where devices below others are to have it too'
+    )
 })
 
 const importedImage = z.strictObject({
