@@ -58,6 +58,27 @@ export async function bringOver(
   await module.logs(/ image ready /)
 }
 
+/** What one cut or kill may cost once more: what lay in buffers on its way, of all the connections that broke with it. */
+const lostEach = 128 * 1024
+/** Headers, challenges and tokens, and what TLS adds. */
+const overhead = 0.01
+
+/**
+ * Checks that hardly more went over the link than was needed. How much each cut and kill costs depends on how busy the machine
+ * was just then; all of it together stays below the smallest layer, so that none went over twice.
+ *
+ * @param bytes that went over
+ * @param smallestLayer in bytes
+ */
+export function assertHardlyMore(
+  link: BadLink,
+  { bytes, needed, smallestLayer, kills = 0 }: { bytes: number; needed: number; smallestLayer: number; kills?: number }
+): void {
+  const lost = Math.min((link.cuts + kills) * lostEach, 0.8 * smallestLayer)
+  const most = Math.round(needed * (1 + overhead) + lost)
+  assert.ok(bytes >= needed && bytes <= most, `${bytes} bytes for ${needed}, and ${most} were allowed`)
+}
+
 export function told(what: string, ratio: number, link: BadLink): number {
   console.log(`      ${what}: bytes over the link ÷ bytes needed ${ratio.toFixed(4)} (${link.cuts} cuts)`)
   return ratio

@@ -10,17 +10,15 @@ import { hashPassword } from '../module/settings/password-hash.ts'
 import { CloudFixture } from '../simulator/cloud-fixture.ts'
 import { BadLink } from './bad-link.ts'
 import { ForeignRegistry } from './foreign-registry.ts'
+import { assertHardlyMore, bytesPerSecond, mebibyte, told } from './link-work.ts'
 import { LoneModule } from './lone-module.ts'
 import { deleteImage, digestAt, pullBlob, pushImage, type PushedImage, type Target } from './pushing.ts'
 import { isInstalled, skip, type Variables } from './real-tools.ts'
 
-const mebibyte = 1024 * 1024
 const password = 'right for everybody'
 const client = { user: 'pusher', password }
 /** `CAUSEWAY_UPWARD_KILLS=50 mocha test/upward.test.ts` for a longer run. */
 const kills = Number(process.env['CAUSEWAY_UPWARD_KILLS'] ?? 4)
-/** Fast enough for a test, and slow enough that no buffer on the way is ever full when the link breaks. */
-const bytesPerSecond = 6 * mebibyte
 
 let hashed: Promise<string> | undefined
 
@@ -71,11 +69,6 @@ async function emptied(module: LoneModule, milliseconds = 40_000): Promise<void>
 async function waiting(module: LoneModule): Promise<number> {
   const of = async (state: string) => (await sample(module, `causeway_upward_waiting{state="${state}"}`)) ?? 0
   return (await of('waiting')) + (await of('parked'))
-}
-
-function told(what: string, ratio: number, link: BadLink): number {
-  console.log(`      ${what}: bytes up the link ÷ bytes needed ${ratio.toFixed(4)} (${link.cuts} cuts)`)
-  return ratio
 }
 
 /** Slow, since each of them starts several devices, and the same ones again after each kill. */
@@ -140,8 +133,8 @@ describe('pushes on the device, and a link that drops', function () {
     const link = await linkTo(parent.origin)
     const module = await device(await writable(onLoopback(link.endpoint)))
     const { image, layers } = await goUpOver(link, module, {}, { sizes: [4, 2, 1], cutEvery: 1, cutsEach: 2, kills: 2 })
-    const ratio = told('Causeway, cut and killed', link.upstream / image.bytes, link)
-    assert.ok(ratio >= 1 && ratio <= 1.02, String(ratio))
+    told('Causeway, cut and killed', link.upstream / image.bytes, link)
+    assertHardlyMore(link, { bytes: link.upstream, needed: image.bytes, smallestLayer: mebibyte, kills: 2 })
     assert.equal(await digestAt(at(parent.origin), 'plant/app', '1'), image.digest)
     for (const layer of layers)
       assert.ok((await pullBlob(at(parent.origin), 'plant/app', digestOf(layer))).equals(layer))
@@ -160,8 +153,8 @@ describe('pushes on the device, and a link that drops', function () {
       const parent = { endpoint: 'contoso.azurecr.io', tokenName: username, password: secret }
       const module = await device(await writable(parent), variables)
       const { image } = await goUpOver(link, module, variables, { sizes: [10, 8], cutEvery: 6, cutsEach: 1, kills: 1 })
-      const ratio = told('ACR, cut and killed, TLS included', link.upstream / image.bytes, link)
-      assert.ok(ratio >= 1 && ratio <= 1.02, String(ratio))
+      told('ACR, cut and killed, TLS included', link.upstream / image.bytes, link)
+      assertHardlyMore(link, { bytes: link.upstream, needed: image.bytes, smallestLayer: 8 * mebibyte, kills: 1 })
       assert.equal(
         cloud.requests.filter(({ method, path }) => method === 'PUT' && path.includes('/manifests/')).length,
         1
