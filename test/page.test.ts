@@ -19,6 +19,7 @@ import { BadLink } from './bad-link.ts'
 import { LoneModule } from './lone-module.ts'
 import { ApiProxy } from './nginx.ts'
 import { isInstalled, skip } from './real-tools.ts'
+import { SilentLink } from './silent-link.ts'
 
 const executablePath = '/usr/bin/chromium'
 /** Where pictures of the page are put, to be looked at; `docs/page.png` is one of them. */
@@ -129,6 +130,28 @@ describe('the page in a browser', function () {
       // As a browser does after some seconds, or a reader sooner.
       await page.reload()
       await stale.waitFor({ state: 'hidden' })
+    })
+
+    it('says that nothing is heard any more where the link goes silent and closes nothing', async () => {
+      const link = await SilentLink.start(Number(new URL(`https://${proxy.host}`).port))
+      try {
+        const context = await browser.newContext({ ignoreHTTPSErrors: true, httpCredentials })
+        contexts.push(context)
+        const page = await context.newPage()
+        await page.clock.install()
+        const followed = page.waitForResponse(/\/acr\/events$/)
+        await page.goto(`https://127.0.0.1:${link.port}/acr/`)
+        await followed
+        link.isSilent = true
+        const stale = page.locator('#stale')
+        assert.equal(await stale.isVisible(), false)
+        await page.clock.fastForward(46_000)
+        await stale.waitFor({ state: 'visible' })
+        link.isSilent = false
+        await stale.waitFor({ state: 'hidden' })
+      } finally {
+        await link.close()
+      }
     })
 
     it('is readable without scripts', async () => {

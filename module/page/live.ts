@@ -12,14 +12,22 @@ export interface Listener {
 const mostListeners = 24
 /** Milliseconds in which changes are gathered: thousands of images may become ready in a minute. */
 const gatherMs = 1000
-/** Milliseconds between two signs of life, well below what proxies on the way give up after. */
-const heartbeatMs = 20_000
+/**
+ * Milliseconds between two signs of life: well below what proxies on the way give up after, and less than half of the silence by
+ * which the page's script knows that the device is not reached. A link that drops often closes nothing.
+ */
+const usualHeartbeatMs = 20_000
 
 /** Tells every open page of what changed. */
 export class Live {
   readonly #listeners = new Map<Listener, Partial<Sections>>()
   #gathering: NodeJS.Timeout | undefined
   #heartbeat: NodeJS.Timeout | undefined
+  readonly #heartbeatMs: number
+
+  constructor(heartbeatMs = usualHeartbeatMs) {
+    this.#heartbeatMs = heartbeatMs
+  }
 
   get isFull(): boolean {
     return this.#listeners.size >= mostListeners
@@ -28,7 +36,7 @@ export class Live {
   add(listener: Listener): void {
     this.#listeners.set(listener, {})
     listener.response.once('close', () => this.#remove(listener))
-    this.#heartbeat ??= setInterval(() => this.#beat(), heartbeatMs).unref()
+    this.#heartbeat ??= setInterval(() => this.#beat(), this.#heartbeatMs).unref()
     void this.#tell(listener)
   }
 
@@ -49,7 +57,8 @@ export class Live {
     }
   }
 
-  async #tell(listener: Listener): Promise<void> {
+  /** @param isBeat whether to tell the age where there is no other news */
+  async #tell(listener: Listener, isBeat = false): Promise<void> {
     const { response, draw } = listener
     const told = this.#listeners.get(listener)
     // Who does not read what was said gets the rest when they do: nothing piles up here.
@@ -60,20 +69,17 @@ export class Live {
       this.#remove(listener)
       return
     }
-    // The age changes by itself, and alone is no news.
+    // The age changes by itself, and alone is a sign of life and no news.
     const changed = sectionIds.filter((id) => id !== 'age' && sections[id] !== told[id])
-    if (changed.length === 0) return
+    if (changed.length === 0 && !isBeat) return
     const news = Object.fromEntries([...changed, 'age' as const].map((id) => [id, sections[id]]))
     this.#listeners.set(listener, sections)
     response.write(`event: sections\ndata: ${JSON.stringify(news)}\n\n`)
   }
 
-  /** Also where a right to see the page ended while nothing changed. */
+  /** An event, for browsers show no comments to scripts. Ends what is open where a right to see the page ended meanwhile, too. */
   #beat(): void {
-    for (const listener of this.#listeners.keys()) {
-      if (!listener.response.writableNeedDrain) listener.response.write(': still here\n\n')
-      void this.#tell(listener)
-    }
+    for (const listener of this.#listeners.keys()) void this.#tell(listener, true)
   }
 
   #remove(listener: Listener): void {

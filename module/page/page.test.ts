@@ -19,6 +19,7 @@ describe('the page for the person at the site', () => {
   let isOpen: boolean
   let isRevoked: boolean
   let logged: string
+  const silent = new LineLog(() => undefined)
 
   const doorkeeper: Doorkeeper = {
     authorize(authorization) {
@@ -173,6 +174,26 @@ describe('the page for the person at the site', () => {
     assert.deepEqual(Object.keys(second), ['state', 'age'])
     assert.match(second['state'] ?? '', /The parent is not reached/)
     answer.destroy()
+  })
+
+  it('gives signs of life that scripts see, with the time as of then', async () => {
+    const restless = createPage({ facts: () => facts, isOpen: () => true, doorkeeper, log: silent, heartbeatMs: 5 })
+    server.removeAllListeners('request')
+    server.on('request', (request, response) => restless.handle(request, response, 'a-request-id'))
+    const answer = await follow()
+    try {
+      facts = { ...facts, now: new Date('2026-11-21T10:07:00Z') }
+      let told = ''
+      for await (const text of answer as AsyncIterable<string>) {
+        told += text
+        // Alone, for nothing else changed.
+        if (/^event: sections\ndata: \{"age":"[^\n]*10:07 UTC/m.test(told)) break
+      }
+      assert.match(told, /10:07 UTC/)
+    } finally {
+      answer.destroy()
+      restless.close()
+    }
   })
 
   it('ends an open page whose reader may not see it any more', async () => {

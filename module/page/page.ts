@@ -26,6 +26,8 @@ export interface PageOptions {
   readonly isOpen: () => boolean
   readonly doorkeeper: Doorkeeper
   readonly log: Log
+  /** Milliseconds between two signs of life to open pages. */
+  readonly heartbeatMs?: number
 }
 
 export interface Page {
@@ -42,7 +44,7 @@ const freshMs = 500
 /** The page for the person at the site. It is below `/acr`, which IoT Edge's API proxy routes to the registry. */
 export function createPage(given: PageOptions): Page {
   const options = { ...given, facts: shared(given.facts) }
-  const live = new Live()
+  const live = new Live(given.heartbeatMs)
   return {
     handle(request, response, correlationId) {
       const path = request.url?.split('?', 1)[0]
