@@ -18,6 +18,18 @@ describe('the documents', () => {
       )
   })
 
+  it('give every setting, and everything that is reported, a meaning', () => {
+    const rows = documentText('docs/settings.md')
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+    assert.ok(rows.length > 100, String(rows.length))
+    assert.deepEqual(
+      rows.filter((line) => / \| +\|$/.test(line)),
+      [],
+      'say it with .describe() in the schema, then: npm run docs'
+    )
+  })
+
   it('link to nothing that is not there', async () => {
     for (const name of await documentNames())
       for (const [, target = '', anchor] of documentText(name).matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)) {

@@ -29,8 +29,14 @@ const scopeMap = z.strictObject({
 })
 
 const password = z.strictObject({
-  hash: z.string().refine(isPasswordHash, { error: 'must be a password hash that `causeway` made' }),
-  expiry: z.iso.datetime({ offset: true }).optional()
+  hash: z
+    .string()
+    .refine(isPasswordHash, { error: 'must be a password hash that `causeway` made' })
+    .describe('The salted hash of the password, as `causeway` makes it'),
+  expiry: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe('When it stops being taken (ISO 8601); never where it is not given')
 })
 
 const clientToken = z.strictObject({
@@ -40,7 +46,10 @@ const clientToken = z.strictObject({
     .optional()
     .describe("The token's name in ACR, where it differs from its key here (upper-case letters)"),
   scopeMap: settingsName.describe('A key of scopeMaps'),
-  status: z.enum(['enabled', 'disabled']).default('enabled'),
+  status: z
+    .enum(['enabled', 'disabled'])
+    .default('enabled')
+    .describe('Whether it may log in; disabled holds at once, for what is logged in too'),
   passwords: z
     .strictObject({ password1: password.optional(), password2: password.optional() })
     .refine((slots) => slots.password1 ?? slots.password2, { error: 'needs password1, password2 or both' })
@@ -57,14 +66,17 @@ const parent = z.strictObject({
       }
     )
     .describe('host[:port] of the parent; $IOTEDGE_PARENTHOSTNAME is filled in on the device'),
-  protocol: z.enum(['https', 'http']).default('https'),
-  tokenName: z.string().min(1),
-  password: z.string().min(1)
+  protocol: z
+    .enum(['https', 'http'])
+    .default('https')
+    .describe('http: the password goes in the clear, which only a network of its own is for'),
+  tokenName: z.string().min(1).describe('The sync token, as which the parent is asked'),
+  password: z.string().min(1).describe('A password of that token; a secret, never reported nor logged')
 })
 
 const anonymousPull = z
   .strictObject({
-    enabled: z.boolean().default(false),
+    enabled: z.boolean().default(false).describe('Whether everybody may pull without a login'),
     scopeMap: settingsName
       .optional()
       .describe('Limits it to what a scope map may read; without one every repository can be read')
@@ -72,8 +84,15 @@ const anonymousPull = z
   .prefault({})
 
 const tls = z.discriminatedUnion('source', [
-  z.strictObject({ source: z.literal('none') }),
-  z.strictObject({ source: z.literal('files'), certificate: z.string().min(1), key: z.string().min(1) }),
+  z.strictObject({ source: z.literal('none').describe('Where the certificate comes from') }),
+  z.strictObject({
+    source: z.literal('files'),
+    certificate: z
+      .string()
+      .min(1)
+      .describe('Path of the PEM file with the certificate and those that lead to its authority'),
+    key: z.string().min(1).describe('Path of the PEM file with its private key')
+  }),
   z.strictObject({ source: z.literal('workload') })
 ])
 
@@ -135,10 +154,16 @@ const storage = z
         'Which tags stay of what clients push; what an image set brings is governed by newest and deletions there'
       ),
     garbageCollection: z
-      .strictObject({ enabled: z.boolean().default(true), schedule: cron.default('0 5 * * *') })
+      .strictObject({
+        enabled: z.boolean().default(true).describe('Whether what nothing leads to any more is removed from the disk'),
+        schedule: cron.default('0 5 * * *').describe('When (cron, UTC)')
+      })
       .prefault({}),
     scrub: z
-      .strictObject({ enabled: z.boolean().default(true), schedule: cron.default('0 3 * * 0') })
+      .strictObject({
+        enabled: z.boolean().default(true).describe('Whether it is done; what is damaged is fetched again'),
+        schedule: cron.default('0 3 * * 0').describe('When (cron, UTC)')
+      })
       .prefault({})
       .describe('Reads every blob again at low priority and compares it with its digest')
   })
@@ -158,9 +183,16 @@ export const settingsSchema = z
   .strictObject({
     schemaVersion: z
       .string()
-      .regex(/^1\.\d+$/, { error: `this module reads schema version ${settingsSchemaVersion}; update one of the two` }),
-    mode: z.enum(['ReadOnly', 'ReadWrite']).default('ReadOnly'),
-    logLevel: z.enum(logLevels).default('Information'),
+      .regex(/^1\.\d+$/, { error: `this module reads schema version ${settingsSchemaVersion}; update one of the two` })
+      .describe(`The version of this document, ${settingsSchemaVersion}`),
+    mode: z
+      .enum(['ReadOnly', 'ReadWrite'])
+      .default('ReadOnly')
+      .describe('ReadWrite takes pushes and deletes, and tells the parent of them'),
+    logLevel: z
+      .enum(logLevels)
+      .default('Information')
+      .describe('The least serious lines that are logged; Debug adds one for every request'),
     parent: parent.optional().describe('Overrides ACR_REGISTRY_CONNECTION_STRING'),
     settingsArtifact: artifactReference
       .optional()

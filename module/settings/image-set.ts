@@ -9,7 +9,10 @@ const shortEntry = z.string().refine((text) => parseImageFilter(text) !== undefi
 })
 
 const longEntry = z.strictObject({
-  repository: z.string().refine(isRepository, { error: 'must be a repository name' }),
+  repository: z
+    .string()
+    .refine(isRepository, { error: 'must be a repository name' })
+    .describe('Its name in the parent, and here'),
   tags: z
     .array(z.string().refine(isTagFilter, { error: 'must be a tag, or a glob such as 1.*' }))
     .min(1)

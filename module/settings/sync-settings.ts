@@ -21,7 +21,11 @@ const pacing = z.strictObject({
   hours: z
     .array(
       z
-        .strictObject({ from: timeOfDay, to: timeOfDay, bytesPerSecond })
+        .strictObject({
+          from: timeOfDay.describe('The time of day at which it begins (UTC)'),
+          to: timeOfDay.describe('The time of day at which it ends (UTC)'),
+          bytesPerSecond: bytesPerSecond.describe('The ceiling between these two')
+        })
         .refine(({ from, to }) => from !== to, { error: 'from and to are the same time', path: ['to'] })
     )
     .optional()
@@ -29,8 +33,12 @@ const pacing = z.strictObject({
 })
 
 const budget = z.strictObject({
-  bytesPerDay: z.int().min(1_000_000).optional(),
-  bytesPerMonth: z.int().min(1_000_000).optional()
+  bytesPerDay: z.int().min(1_000_000).optional().describe('In a calendar day, by UTC; no limit where it is not given'),
+  bytesPerMonth: z
+    .int()
+    .min(1_000_000)
+    .optional()
+    .describe('In a calendar month, by UTC; no limit where it is not given')
 })
 
 /** When and how fast to look at the parent. */
