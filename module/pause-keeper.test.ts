@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LineLog } from './log/log.ts'
@@ -66,6 +66,10 @@ describe('PauseKeeper', () => {
 
   it('is paused where it was and the file cannot be read any more', async () => {
     await writeFile(join(folder, 'paused.json'), '{"since"')
+    assert.deepEqual((await start()).current, { since: '2026-11-21T10:00:00.000Z' })
+    // What the disk does not give.
+    await rm(join(folder, 'paused.json'))
+    await mkdir(join(folder, 'paused.json'))
     assert.deepEqual((await start()).current, { since: '2026-11-21T10:00:00.000Z' })
   })
 })

@@ -35,7 +35,13 @@ export class PauseKeeper {
 
   /** Takes up what an earlier start left. A file that cannot be read still means: paused. */
   async restore(): Promise<void> {
-    const text = await readIfPresent(this.#file)
+    const text = await readIfPresent(this.#file).catch((error: unknown) => {
+      this.#options.log.error('whether sync was paused cannot be read: it is, until it is resumed', {
+        path: this.#file,
+        reason: String(error)
+      })
+      return ''
+    })
     if (text === undefined || text.trim() === 'null') return
     this.#set(parse(text) ?? { since: this.#now() })
   }

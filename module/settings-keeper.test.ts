@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { LineLog } from './log/log.ts'
-import { SettingsKeeper } from './settings-keeper.ts'
+import { SettingsKeeper, type SettingsKeeperOptions } from './settings-keeper.ts'
 import type { Settings } from './settings/document.ts'
 import type { LastGood } from './settings/last-good.ts'
 import { createStatus, type Status } from './status/status.ts'
@@ -22,10 +22,15 @@ describe('settings keeper', () => {
     keeper = make()
   })
 
-  function make(): SettingsKeeper {
+  const held: SettingsKeeperOptions['lastGood'] = {
+    load: () => Promise.resolve(kept),
+    save: (each) => Promise.resolve(void (kept = each))
+  }
+
+  function make(lastGood = held): SettingsKeeper {
     return new SettingsKeeper({
       status,
-      lastGood: { load: () => Promise.resolve(kept), save: (each) => Promise.resolve(void (kept = each)) },
+      lastGood,
       artifacts: {
         kept: () => Promise.resolve(undefined),
         fetch: () => Promise.reject(new Error('these tests have no artifacts')),
@@ -105,6 +110,15 @@ describe('settings keeper', () => {
     assert.deepEqual(Object.keys(applied[0]?.imageSets ?? {}), ['workloads'])
     assert.equal(status.snapshot().appliedVersion, 9)
     assert.deepEqual(codes(), [])
+  })
+
+  it('starts without what the disk does not give any more, and takes what comes', async () => {
+    keeper = make({ ...held, load: () => Promise.reject(new Error('EIO: i/o error')) })
+    await keeper.restore()
+    assert.deepEqual(applied, [undefined])
+    assert.match(lines.join(''), /<3>.*earlier start are lost.*EIO/)
+    await keeper.take(good, 5)
+    assert.equal(kept?.version, 5)
   })
 
   it('passes over what this release does not know, and warns', async () => {

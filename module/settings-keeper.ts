@@ -58,7 +58,13 @@ export class SettingsKeeper {
   /** Puts in force what was accepted before this start, so that a device needs no hub to serve and sync. */
   async restore(): Promise<void> {
     const { artifacts, lastGood, log, status, apply } = this.#options
-    const kept = await lastGood.load()
+    // A bad sector under it must not keep the device from serving: the settings come again, and are written anew.
+    const kept = await lastGood.load().catch((error: unknown) => {
+      log.error('the settings of an earlier start are lost; those that come are written anew', {
+        reason: String(error)
+      })
+      return undefined
+    })
     const reading = kept && (await readKept(kept.document, (digest) => artifacts.kept(digest)))
     if (kept !== undefined && reading?.ok === true) {
       this.#applied = { document: canonical(kept.document), version: kept.version }

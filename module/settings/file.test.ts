@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once, EventEmitter } from 'node:events'
@@ -26,6 +26,12 @@ describe('settings on disk', () => {
   it('takes a damaged file for none', async () => {
     await writeFile(join(folder, 'settings.json'), '{"version":')
     assert.equal(await new LastGoodFile(folder).load(), undefined)
+    await rm(join(folder, 'settings.json'), { force: true })
+    await mkdir(join(folder, 'settings.json'))
+    await assert.rejects(new LastGoodFile(folder).load(), {
+      code: 'SETTINGS_FILE_UNREADABLE',
+      message: /settings\.json cannot be read: EISDIR/
+    })
   })
 
   it('follows a settings file through a change, a mistake and its mending', async () => {

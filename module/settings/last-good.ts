@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { SettingsError } from './errors.ts'
 import { readIfPresent, syncFolder, writeDurably } from './durable-file.ts'
 
 const schema = z.object({ version: z.number(), document: z.record(z.string(), z.unknown()) })
@@ -26,9 +27,16 @@ export class LastGoodFile {
     return this.#isDamaged
   }
 
-  /** What was saved last; undefined where nothing was, or where the file cannot be understood. */
+  /**
+   * What was saved last; undefined where nothing was, or where the file cannot be understood.
+   *
+   * @throws {SettingsError} `SETTINGS_FILE_UNREADABLE` where the disk does not give it
+   */
   async load(): Promise<LastGood | undefined> {
-    const text = await readIfPresent(this.path)
+    const text = await readIfPresent(this.path).catch((cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new SettingsError('SETTINGS_FILE_UNREADABLE', `${this.path} cannot be read: ${reason}`, { cause })
+    })
     if (text === undefined) return undefined
     this.#saved = text
     const read = parsed(text)
