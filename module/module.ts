@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createAccess } from './access/access.ts'
 import { AuditLog } from './access/audit-log.ts'
 import { ClockWatch } from './clock-watch.ts'
+import { Completeness } from './completeness.ts'
 import { Damage } from './damage.ts'
 import { reserveWithoutSettings, watchDisk } from './disk-watch.ts'
 import { FadingFault } from './fading-fault.ts'
@@ -69,6 +70,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     disk: { onChange: (news) => tellDisk(news) }
   })
   const lastSync = await readLastSync(storage.index)
+  const completeness = await Completeness.read(storage.index, log)
   const status = createStatus({ version, startedAt: new Date(), lastSync, log })
   const clock = new ClockWatch(status, lastSync?.endedAt)
   // Of this process only: a data folder that was copied to another device must not make the two look like one.
@@ -123,7 +125,10 @@ export async function startModule({ environment, variables, log }: ModuleOptions
       if (event.kind === 'parent' && event.answers) upward.parentAnswers()
       // A pass that had nothing to write does not prove that there is room again.
       if (event.kind !== 'content' || !event.works || !storage.disk.isFull) status.observe(event)
-      if (event.kind === 'passEnded') void damage.check()
+      if (event.kind === 'passEnded') {
+        if (event.result.state === 'Succeeded') completeness.succeeded(settings)
+        void damage.check()
+      }
       metrics.observe(event)
       page.observe(event)
     },
@@ -162,7 +167,8 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     handlers: [requests.handle, metrics.handle, answerHealth(status), page.handle],
     fetchCertificate: environment.source.kind === 'twin' ? fetchCertificate(variables) : undefined,
     onMissing: (...missed) => sync.waitedFor(...missed),
-    lineage: () => lineage
+    lineage: () => lineage,
+    incomplete: () => completeness.lacksSomething(settings)
   })
 
   const apply = (given: Settings | undefined): void => {

@@ -23,6 +23,7 @@ export interface ServingOptions {
   readonly fetchCertificate: TlsKeeperOptions['fetch']
   readonly onMissing: NonNullable<RegistryOptions['onMissing']>
   readonly lineage: NonNullable<RegistryOptions['lineage']>
+  readonly incomplete: NonNullable<RegistryOptions['incomplete']>
 }
 
 /** Everything that listens: the registry and its neighbours on one port, with TLS where the settings want it. */
@@ -32,7 +33,18 @@ export class Serving {
   readonly #tls: TlsKeeper
   #settings: Settings | undefined
 
-  constructor({ content, access, audit, status, log, handlers, fetchCertificate, onMissing, lineage }: ServingOptions) {
+  constructor({
+    content,
+    access,
+    audit,
+    status,
+    log,
+    handlers,
+    fetchCertificate,
+    onMissing,
+    lineage,
+    incomplete
+  }: ServingOptions) {
     const registry = createRegistry({
       content,
       authorizer: access,
@@ -44,7 +56,8 @@ export class Serving {
       audit: { record: (entry) => audit.record({ ...entry }) },
       missingContent: () => this.#settings?.registry.missingContent ?? 'accepted',
       onMissing,
-      lineage
+      lineage,
+      incomplete
     })
     this.#server = createHttpServer([...handlers, registry], log)
     this.#encryption = switchTls(this.#server)

@@ -45,6 +45,8 @@ export interface ParentOptions extends ParentNews {
 /** A registry upstream. Every method throws {@link ParentError}, or the signal's reason once that is aborted. */
 export interface Parent extends ParentWrites {
   readonly origin: string
+  /** Whether the parent has said, since this was made by `correlated`, that it lacks what it is to have: then nothing is gone. */
+  isIncomplete(): boolean
   /** Proves that the parent is there and takes the credentials. */
   check(signal?: AbortSignal): Promise<void>
   /** Every tag of a repository, page by page. */
@@ -95,19 +97,19 @@ export function createParent(options: ParentOptions): Parent {
     throw new ParentError('PARENT_PROTOCOL', `the parent's address must read https://host[:port]`)
   const { tokenName, password } = options
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
-  const outbound = {
-    ...createOutbound(options.environment ?? {}, options.extraCertificates, timeouts),
-    watch: new ParentWatch(origin, options)
-  }
+  const watch = new ParentWatch(origin, options)
+  const outbound = { ...createOutbound(options.environment ?? {}, options.extraCertificates, timeouts), watch }
   const preferred = tokenName === undefined || password === undefined ? [] : [{ tokenName, password }]
   const all = [...preferred, ...(options.otherCredentials === undefined ? [] : [options.otherCredentials])]
   const choice = new CredentialChoice(all, options.onCredential)
   const authorizer = new Authorizer(outbound, origin, choice)
   const requests = new Requests({ ...options, origin, outbound, authorizer })
 
-  const over = (requests: Requests): Parent => ({
+  const over = (requests: Requests, incompleteBefore = watch.incompleteAnswers): Parent => ({
     origin: options.origin,
     ...createWrites(requests, timeouts.bodyIdle),
+
+    isIncomplete: () => watch.incompleteAnswers > incompleteBefore,
 
     async check(signal) {
       const answer = await requests.send({ url: requests.url('/v2/'), signal }, { kind: 'base' }, 'its base (/v2/)')

@@ -10,6 +10,9 @@ const lineageHeader = 'causeway-lineage'
 const mostAncestors = 32
 const idForm = /^[0-9a-f]{32}$/
 
+/** A Causeway that has never had all that it is to have puts this on every answer: what it lacks is not gone. */
+export const incompleteHeader = 'causeway-incomplete'
+
 /**
  * By what the body of an error is known as a registry's: the specification's codes, without those that a gateway gives as well,
  * distribution's two of its own, and Harbor's `NOT_FOUND` (https://github.com/goharbor/harbor/pull/23637).

@@ -41,6 +41,16 @@ describe('parent: what answers tell of lineage and clock', () => {
     assert.deepEqual(lineages, [[other, third], []])
   })
 
+  it('counts the answers of a Causeway that is not complete, and of no other', () => {
+    const causeway = { 'causeway-lineage': other, 'causeway-incomplete': '1' }
+    answered(causeway, 404)
+    assert.equal(watch.incompleteAnswers, 1)
+    answered({ 'causeway-lineage': other })
+    answered({ ...api, 'causeway-incomplete': '1' })
+    answered(causeway, 200, new URL('https://elsewhere'))
+    assert.equal(watch.incompleteAnswers, 1)
+  })
+
   it('passes over what others say than the parent', () => {
     const elsewhere = new URL('https://blobs:443')
     assert.equal(

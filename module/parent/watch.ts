@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { ParentError } from './errors.ts'
 import { one } from './exchange.ts'
-import { isMarked, readLineage } from './registry-answer.ts'
+import { incompleteHeader, isMarked, readLineage } from './registry-answer.ts'
 
 /** What the answers of a parent tell beside their content. */
 export interface ParentNews {
@@ -19,10 +19,16 @@ export interface ParentNews {
 export class ParentWatch {
   readonly #origin: URL
   readonly #news: ParentNews
+  #incompleteAnswers = 0
 
   constructor(origin: URL, news: ParentNews) {
     this.#origin = origin
     this.#news = news
+  }
+
+  /** How many of its answers said that it lacks what it is to have. */
+  get incompleteAnswers(): number {
+    return this.#incompleteAnswers
   }
 
   /**
@@ -40,6 +46,7 @@ export class ParentWatch {
     const lineage = readLineage(headers)
     // A proxy that answers for a parent which is away says nothing of the parent.
     if (lineage === undefined && (status >= 500 || !isMarked(headers))) return undefined
+    if (lineage !== undefined && headers[incompleteHeader] !== undefined) this.#incompleteAnswers += 1
     const { self, onLineage } = this.#news
     const hops = self === undefined ? -1 : (lineage?.indexOf(self) ?? -1)
     onLineage?.(hops < 0 ? (lineage ?? []) : (lineage ?? []).slice(0, hops))

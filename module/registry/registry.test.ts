@@ -53,6 +53,18 @@ describe('registry', () => {
     })
   })
 
+  it('says with every answer whether it still lacks what it is to have', async () => {
+    let incomplete = true
+    const server = await world.start({ incomplete: () => incomplete })
+    const said = async (path: string): Promise<unknown> =>
+      (await world.send('GET', path, { authorization: basic }, undefined, portOf(server))).headers[
+        'causeway-incomplete'
+      ]
+    for (const path of ['/v2/', '/v2/samples/none/tags/list']) assert.equal(await said(path), '1')
+    incomplete = false
+    assert.equal(await said('/v2/'), undefined)
+  })
+
   describe('permission', () => {
     it('tells what scope would do', async () => {
       const scope = async (path: string, method = 'GET'): Promise<string | undefined> => {

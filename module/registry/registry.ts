@@ -44,6 +44,8 @@ export interface RegistryOptions {
    * for each answer: the same array for as long as they are the same.
    */
   readonly lineage?: () => readonly string[]
+  /** Whether this registry still lacks what it is to have: what is not here is not gone then, and a registry below is told so. */
+  readonly incomplete?: () => boolean
   /** Told of what somebody who may pull it asked for and is not here yet: a tag or a digest. Must not throw. */
   readonly onMissing?: (repository: Repository, reference: string, correlationId: string) => void
 }
@@ -76,12 +78,16 @@ export function createRegistry(options: RegistryOptions): Handler {
 class Registry {
   readonly #options: RegistryOptions
   readonly #serving: Pushing
-  /** What every answer has, put together anew only where the lineage is another. */
-  #common: { readonly lineage: readonly string[]; readonly headers: Record<string, string> }
+  /** What every answer has, put together anew only where what it tells is another. */
+  #common: {
+    readonly lineage: readonly string[]
+    readonly incomplete: boolean
+    readonly headers: Record<string, string>
+  }
 
   constructor(options: RegistryOptions) {
     this.#options = options
-    this.#common = { lineage: nobody, headers: apiVersion }
+    this.#common = { lineage: nobody, incomplete: false, headers: apiVersion }
     const onMissing = options.onMissing ?? (() => undefined)
     const missingContent = options.missingContent ?? (() => 'accepted')
     const uploads = new Uploads(options.content.blobs, options.uploadLimits)
@@ -125,8 +131,11 @@ class Registry {
 
   #everywhere(correlationId: string): Record<string, string> {
     const lineage = this.#options.lineage?.() ?? nobody
-    if (lineage !== this.#common.lineage)
-      this.#common = { lineage, headers: { ...apiVersion, 'Causeway-Lineage': lineage.join(', ') } }
+    const incomplete = this.#options.incomplete?.() ?? false
+    if (lineage !== this.#common.lineage || incomplete !== this.#common.incomplete) {
+      const headers = { ...apiVersion, 'Causeway-Lineage': lineage.join(', ') }
+      this.#common = { lineage, incomplete, headers: incomplete ? { ...headers, 'Causeway-Incomplete': '1' } : headers }
+    }
     // Spelled out: the constant as a computed key costs a pull more than all the rest of its id.
     return { ...this.#common.headers, 'X-Ms-Correlation-Request-Id': correlationId }
   }

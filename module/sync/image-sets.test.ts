@@ -335,6 +335,22 @@ describe('sync: image sets', () => {
       assert.deepEqual(tagsHere(), [])
     })
 
+    it('are none where the parent is not complete itself', async () => {
+      for (const name of ['samples/app:1.0', 'samples/app:2.0', 'tools:1', 'exact:1']) parent.put(name, [100])
+      const sets = { a: { repositories: ['samples/app', 'tools', 'exact:1'], deletions: 'mirror' as const } }
+      await pass(sets)
+      for (const tags of parent.tagsOf.values()) for (const gone of ['1.0', '1']) tags.delete(parseTag(gone))
+      parent.incomplete = true
+      parent.trouble = (request) => (request === 'TAGS tools' ? fault('PARENT_NOT_FOUND') : undefined)
+      await pass(sets)
+      assert.deepEqual(tagsHere(), ['1.0', '2.0'])
+      for (const name of ['tools', 'exact']) assert.deepEqual(tagsHere(parseRepository(name)), ['1'])
+      parent.incomplete = false
+      await pass(sets)
+      assert.deepEqual(tagsHere(), ['2.0'])
+      for (const name of ['tools', 'exact']) assert.deepEqual(tagsHere(parseRepository(name)), [])
+    })
+
     it('are not believed of a HEAD that GET contradicts', async () => {
       parent.put('samples/app:1.0', [100])
       const sets = { a: { repositories: ['samples/app:1.0'], deletions: 'mirror' as const } }

@@ -148,7 +148,8 @@ class Pass {
     }
     await this.#bringImages(parent, images, there.tags)
     this.#signal.throwIfAborted()
-    await mirrorDeletions({ ...this.#options, wants, images, listed: there.tags, here })
+    if (!parent.isIncomplete()) await mirrorDeletions({ ...this.#options, wants, images, listed: there.tags, here })
+    else if (mirrored.size > 0) this.#options.log.info('no deletions are mirrored: the parent is not complete itself')
     if (this.#options.cleanUp) await cleanUp({ ...this.#options, wants })
   }
 
@@ -201,7 +202,8 @@ class Pass {
       } catch (error) {
         if (isFatal(error)) throw error
         // A repository that was deleted in the parent has no tags: that is what a mirror has to know.
-        if (mirrored.has(repository) && asParentFault(error)?.code === 'PARENT_NOT_FOUND') tags.set(repository, [])
+        const isGone = asParentFault(error)?.code === 'PARENT_NOT_FOUND' && !parent.isIncomplete()
+        if (mirrored.has(repository) && isGone) tags.set(repository, [])
         failures.set(repository, error)
         this.#failures.push(error)
         this.#options.log.warn('a repository cannot be listed', { repository, reason: reasonOf(error) })

@@ -3,6 +3,8 @@ import type { Repository, Tag } from '../oci/name.ts'
 
 /** A parent as sync sees it; `module/parent` makes one. */
 export interface ParentSource {
+  /** Whether it has said in this pass that it lacks what it is to have: then nothing is gone because it is not there. */
+  isIncomplete(): boolean
   check(signal?: AbortSignal): Promise<void>
   tags(repository: Repository, signal?: AbortSignal): AsyncIterable<Tag>
   head(

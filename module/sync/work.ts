@@ -159,14 +159,17 @@ export class ImageWork {
     }
   }
 
-  /** HEAD has no body that tells, and some that stand before a registry know GET alone: what goes here was asked for by both. */
+  /**
+   * HEAD has no body that tells, and some that stand before a registry know GET alone: what goes here was asked for by both.
+   * What a parent that fills up itself does not have is on its way.
+   */
   async #isReallyGone({ repository, tag }: PlannedImage): Promise<boolean> {
     const { parent, signal } = this.#options
     try {
       await parent.manifest(repository, tag, { signal })
       return false
     } catch (error) {
-      return isNotFound(error)
+      return isNotFound(error) && !parent.isIncomplete()
     }
   }
 

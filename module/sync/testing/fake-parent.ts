@@ -30,6 +30,7 @@ export class FakeParent implements ParentSource, ParentTarget {
     _offset,
     piece
   ) => piece
+  incomplete = false
   resumes = true
   /** What answers for every blob, where it is not the parent. */
   inItsPlace: Buffer | undefined
@@ -119,6 +120,10 @@ export class FakeParent implements ParentSource, ParentTarget {
 
   totalServed(): number {
     return [...this.served.values()].reduce((sum, bytes) => sum + bytes, 0)
+  }
+
+  isIncomplete(): boolean {
+    return this.incomplete
   }
 
   async check(): Promise<void> {
