@@ -54,6 +54,12 @@ describe('the command line', () => {
       assert.ok(schema.required.includes('schemaVersion'))
       assert.equal(schema.additionalProperties, false)
     }
+    for (const name of ['deployment', 'template']) {
+      const { stdout } = await causeway(`schema ${name}`)
+      const schema = JSON.parse(stdout) as { $schema: string; properties: Record<string, unknown> }
+      assert.match(schema.$schema, /draft-07/)
+      assert.equal(Object.hasOwn(schema.properties, '$schema-template'), name === 'template')
+    }
   })
 
   it('leaves what it had done where Azure stops it, lets go of the lock, and goes on the next time', async () => {

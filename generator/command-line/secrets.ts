@@ -3,6 +3,9 @@ import type { SecretsShowOptions } from '../commands/secrets.ts'
 import type { CommonOptions } from '../context.ts'
 import { common, type Runner } from './options.ts'
 
+/** What `schema` prints one of. */
+const documents = ['site', 'settings', 'deployment', 'template'] as const
+
 /** What stands beside the site file: passwords, and its schema. */
 export function addSecretCommands(program: Command, act: Runner): void {
   const secrets = program.command('secrets').description('the passwords kept beside the site file')
@@ -24,8 +27,8 @@ export function addSecretCommands(program: Command, act: Runner): void {
   program
     .command('schema')
     .description('print a JSON Schema, for editors')
-    .addArgument(program.createArgument('<document>').choices(['site', 'settings']))
-    .action((name: 'site' | 'settings') =>
+    .addArgument(program.createArgument('<document>', 'what people write with it').choices(documents))
+    .action((name: (typeof documents)[number]) =>
       act({}, async (context) => {
         ;(await import('../commands/schema.ts')).schema(context, name)
       })

@@ -57,7 +57,7 @@ describe('causeway completion', () => {
     ['client-config --token plant-', ['plant-client']],
     ['client-config --engine pod', ['podman']],
     ['explain M033', ['M033']],
-    ['schema ', ['site', 'settings']],
+    ['schema ', ['site', 'settings', 'deployment', 'template']],
     ['schema site ', ['--help']],
     ['completion ', [...shells]],
     ['init --clients ', ['api-proxy', 'tls', 'http']],

@@ -1,12 +1,18 @@
 import { z } from 'zod'
 import { settingsSchema } from '../../module/settings/document.ts'
 import type { Context } from '../context.ts'
+import { deploymentEditorSchema, templateEditorSchema } from '../deployment/editor-schema.ts'
 import { siteEditorSchema } from '../site-file/editor-schema.ts'
 
-/** Prints a JSON Schema, for editors: of the site file, or of the module's settings. */
-export function schema(context: Context, name: 'site' | 'settings'): void {
-  // `input`: what a person writes, with the defaults left out.
-  const document =
-    name === 'site' ? siteEditorSchema() : z.toJSONSchema(settingsSchema, { io: 'input', unrepresentable: 'any' })
-  context.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`)
+/** What a person writes, with the defaults left out: `input`. */
+const schemas = {
+  site: siteEditorSchema,
+  settings: () => z.toJSONSchema(settingsSchema, { io: 'input', unrepresentable: 'any' }),
+  deployment: deploymentEditorSchema,
+  template: templateEditorSchema
+} as const
+
+/** Prints a JSON Schema, for editors: of the site file, the module's settings, deployment manifests or their templates. */
+export function schema(context: Context, name: keyof typeof schemas): void {
+  context.stdout.write(`${JSON.stringify(schemas[name](), undefined, 2)}\n`)
 }
