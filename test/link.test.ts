@@ -62,13 +62,11 @@ describe('a link that drops, before a registry that is none of ours', function (
     const ceiling = 4 * mebibyte
     await module.write({ ...settingsFor(at(), 'plant/app:1.0'), sync: { pacing: { bytesPerSecond: ceiling } } })
     await module.start()
-    await link.reached(1)
-    const begun = performance.now()
     await module.logs(/ image ready /)
-    // Until the image is here: what merely lies in the buffers of two sockets on one machine has not come yet.
-    const rate = link.downstream / ((performance.now() - begun) / 1000)
-    console.log(`      a ceiling of ${ceiling} bytes per second: ${rate.toFixed(0)} came`)
-    assert.ok(rate <= ceiling * 1.05, String(rate))
+    // From the first connection, before any byte of it: a machine that is busy makes this longer, and never shorter.
+    const took = performance.now() - (link.connectedAt[0] ?? NaN)
+    const least = (link.downstream / (ceiling * 1.05)) * 1000
+    assert.ok(took >= least, `${took} ms for what a ceiling of ${ceiling} bytes per second lets through in ${least}`)
     const ratio = told('nothing cut', link.downstream / needed(), link)
     assert.ok(ratio >= 1 && ratio < 1.005, String(ratio))
     await isWhole()
