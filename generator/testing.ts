@@ -17,7 +17,7 @@ import { run } from './program.ts'
 import type { Proof } from './rotation/proof.ts'
 import type { Vault } from './secrets/key-vault.ts'
 import { openBackend } from './secrets/open.ts'
-import type { SecretsBackend } from './secrets/store.ts'
+import type { NewPassword, SecretsBackend } from './secrets/store.ts'
 import { parseSite } from './site-file/read.ts'
 import type { Device, Site } from './site-file/site.ts'
 
@@ -93,7 +93,7 @@ export class FakeAcr implements Acr {
     this.tokens.set(name, { scopeMap: token.scopeMap, status: token.status, passwords })
     return this.#wrote(`update token ${name}`)
   }
-  generatePassword(token: string, slot: 'password1' | 'password2'): Promise<{ value: string; creationTime: string }> {
+  generatePassword(token: string, slot: 'password1' | 'password2', expiry?: Date): Promise<NewPassword> {
     const failure = this.failure
     this.failure = undefined
     if (failure?.made === false) return Promise.reject(failure.error)
@@ -102,7 +102,11 @@ export class FakeAcr implements Acr {
     this.tokens.set(token, { ...before, passwords: { ...before.passwords, [slot]: creationTime } })
     this.writes.push(`password ${token}/${slot}`)
     if (failure !== undefined) return Promise.reject(failure.error)
-    return Promise.resolve({ value: `password-no-${this.#passwords}-of-${token}=`, creationTime })
+    return Promise.resolve({
+      value: `password-no-${this.#passwords}-of-${token}=`,
+      creationTime,
+      ...(expiry === undefined ? {} : { expiry: expiry.toISOString() })
+    })
   }
   deletePassword(token: string, slot: 'password1' | 'password2'): Promise<void> {
     const before = this.tokens.get(token)

@@ -15,8 +15,12 @@ export interface Acr {
   createToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void>
   /** Changes scope map and status, and leaves the passwords as they are. */
   updateToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void>
-  /** Makes a new password, in place of the one in this slot; Azure shows it this once. */
-  generatePassword(token: string, slot: Slot): Promise<NewPassword>
+  /**
+   * Makes a new password, in place of the one in this slot; Azure shows it this once.
+   *
+   * @param expiry when it stops working; never where it is not given
+   */
+  generatePassword(token: string, slot: Slot, expiry?: Date): Promise<NewPassword>
   /** Takes the password in this slot away, and leaves the other one. */
   deletePassword(token: string, slot: Slot): Promise<void>
   deleteToken(name: string): Promise<void>

@@ -92,8 +92,11 @@ describe('the client of the cloud registry’s management', () => {
       await acr.updateScopeMap(name, [...actions, 'repositories/hello-world/metadata/read'])
       assert.equal((await acr.scopeMap(name))?.actions.length, 2)
       await acr.createToken(name, { scopeMap: name, status: 'enabled' })
+      const expiry = new Date('2100-12-31T12:59:59.000Z')
+      assert.equal((await acr.generatePassword(name, 'password2', expiry)).expiry, expiry.toISOString())
       const password = await acr.generatePassword(name, 'password2')
       assert.ok(password.value.length > 20)
+      assert.equal(password.expiry, undefined)
       await acr.updateToken(name, { scopeMap: name, status: 'disabled' })
       assert.deepEqual(await acr.token(name), {
         scopeMap: name,

@@ -96,11 +96,11 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
       attempt(`updating token ${name}`, async () => {
         await client.tokens.update(...at, name, { scopeMapId: idOf('scopeMaps', scopeMap), status }, patient)
       }),
-    generatePassword: (token, slot) =>
+    generatePassword: (token, slot, expiry) =>
       attempt(`making ${slot} of token ${token}`, async () => {
         const result = await client.registries.generateCredentials(
           ...at,
-          { tokenId: idOf('tokens', token), name: slot },
+          { tokenId: idOf('tokens', token), name: slot, ...(expiry === undefined ? {} : { expiry }) },
           patient
         )
         return newPassword(result, token, slot)

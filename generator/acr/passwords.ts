@@ -11,6 +11,11 @@ export interface TokenSlot {
   readonly slot: Slot
 }
 
+/** What is made in it. */
+export interface PasswordToMake extends TokenSlot {
+  readonly expiry: Date | undefined
+}
+
 /** Answers after which Azure certainly made no password. After any other it may have, and the intent stands. */
 export const refusals: ReadonlySet<GeneratorErrorCode> = new Set<GeneratorErrorCode>([
   'AZURE_UNAUTHORIZED',
@@ -23,17 +28,19 @@ export const refusals: ReadonlySet<GeneratorErrorCode> = new Set<GeneratorErrorC
  * Sees to it that a password of this token is kept here, as {@link decidePasswords} has it.
  *
  * @param regenerate makes this slot anew, whatever is kept
+ * @param expiry of what is made
  * @throws {GeneratorError} `PASSWORD_HELD_ELSEWHERE`, `PASSWORD_SUPERSEDED` or `ROTATION_PENDING`
  */
 export async function provisionPassword(
   acr: Acr,
   store: SecretStore,
   token: string,
-  regenerate: readonly Slot[]
+  regenerate: readonly Slot[],
+  expiry?: Date
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   if (regenerate.length > 0) refuseWhilePending(store, token)
-  for (const slot of regenerate) outcomes.push(await generate(acr, store, { token, slot }, 'asked for'))
+  for (const slot of regenerate) outcomes.push(await generate(acr, store, { token, slot, expiry }, 'asked for'))
   if (regenerate.length > 0) return outcomes
   const inAzure = store.rotation(token) === undefined ? ((await acr.token(token))?.passwords ?? {}) : {}
   // All is decided before the first is made.
@@ -41,7 +48,7 @@ export async function provisionPassword(
     place: store.place,
     now: new Date()
   }))
-    if (action === 'make') outcomes.push(await generate(acr, store, { token, slot }, detail))
+    if (action === 'make') outcomes.push(await generate(acr, store, { token, slot, expiry }, detail))
     else
       outcomes.push({
         kind: 'password',
@@ -55,11 +62,11 @@ export async function provisionPassword(
 async function generate(
   acr: Acr,
   store: SecretStore,
-  { token, slot }: TokenSlot,
+  { token, slot, expiry }: PasswordToMake,
   reason: string | undefined
 ): Promise<Outcome> {
   const before = store.slot(token, slot)
-  await makePassword(acr, store, { token, slot })
+  await makePassword(acr, store, { token, slot, expiry })
   return {
     kind: 'password',
     name: `${token}/${slot}`,
@@ -72,11 +79,15 @@ async function generate(
  * Has Azure make a password, which is stored when it returns. Intent first, then Azure, then the value: a lost reply is known
  * as such by the next run.
  */
-export async function makePassword(acr: Acr, store: SecretStore, { token, slot }: TokenSlot): Promise<void> {
+export async function makePassword(
+  acr: Acr,
+  store: SecretStore,
+  { token, slot, expiry }: PasswordToMake
+): Promise<void> {
   const before = store.slot(token, slot)
   await store.intend(token, slot, new Date())
   try {
-    await store.keep(token, slot, await acr.generatePassword(token, slot))
+    await store.keep(token, slot, await acr.generatePassword(token, slot, expiry))
   } catch (error) {
     if (error instanceof GeneratorError && refusals.has(error.code)) await store.takeBack(token, slot, before)
     throw error

@@ -1,4 +1,5 @@
 import type { Acr } from '../acr/acr.ts'
+import { passwordExpiry } from '../acr/password-expiry.ts'
 import { provisionPassword, type TokenSlot } from '../acr/passwords.ts'
 import { provisionResources, type Outcome } from '../acr/provision.ts'
 import { resourceNotes } from '../acr/resource-notes.ts'
@@ -52,7 +53,7 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
     }
     for (const { name } of wanted.tokens) {
       const anew = regenerate.filter(({ token }) => token.toLowerCase() === name.toLowerCase()).map(({ slot }) => slot)
-      const outcomes = await provisionPassword(acr, store, name, anew)
+      const outcomes = await provisionPassword(acr, store, name, anew, passwordExpiry(site, name, new Date()))
       for (const value of store.values()) context.redaction.add(value)
       outcomes.forEach(tell)
       task.advance(++done, `password of ${name}`)

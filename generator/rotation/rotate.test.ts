@@ -253,6 +253,22 @@ describe('a rotation of passwords', () => {
     assert.equal(logins('top')['plant-client'], true)
   })
 
+  it('has new passwords expire as the site file says, the token’s own word before the site’s', async () => {
+    const more = 'passwords: { expiresInDays: 90 }\npullToken: { passwords: { expiresInDays: 10 } }\n'
+    world = new RotationWorld(testSite(undefined, more), join(folder, 'expiring'))
+    await world.deploy()
+    const begun = Date.now()
+    const names = ['plantgateway-sync-token', 'crimagepulltoken']
+    await begin(names)
+    await go({ movedClients: () => true })
+    for (const [token, days] of [[names[0]!, 90] as const, [names[1]!, 10] as const]) {
+      const record = await world.slot(token, 'password2')
+      assert.ok(record?.state === 'stored' && record.expiry !== undefined, token)
+      const left = Math.round((Date.parse(record.expiry) - begun) / 86_400_000)
+      assert.equal(left, days)
+    }
+  })
+
   it('begins from a password that has run out, and asks nobody whether clients have moved from that', async () => {
     const names = ['plant-client', 'topregistry-sync-token']
     for (const name of names) {

@@ -1,4 +1,5 @@
 import type { Acr } from '../acr/acr.ts'
+import { passwordExpiry } from '../acr/password-expiry.ts'
 import { makePassword } from '../acr/passwords.ts'
 import { waitFor, type Patience } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
@@ -64,7 +65,8 @@ export async function carryOutRotation(parts: RotationParts): Promise<RotationRe
       // Whatever was proved before, this one was not.
       if (provedAt !== undefined) await store.noteRotation(token.name, rotation)
       const { to } = rotation
-      await makePassword(acr, store, { token: token.name, slot: to })
+      const expiry = passwordExpiry(site, token.name, new Date())
+      await makePassword(acr, store, { token: token.name, slot: to, expiry })
       const made = store.slot(token.name, to)
       if (made?.state === 'stored') parts.onPassword(made.value)
       tell({ token: token.name, step: 'made' })

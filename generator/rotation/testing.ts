@@ -33,8 +33,8 @@ export class RotationWorld {
     this.site = site
     this.folder = folder
     const generate = this.acr.generatePassword.bind(this.acr)
-    this.acr.generatePassword = async (token, slot) => {
-      const made = await generate(token, slot)
+    this.acr.generatePassword = async (token, slot, expiry) => {
+      const made = await generate(token, slot, expiry)
       this.taken.set(`${token}/${slot}`, made.value)
       this.#check()
       return made

@@ -32,6 +32,7 @@ export function resolveSite(
       imports: document.imports,
       scopeMaps: document.scopeMaps,
       tokens: document.tokens,
+      passwords: document.passwords,
       imageSets: document.imageSets,
       moduleName: document.moduleName,
       retired: document.retired,

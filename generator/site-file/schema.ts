@@ -74,6 +74,18 @@ const furtherSettings = z.strictObject({
   notificationsWebhook: settingsSchema.shape.notificationsWebhook
 })
 
+/** Of a token, or of all. ACR takes any time to come; a hundred years are as good as none. */
+const passwords = z.strictObject({
+  expiresInDays: z
+    .int()
+    .min(1)
+    .max(36_500)
+    .optional()
+    .describe(
+      'After how many days a password expires, counted from when provision or rotate makes it; never where it is not given. check tells beforehand, and rotate makes the next one'
+    )
+})
+
 /** Of a device, or of all. */
 const workloads = z.strictObject({
   fromOwnRegistry: z
@@ -185,7 +197,8 @@ export const siteSchema = z.strictObject({
   pullToken: z
     .strictObject({
       name: token.default('crimagepulltoken'),
-      scopeMap: scopeMapName.default('connected-registry-pull')
+      scopeMap: scopeMapName.default('connected-registry-pull'),
+      passwords: passwords.optional().describe("In place of the site's")
     })
     .prefault({})
     .describe('What IoT Edge itself pulls with'),
@@ -193,8 +206,20 @@ export const siteSchema = z.strictObject({
   imports: z.array(importedImage).default([]).describe("Images to import beside the runtime's"),
   scopeMaps: settingsSchema.shape.scopeMaps,
   tokens: z
-    .record(token, z.strictObject({ scopeMap: z.string(), status: z.enum(['enabled', 'disabled']).default('enabled') }))
+    .record(
+      token,
+      z.strictObject({
+        scopeMap: z.string(),
+        status: z.enum(['enabled', 'disabled']).default('enabled'),
+        passwords: passwords.optional().describe("In place of the site's")
+      })
+    )
     .default({}),
+  passwords: passwords
+    .prefault({})
+    .describe(
+      "Of every token's passwords, devices' sync tokens included: a device that is not rotated in time loses its parent"
+    ),
   imageSets: settingsSchema.shape.imageSets,
   network: network.prefault({}),
   apiProxyPort: z

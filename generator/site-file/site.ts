@@ -15,6 +15,7 @@ export interface Site {
   readonly imports: SiteDocument['imports']
   readonly scopeMaps: NonNullable<SettingsInput['scopeMaps']>
   readonly tokens: Readonly<Record<string, ClientToken>>
+  readonly passwords: SiteDocument['passwords']
   readonly imageSets: SiteDocument['imageSets']
   readonly moduleName: string
   /** Connected registries that are to go from Azure Resource Manager, by name. */
@@ -59,6 +60,7 @@ function ownersOf(deployments: Site['deployments']): ReadonlyMap<string, Automat
 export interface ClientToken {
   readonly scopeMap: string
   readonly status: 'enabled' | 'disabled'
+  readonly passwords?: { readonly expiresInDays?: number | undefined } | undefined
 }
 
 /** One IoT Edge device with its connected registry. */
