@@ -76,9 +76,7 @@ function forTemplates(schema: Schema): Schema {
     ...(type === undefined ? {} : { type }),
     ...(anyOf === undefined ? {} : { anyOf: (anyOf as readonly Schema[]).map(forTemplates) }),
     ...(properties === undefined ? {} : { properties: each(properties as Properties) }),
-    ...(additionalProperties === undefined
-      ? {}
-      : { additionalProperties: nested(additionalProperties) }),
+    ...(additionalProperties === undefined ? {} : { additionalProperties: nested(additionalProperties) }),
     ...(type === 'object'
       ? { patternProperties: { ...each((patternProperties ?? {}) as Properties), ...comments } }
       : {}),
