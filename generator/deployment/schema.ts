@@ -40,14 +40,14 @@ const createOptions = z.looseObject({
         .looseObject({ Type: text.optional(), Config: z.record(z.string(), text).optional() })
         .describe('Without max-size and max-file, json-file logs grow until the disk is full')
         .optional(),
-      Memory: z.number().describe('Bytes').optional(),
+      Memory: text.describe('Bytes').optional(),
       NetworkMode: text.optional(),
       PortBindings: z
         .record(z.string(), z.array(z.looseObject({ HostIp: text.optional(), HostPort: text.optional() })))
         .describe('{ "8000/tcp": [{ "HostPort": "8000" }] }')
         .optional(),
-      Privileged: z.boolean().optional(),
-      ReadonlyRootfs: z.boolean().optional(),
+      Privileged: text.optional(),
+      ReadonlyRootfs: text.optional(),
       SecurityOpt: z.array(text).optional()
     })
     .optional()
