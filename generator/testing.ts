@@ -59,16 +59,22 @@ export class FakeAcr implements Acr {
   readonly images = new Set<string>()
   readonly writes: string[] = []
   dataEndpointEnabled = false
+  anonymousPullEnabled = false
   /** Thrown by the next password that is asked for, once it is made or before. */
   failure: { readonly error: Error; readonly made: boolean } | undefined
   #passwords = 0
 
   registry(): Promise<RegistryState> {
-    return Promise.resolve({ sku: this.sku, dataEndpointEnabled: this.dataEndpointEnabled })
+    const { sku, dataEndpointEnabled, anonymousPullEnabled } = this
+    return Promise.resolve({ sku, dataEndpointEnabled, anonymousPullEnabled })
   }
   enableDataEndpoint(): Promise<void> {
     this.dataEndpointEnabled = true
     return this.#wrote('data endpoint')
+  }
+  setAnonymousPull(enabled: boolean): Promise<void> {
+    this.anonymousPullEnabled = enabled
+    return this.#wrote(`anonymous pull ${enabled ? 'enabled' : 'disabled'}`)
   }
   scopeMap(name: string): Promise<{ actions: readonly string[] } | undefined> {
     const actions = this.scopeMaps.get(name)

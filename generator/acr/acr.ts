@@ -4,6 +4,8 @@ import type { NewPassword, Slot } from '../secrets/store.ts'
 export interface Acr {
   registry(): Promise<RegistryState>
   enableDataEndpoint(): Promise<void>
+  /** Lets anybody pull without logging in, or no longer. */
+  setAnonymousPull(enabled: boolean): Promise<void>
   scopeMap(name: string): Promise<ScopeMapState | undefined>
   createScopeMap(
     name: string,
@@ -40,6 +42,7 @@ export interface RegistryState {
   /** `Basic`, `Standard` or `Premium`. */
   readonly sku: string
   readonly dataEndpointEnabled: boolean
+  readonly anonymousPullEnabled: boolean
 }
 
 export interface ScopeMapState {

@@ -105,6 +105,10 @@ describe('the client of the cloud registry’s management', () => {
       })
       await acr.enableDataEndpoint()
       assert.equal((await acr.registry()).dataEndpointEnabled, true)
+      for (const enabled of [true, false]) {
+        await acr.setAnonymousPull(enabled)
+        assert.equal((await acr.registry()).anonymousPullEnabled, enabled)
+      }
       const registry = `registry${mood.length}`
       await acr.createConnectedRegistry({ name: registry, mode: 'ReadOnly', syncToken: name, clientTokens: [] })
       const found = async (): Promise<unknown> =>

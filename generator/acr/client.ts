@@ -68,11 +68,19 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
     registry: () =>
       attempt(`reading registry ${azure.registry}`, async () => {
         const registry = await client.registries.get(...at, once)
-        return { sku: registry.sku.name, dataEndpointEnabled: registry.dataEndpointEnabled === true }
+        return {
+          sku: registry.sku.name,
+          dataEndpointEnabled: registry.dataEndpointEnabled === true,
+          anonymousPullEnabled: registry.anonymousPullEnabled === true
+        }
       }),
     enableDataEndpoint: () =>
       attempt(`enabling the data endpoint of ${azure.registry}`, async () => {
         await client.registries.update(...at, { dataEndpointEnabled: true }, patient)
+      }),
+    setAnonymousPull: (enabled) =>
+      attempt(`${enabled ? 'enabling' : 'disabling'} anonymous pull of ${azure.registry}`, async () => {
+        await client.registries.update(...at, { anonymousPullEnabled: enabled }, patient)
       }),
     scopeMap: (name) =>
       absentOr(`reading scope map ${name}`, async () => ({

@@ -1,5 +1,6 @@
 import { GeneratorError } from '../errors.ts'
 import type { Difference } from '../plan/difference.ts'
+import { anonymousPullWarnings } from './anonymous-pull.ts'
 import type { Acr, RegistryState } from './acr.ts'
 import { stepsOf, told, type ConnectedRegistrySteps } from './connected-registry-steps.ts'
 import { leftoversOf, provisionConnectedRegistries, type Leftovers } from './provision-connected-registries.ts'
@@ -7,7 +8,8 @@ import type { Wanted, WantedScopeMap, WantedToken } from './wanted.ts'
 
 /** What became of one thing. */
 export interface Outcome {
-  readonly kind: 'scope map' | 'token' | 'connected registry' | 'data endpoint' | 'password' | 'image'
+  readonly kind:
+    'scope map' | 'token' | 'connected registry' | 'data endpoint' | 'anonymous pull' | 'password' | 'image'
   readonly name: string
   readonly outcome: 'created' | 'updated' | 'unchanged' | 'recreated' | 'deleted'
   /** What differed, in a few words. */
@@ -33,6 +35,7 @@ export async function provisionResources(
 ): Promise<void> {
   const registry = await acr.registry()
   if (wanted.connectedRegistries.length > 0) assertPremium(registry)
+  if (wanted.anonymousPull === true) assertAnonymousPull(registry)
   const current = wanted.connectedRegistries.length + wanted.retired.length > 0 ? await acr.connectedRegistries() : []
   const steps = stepsOf(current, wanted)
   const leftovers = await leftoversOf(acr, wanted, current)
@@ -41,6 +44,11 @@ export async function provisionResources(
     // Azure refuses a connected registry without it (facts: connected-registry §4).
     await acr.enableDataEndpoint()
     tell({ kind: 'data endpoint', name: 'of the registry', outcome: 'updated', detail: 'enabled' })
+  }
+  if (wanted.anonymousPull !== undefined && wanted.anonymousPull !== registry.anonymousPullEnabled) {
+    await acr.setAnonymousPull(wanted.anonymousPull)
+    const detail = wanted.anonymousPull ? `enabled: ${anonymousPullWarnings[0]}` : 'disabled'
+    tell({ kind: 'anonymous pull', name: 'of the registry', outcome: 'updated', detail })
   }
   for (const scopeMap of wanted.scopeMaps) tell(await provisionScopeMap(acr, scopeMap))
   for (const token of wanted.tokens) tell(await provisionToken(acr, token))
@@ -52,6 +60,14 @@ function assertPremium({ sku }: RegistryState): void {
   throw new GeneratorError(
     'SKU_TOO_SMALL',
     `connected registries as Azure resources (resource: true) need a Premium registry, and this one is ${sku}. Change it with az acr update --sku Premium, or take resource: true away: devices need no resource`
+  )
+}
+
+function assertAnonymousPull({ sku }: RegistryState): void {
+  if (sku.toLowerCase() !== 'basic') return
+  throw new GeneratorError(
+    'SKU_TOO_SMALL',
+    'anonymous pull (azure.anonymousPull: true) needs a Standard or Premium registry, and this one is Basic. Change it with az acr update --sku Standard, or take the setting away'
   )
 }
 

@@ -22,6 +22,8 @@ export interface Wanted {
   readonly connectedRegistries: readonly WantedConnectedRegistry[]
   /** Connected registries that are to go, by name. */
   readonly retired: readonly string[]
+  /** Left as it is where it is not given. */
+  readonly anonymousPull?: boolean
 }
 
 export interface WantedScopeMap {
@@ -110,7 +112,8 @@ export function wantedOf(site: Site): Wanted {
         clientTokens: device.tokens,
         ...settingsOf(device)
       })),
-    retired: site.retired
+    retired: site.retired,
+    ...(site.azure.anonymousPull === undefined ? {} : { anonymousPull: site.azure.anonymousPull })
   }
 }
 

@@ -11,6 +11,7 @@ describe('causeway anonymous-pull', () => {
     const rest = 'settings: { anonymousPull: { enabled: true, scopeMap: plant-readers } }\n'
     const text = siteText(undefined, rest).replace('resourceGroup: demo', `resourceGroup: ${group}`)
     await writeFile(join(world.folder, 'site.yaml'), text)
+    await writeFile(join(world.folder, 'never.yaml'), text.replace('scopeMaps:', '  anonymousPull: false\nscopeMaps:'))
     await writeFile(join(world.folder, 'small.yaml'), text.replace('MyContainerRegistry001', 'smallregistry'))
   })
   after(() => world.close())
@@ -47,6 +48,14 @@ describe('causeway anonymous-pull', () => {
     assert.equal((await run('enable')).code, 0, 'nothing to do')
     assert.ok(!world.calls().some((call) => call.startsWith('PATCH')))
     assert.match((await run('disable')).stdout, /\(Premium\): disabled/)
+  })
+
+  it('tells where provision will undo it', async () => {
+    assert.match(
+      (await run('enable --yes --site never.yaml')).stderr,
+      /WARNING: the site file says .*: false, and provision/
+    )
+    assert.doesNotMatch((await run('disable --site never.yaml')).stderr, /the site file says/)
   })
 
   it('knows which registries cannot, before Azure says so', async () => {

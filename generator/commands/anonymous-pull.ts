@@ -1,3 +1,4 @@
+import { anonymousPullWarnings } from '../acr/anonymous-pull.ts'
 import type { CloudRegistry } from '../acr/cloud-registry.ts'
 import type { CommonOptions, Context } from '../context.ts'
 import { GeneratorError } from '../errors.ts'
@@ -7,14 +8,6 @@ export interface AnonymousPullOptions extends CommonOptions {
   readonly output: 'text' | 'json'
   readonly yes?: boolean
 }
-
-/** What the documentation of Azure warns of (container-registry/anonymous-pull-access). */
-const warnings = [
-  'every repository of the registry becomes readable by everybody who reaches it: there is no switch for single ones',
-  'tokens and scope maps no longer restrict pulls, in the cloud registry and for whoever is logged in there',
-  'all anonymous callers share one limit of requests, and are throttled together',
-  'clients that are logged in have to docker logout first, or they go on with their own permissions'
-]
 
 /** Shows whether anybody may pull without logging in: from the cloud registry, and beside it from each device. */
 export async function showAnonymousPull(context: Context, { output }: AnonymousPullOptions): Promise<void> {
@@ -63,7 +56,7 @@ export async function setAnonymousPull(
           'SKU_TOO_SMALL',
           `${site.loginServer} is a Basic registry, and anonymous pull takes Standard or Premium: az acr update --name ${site.azure.registry} --sku Standard`
         )
-      for (const warning of warnings) context.stderr.write(`WARNING: ${warning}\n`)
+      for (const warning of anonymousPullWarnings) context.stderr.write(`WARNING: ${warning}\n`)
       if (options.yes !== true)
         throw new GeneratorError(
           'NOT_CONFIRMED',
@@ -71,6 +64,11 @@ export async function setAnonymousPull(
         )
     }
     await cloud.update({ anonymousPullEnabled: enabled })
+    // The site file is the only source of what it says.
+    if (site.azure.anonymousPull === !enabled)
+      context.stderr.write(
+        `WARNING: the site file says azure.anonymousPull: ${site.azure.anonymousPull}, and provision sets that again\n`
+      )
   }
   await showAnonymousPull(context, options)
 }

@@ -1,3 +1,4 @@
+import { anonymousPullNotes } from '../acr/anonymous-pull.ts'
 import { resourceNotes } from '../acr/resource-notes.ts'
 import { allDevicesOf, type CommonOptions, type Context } from '../context.ts'
 import { readTemplate } from '../deployment/template.ts'
@@ -30,7 +31,7 @@ export interface PlanOptions extends CommonOptions {
 export async function planCommand(context: Context, options: PlanOptions): Promise<ExitCode> {
   return withoutOtherCodes(context, async () => {
     const site = await context.site()
-    for (const note of resourceNotes(site)) context.stderr.write(`${note}\n`)
+    for (const note of [...resourceNotes(site), ...anonymousPullNotes(site)]) context.stderr.write(`${note}\n`)
     const template = await readTemplate(options.template, context.io.workingFolder, {
       env: context.io.env,
       platform: options.platform

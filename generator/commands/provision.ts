@@ -2,6 +2,7 @@ import type { Acr } from '../acr/acr.ts'
 import { passwordExpiry } from '../acr/password-expiry.ts'
 import { provisionPassword, type TokenSlot } from '../acr/passwords.ts'
 import { provisionResources, type Outcome } from '../acr/provision.ts'
+import { anonymousPullNotes } from '../acr/anonymous-pull.ts'
 import { resourceNotes } from '../acr/resource-notes.ts'
 import { wantedOf } from '../acr/wanted.ts'
 import type { CommonOptions, Context } from '../context.ts'
@@ -29,7 +30,7 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
   for (const { token } of regenerate)
     if (!names.has(token.toLowerCase()))
       throw new GeneratorError('USAGE', `the site file has no token ${token}; it has ${[...names.values()].join(', ')}`)
-  for (const note of resourceNotes(site)) context.stderr.write(`${note}\n`)
+  for (const note of [...resourceNotes(site), ...anonymousPullNotes(site)]) context.stderr.write(`${note}\n`)
   const store = await context.secrets(site, 'write')
   const wanted = wantedOf(withRevocations(site, store))
   const acr = await context.acr(site)

@@ -127,7 +127,7 @@ export function sentence(change: Change): string {
 }
 
 function isWarning({ action, code }: Change): boolean {
-  return action === 'remove' || code === 'P207' || code === 'P104' || code === 'P107'
+  return action === 'remove' || ['P104', 'P107', 'P108', 'P207'].includes(code)
 }
 
 function sarif(plan: Plan, file: string): string {

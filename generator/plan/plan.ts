@@ -10,6 +10,7 @@ export const changeCodes = {
   P105: 'data endpoint',
   P106: 'connected registry',
   P107: 'connected registry made anew',
+  P108: 'anonymous pull of the cloud registry',
   P201: 'module added',
   P202: 'module changed',
   P203: 'module removed',

@@ -14,8 +14,12 @@ const codes: Partial<Record<Outcome['kind'], ChangeCode>> = {
   token: 'P102',
   password: 'P103',
   'data endpoint': 'P105',
+  'anonymous pull': 'P108',
   'connected registry': 'P106'
 }
+
+/** What there is one of. */
+const ofTheRegistry: ReadonlySet<Outcome['kind']> = new Set<Outcome['kind']>(['data endpoint', 'anonymous pull'])
 
 export interface PlannedRegistry extends PlannedPart {
   /** Why `causeway provision` would stop: nothing is done until somebody has seen to them. */
@@ -66,7 +70,7 @@ function changeOf(told: Outcome, wanted: Wanted): Change[] {
       code,
       action: outcome === 'created' ? 'add' : outcome === 'deleted' ? 'remove' : 'change',
       part: registryPart,
-      subject: kind === 'data endpoint' ? kind : `${kind} ${name}`,
+      subject: ofTheRegistry.has(kind) ? kind : `${kind} ${name}`,
       differences:
         told.differences ??
         (kind !== 'scope map'
@@ -127,6 +131,7 @@ function readOnly(acr: Acr, seen: Map<string, unknown>): Acr {
     token: (name) => note(`token ${name}`, acr.token(name)),
     connectedRegistries: () => note('connected registries', acr.connectedRegistries()),
     enableDataEndpoint: nothing,
+    setAnonymousPull: nothing,
     createScopeMap: nothing,
     updateScopeMap: nothing,
     createToken: nothing,

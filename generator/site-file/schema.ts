@@ -32,6 +32,12 @@ const azure = z.strictObject({
     .regex(/^[a-z0-9]+$/, { error: 'must be a region by its short name, such as westeurope' })
     .optional()
     .describe("The registry's region, where devices may reach its data endpoint only by name"),
+  anonymousPull: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether anybody may pull from the cloud registry without logging in, as provision sets it: every repository, whatever tokens say; needs Standard or Premium. Left as it is where this is not given'
+    ),
   keyVault: z
     .string()
     .regex(/^[a-zA-Z](?!.*--)[a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$/, {
