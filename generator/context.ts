@@ -51,6 +51,7 @@ export class Context {
   readonly stderr: Output
   readonly options: CommonOptions
   readonly #services: Services
+  #acr: Promise<Acr> | undefined
   readonly #closing: (() => void | Promise<void>)[] = []
 
   constructor(io: Io, services: Services, options: CommonOptions) {
@@ -92,8 +93,10 @@ export class Context {
     return store
   }
 
+  /** One for the whole command: what it has read of the registry's lists, nobody reads again. */
   acr(site: Site): Promise<Acr> {
-    return this.#services.acr(site, this.io)
+    this.#acr ??= this.#services.acr(site, this.io)
+    return this.#acr
   }
 
   /** The registries of a subscription, for commands that need no site file. */

@@ -314,6 +314,8 @@ function defaultArmKnobs(): ArmKnobs {
     longPollUrls: false,
     failing: undefined,
     specMode: false,
+    listPage: Infinity,
+    listedCredentials: true,
     registryPatch: 'asynchronous',
     passwordReplication: 0,
     cut: undefined,

@@ -67,7 +67,9 @@ describe('the client of the cloud registry’s management', () => {
       longPollUrls: false,
       failing: undefined,
       faults: [],
-      pollsUntilDone: 1
+      pollsUntilDone: 1,
+      listPage: Infinity,
+      listedCredentials: true
     })
   })
   after(async () => {
@@ -192,6 +194,55 @@ describe('the client of the cloud registry’s management', () => {
         (error: GeneratorError) => error.code === 'AZURE_CONFLICT' && error.message.includes(code)
       )
     })
+
+  describe('asked for many tokens', () => {
+    const names = Array.from({ length: 20 }, (_, index) => `Many-${index}`)
+    before(() => {
+      for (const name of names) cloud.registry(azure.registry).addToken(name, actions)
+    })
+    /** Calls to Resource Manager since the last look. */
+    let seen = 0
+    const calls = (): readonly string[] => {
+      const all = cloud.requests.filter(({ host }) => host === 'management.azure.com')
+      const since = all
+        .slice(seen)
+        .map(({ path }) => new URL(path, 'https://a').pathname.replace(/^.*?(?=\/tokens)/, ''))
+      seen = all.length
+      return since
+    }
+
+    for (const [what, mood, most] of [
+      ['one list', {}, 9],
+      ['pages of it', { listPage: 7 }, 20],
+      ['one by one where the list tells too little', { listedCredentials: false }, 21]
+    ] as const)
+      it(`reads ${what}, and each as it is`, async () => {
+        Object.assign(cloud.arm, mood)
+        const alone = await Promise.all(names.map((name) => connect(stopping.signal).token(name)))
+        calls()
+        const found = []
+        for (const name of names) found.push(await acr.token(name.toLowerCase()))
+        assert.deepEqual(found, alone)
+        assert.ok(found.every((token) => token?.passwords.password1 !== undefined))
+        const made = calls()
+        assert.ok(made.length <= most, made.join('\n'))
+      })
+
+    it('reads no page more than it has to, and what was changed since by itself', async () => {
+      cloud.arm.listPage = 1000
+      for (const name of names) await acr.token(name)
+      assert.equal(await acr.token('not-there'), undefined)
+      calls()
+      await acr.updateToken('Many-10', { scopeMap: 'Many-10', status: 'disabled' })
+      await acr.deletePassword('Many-11', 'password1')
+      await acr.deleteToken('Many-12')
+      const states = await Promise.all(['many-10', 'many-11', 'many-12', 'many-13'].map((name) => acr.token(name)))
+      assert.equal(states[0]?.status, 'disabled')
+      assert.deepEqual(states[1]?.passwords, {})
+      assert.equal(states[2], undefined)
+      assert.ok(states[3]?.passwords.password1 !== undefined)
+    })
+  })
 
   it('stops at Ctrl-C in the middle of an operation', async () => {
     cloud.arm.pollsUntilDone = 1_000_000

@@ -2,17 +2,19 @@ import {
   ContainerRegistryManagementClient,
   type ConnectedRegistry,
   type ConnectedRegistryUpdateParameters,
+  type ScopeMap,
   type Token
 } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
 import { clouds } from '../azure/clouds.ts'
 import { slots } from '../secrets/store.ts'
 import type { Site } from '../site-file/site.ts'
-import type { Acr, ConnectedRegistryChanges, ConnectedRegistryState, TokenState } from './acr.ts'
+import type { Acr, ConnectedRegistryChanges, ConnectedRegistryState, ScopeMapState, TokenState } from './acr.ts'
 import { createCalls } from './calls.ts'
 import { leafOf } from './cloud-registry.ts'
 import { always, defaultMessageTtl } from './connected-registry-values.ts'
 import { isThereAlready } from './import-conflict.ts'
+import { Listed } from './listed.ts'
 import { defaultPollInterval } from './management.ts'
 import { newPassword } from './new-password.ts'
 import { preparePipeline, requestTimeout } from './pipeline.ts'
@@ -64,6 +66,29 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
     }
   }
 
+  const scopeMapPages = client.scopeMaps.list(...at, once).byPage()
+  const scopeMaps = new Listed<ScopeMapState>({
+    read: (name) =>
+      absentOr(`reading scope map ${name}`, async () => scopeMapState(await client.scopeMaps.get(...at, name, once))),
+    nextPage: () =>
+      attempt('listing scope maps', async () => {
+        const page = await scopeMapPages.next()
+        return page.done === true ? undefined : page.value.map((map) => [map.name ?? '', listedScopeMap(map)] as const)
+      })
+  })
+  const tokenPages = client.tokens.list(...at, once).byPage()
+  const tokens = new Listed<TokenState>({
+    read: (name) =>
+      absentOr(`reading token ${name}`, async () => tokenState(await client.tokens.get(...at, name, once))),
+    nextPage: () =>
+      attempt('listing tokens', async () => {
+        const page = await tokenPages.next()
+        return page.done === true
+          ? undefined
+          : page.value.map((token) => [token.name ?? '', listedToken(token)] as const)
+      })
+  })
+
   return {
     registry: () =>
       attempt(`reading registry ${azure.registry}`, async () => {
@@ -82,30 +107,31 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
       attempt(`${enabled ? 'enabling' : 'disabling'} anonymous pull of ${azure.registry}`, async () => {
         await client.registries.update(...at, { anonymousPullEnabled: enabled }, patient)
       }),
-    scopeMap: (name) =>
-      absentOr(`reading scope map ${name}`, async () => ({
-        actions: (await client.scopeMaps.get(...at, name, once)).actions ?? []
-      })),
+    scopeMap: (name) => scopeMaps.get(name),
     createScopeMap: (name, { description, actions }) =>
       attempt(`creating scope map ${name}`, async () => {
+        scopeMaps.changed(name)
         await client.scopeMaps.create(...at, name, { description, actions: [...actions] }, patient)
       }),
     updateScopeMap: (name, actions) =>
       attempt(`updating scope map ${name}`, async () => {
+        scopeMaps.changed(name)
         await client.scopeMaps.update(...at, name, { actions: [...actions] }, patient)
       }),
-    token: (name) =>
-      absentOr(`reading token ${name}`, async () => tokenState(await client.tokens.get(...at, name, once))),
+    token: (name) => tokens.get(name),
     createToken: (name, { scopeMap, status }) =>
       attempt(`creating token ${name}`, async () => {
+        tokens.changed(name)
         await client.tokens.create(...at, name, { scopeMapId: idOf('scopeMaps', scopeMap), status }, patient)
       }),
     updateToken: (name, { scopeMap, status }) =>
       attempt(`updating token ${name}`, async () => {
+        tokens.changed(name)
         await client.tokens.update(...at, name, { scopeMapId: idOf('scopeMaps', scopeMap), status }, patient)
       }),
     generatePassword: (token, slot, expiry) =>
       attempt(`making ${slot} of token ${token}`, async () => {
+        tokens.changed(token)
         const result = await client.registries.generateCredentials(
           ...at,
           { tokenId: idOf('tokens', token), name: slot, ...(expiry === undefined ? {} : { expiry }) },
@@ -115,6 +141,7 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
       }),
     deletePassword: (token, slot) =>
       attempt(`deleting ${slot} of token ${token}`, async () => {
+        tokens.changed(token)
         const held = (await client.tokens.get(...at, token, once)).credentials?.passwords ?? []
         if (!held.some(({ name }) => name === slot)) return
         // The list of those that stay is what the service takes (facts: connected-registry §2).
@@ -123,10 +150,12 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
       }),
     deleteToken: (name) =>
       attempt(`deleting token ${name}`, async () => {
+        tokens.changed(name)
         await client.tokens.delete(...at, name, patient)
       }),
     deleteScopeMap: (name) =>
       attempt(`deleting scope map ${name}`, async () => {
+        scopeMaps.changed(name)
         await client.scopeMaps.delete(...at, name, patient)
       }),
     connectedRegistries: () =>
@@ -187,6 +216,22 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
         }
       })
   }
+}
+
+function scopeMapState({ actions }: ScopeMap): ScopeMapState {
+  return { actions: actions ?? [] }
+}
+
+function listedScopeMap(scopeMap: ScopeMap): ScopeMapState | undefined {
+  return scopeMap.actions === undefined ? undefined : scopeMapState(scopeMap)
+}
+
+/**
+ * The specification's example of a list leaves the credentials out (facts: arm-wire §4). A password that seems to be gone is made
+ * anew, so none is taken for gone by a list.
+ */
+function listedToken(token: Token): TokenState | undefined {
+  return (token.credentials?.passwords ?? []).length > 0 ? tokenState(token) : undefined
 }
 
 function tokenState(token: Token): TokenState {

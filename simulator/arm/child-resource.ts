@@ -1,4 +1,4 @@
-import type { ArmContext, Call, Reply, ResourceKind } from './context.ts'
+import { registryId, type ArmContext, type Call, type Reply, type ResourceKind } from './context.ts'
 import { ArmError, notFound } from './errors.ts'
 import type { Resource } from './state.ts'
 
@@ -7,12 +7,14 @@ export interface ChildResource<R extends Resource> {
   readonly kind: ResourceKind
   readonly all: ReadonlyMap<string, R>
   render(resource: R): unknown
+  /** What a list shows of it, where that is something else. */
+  renderListed?(resource: R): unknown
   put(name: string, existing: R | undefined): Reply
   patch(existing: R): Reply
   remove(existing: R | undefined): Reply
 }
 
-/** `…/{kind}` and `…/{kind}/{name}`: lists in the order of creation and without a nextLink key, names without regard to case. */
+/** `…/{kind}` and `…/{kind}/{name}`: lists in the order of creation, without a nextLink key where they are one page, names without regard to case. */
 export function serveChild<R extends Resource>(
   context: ArmContext,
   call: Call,
@@ -22,7 +24,7 @@ export function serveChild<R extends Resource>(
   const { kind, all } = child
   if (name === undefined) {
     if (call.method !== 'GET') throw methodNotAllowed(call.method)
-    return { status: 200, kind, body: { value: [...all.values()].map((each) => child.render(each)) } }
+    return { status: 200, kind, body: list(context, call, child) }
   }
   const existing = all.get(name.toLowerCase())
   switch (call.method) {
@@ -40,6 +42,16 @@ export function serveChild<R extends Resource>(
     default:
       throw methodNotAllowed(call.method)
   }
+}
+
+function list<R extends Resource>(context: ArmContext, call: Call, { kind, all, ...child }: ChildResource<R>): unknown {
+  const { listPage } = context.knobs
+  const from = Number(call.query.get('$skiptoken') ?? 0)
+  const value = [...all.values()].slice(from, from + listPage).map((each) => (child.renderListed ?? child.render)(each))
+  if (from + listPage >= all.size) return { value }
+  const rest = new URLSearchParams({ 'api-version': call.apiVersion, $skiptoken: String(from + listPage) })
+  const at = `https://${context.names.resourceManager}${registryId(context, call.registry)}/${kind}`
+  return { value, nextLink: `${at}?${rest.toString()}` }
 }
 
 export function methodNotAllowed(method: string): ArmError {

@@ -7,6 +7,10 @@ import type { RegistryState, Resource } from './state.ts'
 export interface ArmKnobs extends OperationKnobs {
   /** What the specification allows and the recordings never show: long-running operations where the service answers at once. */
   specMode: boolean
+  /** How much a page of a list holds, with a nextLink to the rest. No list that was recorded had one. */
+  listPage: number
+  /** Whether lists of tokens tell which passwords these have: the specification's example does not. */
+  listedCredentials: boolean
   /** The service answers a registry's PATCH either way (arm-wire §7). */
   registryPatch: 'asynchronous' | 'synchronous'
   /** Seconds until a new password works; the one before it works until then. */

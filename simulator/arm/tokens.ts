@@ -27,6 +27,7 @@ export function tokens(context: ArmContext, call: Call, name: string | undefined
     kind,
     all: call.registry.tokens,
     render: (each) => render(context, call, each),
+    renderListed: (each) => render(context, call, each, context.knobs.listedCredentials),
     put: (wanted, existing) => put(context, call, wanted, existing),
     patch: (existing) => patch(context, call, existing),
     remove: (existing) => remove(context, call, existing)
@@ -97,7 +98,7 @@ function accept(context: ArmContext, call: Call, token: Token, state: 'Creating'
 }
 
 /** Only generated passwords are listed, and never with a value. */
-function render(context: ArmContext, call: Call, token: Token): unknown {
+function render(context: ArmContext, call: Call, token: Token, credentials = true): unknown {
   return {
     type: 'Microsoft.ContainerRegistry/registries/tokens',
     id: childId(context, call.registry, kind, token.name),
@@ -107,16 +108,18 @@ function render(context: ArmContext, call: Call, token: Token): unknown {
       creationDate: withOffset(token.creationDate),
       provisioningState: token.provisioningState,
       scopeMapId: token.scopeMapId,
-      credentials: {
-        passwords: [...token.passwords].map(([name, password]) => ({
-          creationTime: withOffset(password.creationTime),
-          ...(password.expiry === undefined ? {} : { expiry: withOffset(password.expiry.stamp) }),
-          name
-        }))
-      },
+      ...(credentials ? { credentials: { passwords: renderPasswords(token) } } : {}),
       status: token.status
     }
   }
+}
+
+function renderPasswords({ passwords }: Token): unknown {
+  return [...passwords].map(([name, password]) => ({
+    creationTime: withOffset(password.creationTime),
+    ...(password.expiry === undefined ? {} : { expiry: withOffset(password.expiry.stamp) }),
+    name
+  }))
 }
 
 function readStatus(properties: Json): Token['status'] | undefined {
