@@ -38,7 +38,7 @@ describe('packaging: the image', () => {
     const { image } = (await read('module/module.json')) as {
       image: { tag: { version: string; platforms: Record<string, string> } }
     }
-    assert.equal(image.tag.version, version)
+    assert.equal(image.tag.version, `causeway-${version}`)
     assert.deepEqual(Object.keys(image.tag.platforms), Object.keys(platforms))
   })
 })

@@ -19,7 +19,8 @@ const usage = `npm run image -- [options]
   --base <image>     what it is built upon (default: Node of Docker's library); <platform>=<image> for one of several
   --engine <name>    ${engineNames.join(', ')} (default: the first of them that is there)
   --tag <name>       what it is called here; of several, each has its platform added
-  --push <name>      <registry>/acr/connected-registry:<version>: where it goes, with its bill of materials; several
+  --push <name>      <registry>/acr/connected-registry:causeway-<version>: where it goes, with its bill of
+                     materials; several
                      go to <name>-<platform>, and a list of them to <name>
   --without-native   without koffi's binary: blobs leave by reads, not by sendfile
   --context <folder> where to put what is added (default: dist/image)

@@ -17,6 +17,8 @@ const made = ['docs/commands.md', 'docs/settings.md']
 /** Its blocks are for CI services, and followed by tests of their own. */
 const ofServices = ['docs/pipeline.md']
 
+const pushedOnLoopback = 'test/image.test.ts pushes one, to a registry on loopback'
+
 /**
  * Commands that cannot be run as they stand, by document: why, and what is run in their place. A command that is neither
  * `causeway`'s nor among them makes the test fail, and so does one here that no document has.
@@ -31,8 +33,16 @@ const otherwise: Readonly<Record<string, string | (() => Promise<void>)>> = {
     return Promise.resolve()
   },
   'docs/image.md: npm run image': 'test/image.test.ts builds it, where an engine is there',
-  'docs/image.md: npm run image -- --platform all --push myregistry.azurecr.io/acr/connected-registry:0.1.0':
-    'test/image.test.ts pushes one, to a registry on loopback',
+  'docs/image.md: npm run image -- --platform all --push myregistry.azurecr.io/acr/connected-registry:causeway-0.1.0':
+    pushedOnLoopback,
+  ...Object.fromEntries(
+    ['README.md', 'docs/moving-from-microsoft.md', 'docs/nested.md'].map((name) => [
+      `${name}: npm run image -- --platform all --push mycontainerregistry001.azurecr.io/acr/connected-registry:causeway-0.1.0`,
+      pushedOnLoopback
+    ])
+  ),
+  'docs/moving-from-microsoft.md: causeway secrets import --site site.yaml plant-client.json':
+    'no document has a password in it; generator/commands/secrets-import.test.ts imports such files',
   'docs/module.md: CAUSEWAY_SETTINGS=settings.json CAUSEWAY_DATA=./data CAUSEWAY_LISTEN=127.0.0.1:8080 npm run module':
     startModule,
   'docs/module.md: sudo docker exec connected-registry node /opt/causeway/main.js doctor': 'test/image.test.ts runs it',

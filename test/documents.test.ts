@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { parse as parseYaml } from 'yaml'
 import { references } from '../docs/reference.ts'
+import { siteSchema } from '../generator/site-file/schema.ts'
+import packageJson from '../package.json' with { type: 'json' }
 import { faultCodes, reportedCode } from '../module/status/faults.ts'
 import { rules } from '../generator/validate/rules.ts'
-import { anchorsOf, documentNames, documentText, root } from './document-blocks.ts'
+import { anchorsOf, blocksOf, commandsOf, documentNames, documentText, root } from './document-blocks.ts'
 
 describe('the documents', () => {
   it('have references that are what the schemas and commands say (npm run docs)', async function () {
@@ -28,6 +31,22 @@ describe('the documents', () => {
       [],
       'say it with .describe() in the schema, then: npm run docs'
     )
+  })
+
+  it("bring the module's image to where devices look for it, before anything is deployed", () => {
+    const wanted = `acr/connected-registry:causeway-${packageJson.version}`
+    for (const name of ['README.md', 'docs/image.md', 'docs/moving-from-microsoft.md', 'docs/nested.md']) {
+      const blocks = blocksOf(documentText(name))
+      const site = blocks.find(({ file }) => file === 'site.yaml')?.text
+      if (site !== undefined) assert.equal(siteSchema.parse(parseYaml(site)).images.connectedRegistry, wanted)
+      const commands = blocks
+        .filter(({ language }) => language === 'sh')
+        .flatMap((block) => commandsOf(block).map(({ command }) => command))
+      const push = commands.findIndex((command) => command.startsWith('npm run image -- --platform all --push '))
+      assert.equal(/\.io\/(\S+)$/.exec(commands[push] ?? '')?.[1], wanted, name)
+      const deploy = commands.findIndex((command) => command.startsWith('causeway deploy '))
+      assert.ok(deploy === -1 || push < deploy, `${name}: deploy refuses while the image is not there`)
+    }
   })
 
   it('link to nothing that is not there', async () => {
