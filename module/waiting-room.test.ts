@@ -46,6 +46,18 @@ describe('a module that cannot work yet', () => {
       assert.match(found('settings').message, /causeway configure/)
       const logs = await hub.invokeMethod('causeway', 'logs', { lines: 10 }, { connectTimeoutSeconds: 5 })
       assert.match((logs.payload as { lines: string[] }).lines.join('\n'), /serving nothing but its health/)
+      // What comes from the twin meanwhile is nothing to serve by, and tells whom to ask.
+      twins.patchDesired(key, {
+        schemaVersion: '1.0',
+        parent: { endpoint: '127.0.0.1:1', protocol: 'http', tokenName: 'sync-token', password: 'seven-words' }
+      })
+      let said = ''
+      while (!said.includes('they can be used'))
+        said = JSON.stringify(
+          (await hub.invokeMethod('causeway', 'doctor', null, { connectTimeoutSeconds: 5 })).payload
+        )
+      assert.match(said, /"check":"parent","outcome":"failed","message":"[^"]*127\.0\.0\.1:1/)
+      assert.doesNotMatch(said, /seven-words/)
       obstacle = undefined
       await waited
     } finally {
