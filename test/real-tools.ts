@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Ran } from './world.ts'
 
 /** How long one command of a real tool may take, in milliseconds. */
-const patience = 30_000
+const patience = 60_000
 
 export type Variables = Readonly<Record<string, string | undefined>>
 
