@@ -69,4 +69,22 @@ describe('resources that are read from a list', () => {
     await read
     assert.deepEqual(other.asked.slice(8), ['page', 'n60'])
   })
+
+  it('are read by themselves once the list has broken off, which tells nothing of those it did not get to', async () => {
+    async function* pages(): AsyncGenerator<[string, number][]> {
+      yield [['n0', 0]]
+      await Promise.reject(new Error('the link is down'))
+    }
+    const list = pages()
+    const listed = new Listed<number>({
+      read: (name) => Promise.resolve(Number(name.slice(1))),
+      nextPage: async () => {
+        const page = await list.next()
+        return page.done === true ? undefined : page.value
+      }
+    })
+    for (let number = 0; number < 9; number++) await listed.get(`n${number}`)
+    await assert.rejects(listed.get('n50'), /the link is down/)
+    assert.equal(await listed.get('n51'), 51)
+  })
 })

@@ -23,6 +23,8 @@ export class Listed<State> {
   readonly #changed = new Set<string>()
   #count = 0
   #complete = false
+  /** A list that broke off says that it is at its end when it is asked again, and what it did not tell would seem to be gone. */
+  #broken = false
   #page: Promise<void> | undefined
 
   constructor(reads: ListedReads<State>) {
@@ -32,7 +34,7 @@ export class Listed<State> {
   async get(name: string): Promise<State | undefined> {
     const key = name.toLowerCase()
     if (this.#changed.has(key) || ++this.#count <= fewReads) return this.#reads.read(name)
-    if (!this.#known.has(key) && !this.#complete) await this.#readPage()
+    if (!this.#known.has(key) && !this.#complete && !this.#broken) await this.#readPage()
     // A write may have come between, and what a list tells of it be older.
     if (this.#changed.has(key)) return this.#reads.read(name)
     if (this.#complete && !this.#known.has(key)) return undefined
@@ -52,7 +54,10 @@ export class Listed<State> {
   }
 
   async #takePage(): Promise<void> {
-    const page = await this.#reads.nextPage()
+    const page = await this.#reads.nextPage().catch((error: unknown) => {
+      this.#broken = true
+      throw error
+    })
     if (page === undefined) this.#complete = true
     for (const [name, state] of page ?? []) this.#known.set(name.toLowerCase(), state)
   }
