@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { digestOf } from './digest.ts'
-import { readManifest } from './manifest.ts'
+import { looksLikeManifest, readManifest } from './manifest.ts'
 import { mediaTypes } from './media-types.ts'
 
 const descriptor = (mediaType: string, content: string) => ({
@@ -11,6 +11,17 @@ const descriptor = (mediaType: string, content: string) => ({
 const config = descriptor('application/vnd.oci.image.config.v1+json', '{}')
 const layer = descriptor('application/vnd.oci.image.layer.v1.tar+gzip', 'layer')
 const bytes = (document: unknown) => Buffer.from(JSON.stringify(document))
+
+describe('looksLikeManifest', () => {
+  it('knows manifests of every kind from pages and other JSON', () => {
+    for (const text of ['{"schemaVersion":1}', '{"mediaType":"a/b"}']) assert.ok(looksLikeManifest(Buffer.from(text)))
+    for (const text of ['<html>', '{}', 'null', '[]']) assert.ok(!looksLikeManifest(Buffer.from(text)), text)
+  })
+
+  it('parses nothing that would take a hundred times its bytes, and leaves that to be refused', () => {
+    assert.ok(looksLikeManifest(Buffer.from('['.repeat(500_000))))
+  })
+})
 
 describe('readManifest', () => {
   it('lists config and layers of an image', () => {

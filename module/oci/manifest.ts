@@ -109,7 +109,7 @@ function descriptor(value: unknown, where: string): Descriptor {
 }
 
 function parseObject(bytes: Uint8Array): Record<string, unknown> {
-  if (bytes.length > mostParts && countParts(bytes) > mostParts) throw invalid(`more than ${mostParts} parts`)
+  if (hasTooManyParts(bytes)) throw invalid(`more than ${mostParts} parts`)
   let document: unknown
   try {
     document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -118,6 +118,27 @@ function parseObject(bytes: Uint8Array): Record<string, unknown> {
   }
   if (!isRecord(document)) throw invalid('must be a JSON object')
   return document
+}
+
+/**
+ * Whether something answered a manifest, and not a page or an error of its own. Every manifest has one of these names, schema 1 too;
+ * what is wrong with it otherwise is for {@link readManifest}, also that it is too large to be parsed here.
+ */
+export function looksLikeManifest(bytes: Uint8Array): boolean {
+  if (hasTooManyParts(bytes)) return true
+  try {
+    const document = JSON.parse(new TextDecoder().decode(bytes)) as {
+      schemaVersion?: unknown
+      mediaType?: unknown
+    } | null
+    return document?.schemaVersion !== undefined || document?.mediaType !== undefined
+  } catch {
+    return false
+  }
+}
+
+function hasTooManyParts(bytes: Uint8Array): boolean {
+  return bytes.length > mostParts && countParts(bytes) > mostParts
 }
 
 /** By their signs outside of strings, before anything is made of them. In what is no JSON the number means nothing. */

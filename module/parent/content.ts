@@ -1,4 +1,5 @@
 import { algorithmOf, digestOf, isDigest, type Digest } from '../oci/digest.ts'
+import { looksLikeManifest } from '../oci/manifest.ts'
 import { manifestMediaTypes } from '../oci/media-types.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import { ParentError } from './errors.ts'
@@ -132,16 +133,6 @@ export async function fetchBlob(
     throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers another range of ${subject} than asked for`)
   }
   return { ...place, stream: readBody(answer, signal, readAhead) }
-}
-
-/** Every manifest has one of these, schema 1 too; what is wrong with it otherwise is for whoever reads it. */
-function looksLikeManifest(bytes: Buffer): boolean {
-  try {
-    const document = JSON.parse(bytes.toString()) as { schemaVersion?: unknown; mediaType?: unknown } | null
-    return document?.schemaVersion !== undefined || document?.mediaType !== undefined
-  } catch {
-    return false
-  }
 }
 
 function mediaTypeOf(answer: Answer): string | undefined {
