@@ -9,7 +9,6 @@ import { reserveWithoutSettings, watchDisk } from './disk-watch.ts'
 import { FadingFault } from './fading-fault.ts'
 import { answerHealth } from './health.ts'
 import { howToMend } from './how-to-mend.ts'
-import { settingsInForce } from './known-settings.ts'
 import type { LineLog } from './log/log.ts'
 import { Maintenance } from './maintenance.ts'
 import { createMetrics } from './metrics.ts'
@@ -213,7 +212,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   let twin: TwinLink | undefined
   if (environment.source.kind === 'twin') {
     // The Azure SDK takes a while to load, and a module without IoT Edge has no use for it, nor for what its twin is asked.
-    const { createMethods, examineModule, followTwin, probeProxy } = await import('./twin-side.ts')
+    const { createMethods, examineModule, followTwin, probeProxy, settingsInForce } = await import('./twin-side.ts')
     twin = await followTwin({
       variables,
       log,

@@ -10,6 +10,7 @@ import { connectTwin, type TwinLink } from './twin/twin-link.ts'
 
 // What the direct methods need, loaded with the twin and not before.
 export { examineModule } from './examination.ts'
+export { readKnownSettings, settingsInForce } from './known-settings.ts'
 export { createDiagnosisMethods, createMethods } from './methods.ts'
 export { probeProxy } from './proxy-probe.ts'
 

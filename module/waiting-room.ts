@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { answerHealth } from './health.ts'
-import { readKnownSettings, type KnownSettings } from './known-settings.ts'
+import type { KnownSettings } from './known-settings.ts'
 import type { LineLog } from './log/log.ts'
 import { OciError } from './oci/errors.ts'
 import { createHttpServer } from './registry/server.ts'
@@ -65,7 +65,7 @@ async function tellTwin(
   status: ReturnType<typeof createStatus>,
   signal: AbortSignal
 ): Promise<{ readonly closed: Promise<unknown> }> {
-  const { createDiagnosisMethods, examineModule, followTwin } = await import('./twin-side.ts')
+  const { createDiagnosisMethods, examineModule, followTwin, readKnownSettings } = await import('./twin-side.ts')
   const ignore = (): undefined => undefined
   let settings: KnownSettings = { verdict: { outcome: 'skipped', message: 'none have come from the twin so far' } }
   return followTwin({

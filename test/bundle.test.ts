@@ -122,7 +122,12 @@ describe('the bundles', function () {
   it('start a module without what its twin alone needs, and without what of Node no start has a use for', async () => {
     const sources = loadedWith(device, /^program-\w+\.js$/)
     assert.ok(sources.includes('module/settings/document.ts'))
-    for (const later of ['module/settings/reported.ts', 'module/methods.ts', 'module/examination.ts'])
+    for (const later of [
+      'module/settings/reported.ts',
+      'module/methods.ts',
+      'module/examination.ts',
+      'module/known-settings.ts'
+    ])
       assert.ok(!sources.includes(later), later)
     const home = await mkdtemp(join(folder, 'lone-'))
     const tell = `data:text/javascript,process.on('exit',()=>console.error('loaded,'+process.moduleLoadList))`
