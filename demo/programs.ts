@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createInterface } from 'node:readline'
+import { once } from 'node:events'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 
 const root = join(import.meta.dirname, '..')
 
@@ -14,67 +16,100 @@ export interface SimulatorReady {
   readonly environment: Readonly<Record<string, string>>
   /** Base URL of its control interface. */
   readonly control: string
+  /** Where the pretend world keeps its files; the simulator removes it when it ends. */
+  readonly folder: string
 }
 
 export interface RunningSimulator extends SimulatorReady {
+  /** Comes true when it ends, asked to or not; what it said last of why. */
+  readonly ended: Promise<string>
   stop(): Promise<void>
 }
 
 /** Milliseconds; the simulator is up in about one second on a small machine. */
 const simulatorStartsWithin = 30_000
+/** Milliseconds that a program may take to end in order. */
+const endsWithin = 15_000
 
 /**
- * Starts `simulator/main.ts` as a program of its own and waits until it says that it is ready.
+ * Variables of whoever runs the demo that would lead its programs out of the pretend world, or the pretend world's passwords
+ * into their own store: a demo must be the same for everybody.
+ */
+const foreign = /^(CAUSEWAY_|AZURE_|ARM_|IOTHUB_|SYSTEM_ACCESSTOKEN$|NODE_USE_ENV_PROXY$|(https?|all|no)_proxy$)/i
+
+/**
+ * Starts `simulator/main.ts` as a program of its own and waits until it says that it is ready. It ends with this process,
+ * however that ends, and takes its folder along.
  *
  * @throws {StepFailed} where it ends first, or says nothing in time
  */
-export async function startSimulator(folder: string): Promise<RunningSimulator> {
-  const child = spawn(process.execPath, [join(root, 'simulator/main.ts'), '--json', '--folder', folder], {
-    stdio: ['ignore', 'pipe', 'pipe']
+export async function startSimulator(signal: AbortSignal): Promise<RunningSimulator> {
+  const child = spawn(process.execPath, [join(root, 'simulator/main.ts'), '--json', '--leash'], {
+    env: ownEnvironment(),
+    stdio: ['pipe', 'pipe', 'pipe']
   })
   const complaints = keepTail(child)
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const ended = once(child, 'close').then(complaints)
   const stop = async (): Promise<void> => {
-    child.kill('SIGTERM')
-    await ended
+    await end(child, ended)
   }
   const ready = await Promise.race([
     readReady(child),
     ended.then(() => undefined),
-    new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), simulatorStartsWithin).unref())
+    delay(simulatorStartsWithin, undefined, { ref: false, signal }).catch(() => undefined)
   ])
-  if (ready !== undefined) return { ...ready, stop }
+  if (ready !== undefined) return { ...ready, ended, stop }
   await stop()
   throw new StepFailed(`the simulator did not start\n${complaints()}`)
 }
 
 /**
- * Runs `causeway` as its user would and gives what it printed on standard output; what it says on standard error (progress)
- * goes straight to the terminal.
+ * Runs `causeway` as its user would and gives what it printed on standard output; what it says on standard error (progress,
+ * and why it failed) goes straight to the terminal. Comes back when it has ended and not before: its files are its own until then.
  *
  * @throws {StepFailed} where it ends with another code than 0, or lives longer than `timeoutSeconds`
  */
-export function causeway(
+export async function causeway(
   words: readonly string[],
   environment: Readonly<Record<string, string>>,
   signal: AbortSignal,
-  timeoutSeconds = 60
+  timeoutSeconds = 120
 ): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'generator/main.ts'), ...words], {
-      env: { ...process.env, ...environment },
-      stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: timeoutSeconds * 1000,
-      signal
-    })
-    let output = ''
-    child.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()))
-    child.once('error', (error) => reject(new StepFailed(`causeway ${words.join(' ')}: ${error.message}`)))
-    child.once('close', (code, killedBy) => {
-      if (code === 0) resolve(output)
-      else reject(new StepFailed(`causeway ${words.join(' ')} ended with ${code ?? killedBy ?? 'nothing'}\n${output}`))
-    })
+  const command = `causeway ${words.join(' ')}`
+  const child = spawn(process.execPath, [join(root, 'generator/main.ts'), ...words], {
+    env: { ...ownEnvironment(), ...environment },
+    stdio: ['ignore', 'pipe', 'inherit']
   })
+  let output = ''
+  child.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()))
+  const closed = once(child, 'close') as Promise<[number | null, string | null]>
+  const tooLong = AbortSignal.timeout(timeoutSeconds * 1000)
+  const stop = (): void => void end(child, closed).catch(() => undefined)
+  const stopping = AbortSignal.any([signal, tooLong])
+  stopping.addEventListener('abort', stop)
+  if (stopping.aborted) stop()
+  try {
+    const [code, killedBy] = await closed
+    if (code === 0) return output
+    const reason = tooLong.aborted ? `took over ${timeoutSeconds} s` : `ended with ${code ?? killedBy ?? 'nothing'}`
+    throw new StepFailed(`${command} ${reason}\n${output}`)
+  } catch (error) {
+    throw error instanceof StepFailed ? error : new StepFailed(`${command}: ${(error as Error).message}`)
+  } finally {
+    stopping.removeEventListener('abort', stop)
+  }
+}
+
+function ownEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)))
+}
+
+/** Asks a program to end, and makes it where it does not. */
+async function end(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), endsWithin)
+  await ended
+  clearTimeout(timer)
 }
 
 async function readReady(child: ChildProcess): Promise<SimulatorReady | undefined> {

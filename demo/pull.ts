@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto'
+import { ask } from './loopback.ts'
 import { StepFailed } from './programs.ts'
-
-/** Milliseconds that one request to a registry on loopback may take. */
-const patience = 10_000
 
 export interface Pulled {
   readonly digest: string
@@ -27,10 +25,8 @@ export async function pull(registry: string, image: string, user: string, passwo
   const authorization = `Bearer ${await logIn(registry, repository, user, password)}`
   let bytes = 0
   const fetchVerified = async (path: string, digest?: string): Promise<{ body: Buffer; digest: string }> => {
-    const response = await fetch(`${registry}/v2/${repository}/${path}`, {
-      headers: { authorization, accept: accepted.join(', ') },
-      signal: AbortSignal.timeout(patience)
-    })
+    const accept = accepted.join(', ')
+    const response = await ask(`${registry}/v2/${repository}/${path}`, { authorization, accept })
     const body = Buffer.from(await response.arrayBuffer())
     if (!response.ok) throw new StepFailed(`GET ${path} gave ${response.status}: ${body.toString().slice(0, 300)}`)
     const actual = `sha256:${createHash('sha256').update(body).digest('hex')}`
@@ -58,7 +54,7 @@ const accepted = [
 ]
 
 async function logIn(registry: string, repository: string, user: string, password: string): Promise<string> {
-  const challenged = await fetch(`${registry}/v2/`, { signal: AbortSignal.timeout(patience) })
+  const challenged = await ask(`${registry}/v2/`)
   await challenged.body?.cancel()
   const challenge = challenged.headers.get('www-authenticate') ?? ''
   const realm = /realm="([^"]+)"/.exec(challenge)?.[1]
@@ -66,10 +62,8 @@ async function logIn(registry: string, repository: string, user: string, passwor
   if (challenged.status !== 401 || realm === undefined)
     throw new StepFailed(`GET /v2/ gave ${challenged.status} and no Bearer challenge: ${challenge}`)
   const question = new URLSearchParams({ service: service ?? '', scope: `repository:${repository}:pull` })
-  const answer = await fetch(`${realm}?${question.toString()}`, {
-    headers: { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` },
-    signal: AbortSignal.timeout(patience)
-  })
+  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  const answer = await ask(`${realm}?${question.toString()}`, { authorization })
   const { access_token: token } = (await answer.json()) as { access_token?: string }
   if (token === undefined) throw new StepFailed(`the token endpoint gave ${answer.status} and no token to ${user}`)
   return token

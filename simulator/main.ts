@@ -7,15 +7,18 @@ import { simulatedClouds, type SimulatedCloud } from './cloud-names.ts'
 import type { DeviceOptions } from './device.ts'
 import { startSimulator } from './simulator.ts'
 
-const usage = `usage: npm run simulator -- [--json] [--device id[:parent]]… [--cloud CLOUD] [--retry-seconds N] [--folder FOLDER]
+const usage = `usage: npm run simulator -- [--json] [--device id[:parent]]… [--cloud CLOUD] [--retry-seconds N] [--folder FOLDER] [--leash]
 
 Starts a pretend Azure and pretend IoT Edge devices on loopback, prints the environment in which causeway and the
-Azure SDKs find them, and stays until it is told to end (Ctrl-C).
+Azure SDKs find them, and stays until it is told to end (Ctrl-C). azure-iothub takes no proxy from any environment: a
+program of your own gives it an agent (http: { agent }), as causeway does. azure-iot-device gets what it needs from the
+pretend edgeAgent, as in any module.
 
   --device id[:parent]  a device, below another one where a parent is named; one device "gateway" when there is none
   --cloud CLOUD         which of Azure's clouds it is: AzureCloud by default, AzureUSGovernment or AzureChinaCloud
   --retry-seconds N     how long a device waits before it tries a failed module again the first time; 10, as real ones
   --folder FOLDER       where the pretend world keeps its files; a temporary folder, removed at the end, by default
+  --leash               ends as well when its standard input does, and so with the program that holds it
   --json                one JSON object on one line in place of shell lines
 `
 
@@ -25,6 +28,7 @@ interface Arguments {
   readonly folder: string | undefined
   readonly retryMs: number | undefined
   readonly cloud: SimulatedCloud
+  readonly leash: boolean
 }
 
 function readArguments(): Arguments | undefined {
@@ -35,12 +39,14 @@ function readArguments(): Arguments | undefined {
       folder: { type: 'string' },
       cloud: { type: 'string', default: 'AzureCloud' },
       'retry-seconds': { type: 'string' },
+      leash: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false }
     }
   })
   if (values.help) return undefined
   return {
     json: values.json,
+    leash: values.leash,
     devices: values.device.map(readDevice),
     folder: values.folder,
     cloud: readCloud(values.cloud),
@@ -69,9 +75,11 @@ function readDevice(text: string): DeviceOptions {
   return parentId === undefined ? { id } : { id, parentId }
 }
 
-async function run({ json, devices, folder: chosen, retryMs, cloud }: Arguments): Promise<void> {
+async function run({ json, devices, folder: chosen, retryMs, cloud, leash }: Arguments): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
+    // However whoever started it goes, its end of the pipe goes too.
+    if (leash) process.stdin.on('error', resolve).on('close', resolve).resume()
   })
   const folder = chosen === undefined ? await mkdtemp(join(tmpdir(), 'causeway-simulator-')) : resolve(chosen)
   try {
@@ -119,4 +127,7 @@ try {
 } catch (error) {
   process.stderr.write(`SIMULATOR_FAILED: ${(error as Error).message}\n`)
   process.exitCode = 1
+} finally {
+  // A leash that somebody still holds would keep this alive.
+  process.stdin.destroy()
 }
