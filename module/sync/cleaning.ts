@@ -17,6 +17,11 @@ export interface CleaningOptions {
   readonly pushes?: LocalPushes | undefined
 }
 
+interface RemovalOptions extends CleaningOptions {
+  /** Generation of {@link CleaningOptions.pushes} before the parent was asked, and before it was looked what is here. */
+  readonly asked: number
+}
+
 const broughtKey = 'sync.brought'
 
 /** Repositories that sync has brought something to: what was pushed here is never cleaned up by it. */
@@ -37,7 +42,7 @@ export async function mirrorDeletions({
   listed,
   here,
   ...options
-}: CleaningOptions & {
+}: RemovalOptions & {
   readonly wants: readonly Want[]
   readonly images: readonly PlannedImage[]
   /** Repositories that the parent could list. */
@@ -57,10 +62,10 @@ export async function mirrorDeletions({
 export async function removeImage(
   repository: Repository,
   tag: Tag,
-  { content, observer, log, pushes }: CleaningOptions
+  { content, observer, log, pushes, asked }: RemovalOptions
 ): Promise<void> {
   const { index } = content
-  const mayGo = (each: Tag): boolean => pushes?.isWaiting(repository, each) !== true
+  const mayGo = (each: Tag): boolean => pushes?.mayFollowParent(repository, each, asked) !== false
   if (!mayGo(tag)) return
   const digest = await index.tag(repository, tag)
   if (digest === undefined) return
@@ -102,9 +107,11 @@ export async function cleanUp({
   const brought = await readBrought(index)
   const wanted = new Set(wants.map(({ filter }) => filter.repository))
   for (const repository of [...brought].filter((name) => !wanted.has(name))) {
+    const generation = pushes?.generation
     const tags = (await index.tags(repository)) ?? []
-    if (tags.some((tag) => pushes?.isWaiting(repository, tag))) continue
     const digests = await Promise.all(tags.map((tag) => index.tag(repository, tag)))
+    // In the same turn as the call below: what was pushed since is not among these tags, and the next pass looks again.
+    if (pushes?.generation !== generation || tags.some((tag) => pushes?.isWaiting(repository, tag))) continue
     brought.delete(repository)
     await index.apply([
       { kind: 'removeRepository', repository },

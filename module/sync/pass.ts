@@ -124,6 +124,7 @@ class Pass {
     const { content, parent, imageSets, absent } = this.#options
     const wants = readWants(imageSets)
     const repositories = listedRepositories(wants)
+    const asked = this.#options.pushes?.generation ?? 0
     const here = await tagsHere(content, repositories)
     const known = planImages(wants, (repository) => here.get(repository))
     await this.#board.plan(known, content, absent, this.#signal)
@@ -148,7 +149,8 @@ class Pass {
     }
     await this.#bringImages(parent, images, there.tags)
     this.#signal.throwIfAborted()
-    if (!parent.isIncomplete()) await mirrorDeletions({ ...this.#options, wants, images, listed: there.tags, here })
+    if (!parent.isIncomplete())
+      await mirrorDeletions({ ...this.#options, wants, images, listed: there.tags, here, asked })
     else if (mirrored.size > 0) this.#options.log.info('no deletions are mirrored: the parent is not complete itself')
     if (this.#options.cleanUp) await cleanUp({ ...this.#options, wants })
   }

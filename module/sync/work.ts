@@ -50,8 +50,8 @@ interface Prepared {
   /** Bytes of its blobs that are not here. */
   readonly missing: number
   readonly before: ImageStatus | undefined
-  /** Of pushes and deletes here, when the parent was asked. */
-  readonly generation: number
+  /** Generation of pushes and deletes here, before the parent was asked. */
+  readonly asked: number
 }
 
 /** Before every other image, and in the same order among themselves. */
@@ -124,17 +124,17 @@ export class ImageWork {
     const before = board.state(name)
     // The parent is yet to learn of it: what it has now is older than what is here.
     if (pushes?.isWaiting(repository, tag) === true) return undefined
-    const generation = this.#generation(image)
+    const asked = pushes?.generation ?? 0
     let digest: Digest | undefined
     try {
       // What the pass found at its beginning may have been pushed over here since, and what was pushed be told of.
       const isStill = (await this.#options.content.index.tag(repository, tag)) === before?.digest
       const known = before?.state === 'ready' && isStill ? before.digest : undefined
       ;({ digest } = await patience.ask(() => parent.head(repository, tag, { known, signal })))
-      if (this.#generation(image) !== generation) return undefined
+      if (!this.#mayFollow(image, asked)) return undefined
       if (digest === known) {
         board.tell({ image: name, state: 'ready', digest })
-        return await this.#prepareReferrers(image, digest, before)
+        return await this.#prepareReferrers(image, digest, before, asked)
       }
       const tree = emptyTree()
       await keepImage(this.#options.content, name, digest)
@@ -149,11 +149,11 @@ export class ImageWork {
       if (image.referrers) await growChildReferrers(tree, repository, children, hasApi, this.#treeOptions)
       board.expect(name, tree.blobs)
       board.tell({ image: name, state: 'pending', digest })
-      return await this.#take(image, { digest, tree, moves: true, before, generation })
+      return await this.#take(image, { digest, tree, moves: true, before, asked })
     } catch (error) {
       const isGone = digest === undefined && image.mirror && isNotFound(error) && (await this.#isReallyGone(image))
-      const isCurrent = this.#generation(image) === generation
-      if (isGone && isCurrent) await this.#mirror(image)
+      const isCurrent = this.#mayFollow(image, asked)
+      if (isGone && isCurrent) await this.#mirror(image, asked)
       this.#failed(image, isGone ? undefined : before, digest, error, isCurrent)
       return undefined
     }
@@ -174,9 +174,9 @@ export class ImageWork {
   }
 
   /** The parent does not have the image any more, and neither should this device. */
-  async #mirror({ repository, tag }: PlannedImage): Promise<void> {
+  async #mirror({ repository, tag }: PlannedImage, asked: number): Promise<void> {
     try {
-      await removeImage(repository, tag, this.#options)
+      await removeImage(repository, tag, { ...this.#options, asked })
     } catch (error) {
       this.#options.onFatal(error)
     }
@@ -186,7 +186,8 @@ export class ImageWork {
   async #prepareReferrers(
     image: PlannedImage,
     digest: Digest,
-    before: ImageStatus | undefined
+    before: ImageStatus | undefined,
+    asked: number
   ): Promise<Prepared | undefined> {
     const { content, log, looksForReferrers, onFailure, signal } = this.#options
     if (!image.referrers || !looksForReferrers(digest)) return undefined
@@ -206,7 +207,7 @@ export class ImageWork {
     const held = await Promise.all(tree.manifests.map((each) => content.index.manifest(repository, each.digest)))
     const isAllHere =
       named.every((there, position) => there === tree.tags[position]?.digest) && !held.includes(undefined)
-    return isAllHere ? undefined : this.#take(image, { digest, tree, moves: false, before, generation: 0 })
+    return isAllHere ? undefined : this.#take(image, { digest, tree, moves: false, before, asked })
   }
 
   async #take(image: PlannedImage, found: Omit<Prepared, 'missing'>): Promise<Prepared> {
@@ -224,7 +225,7 @@ export class ImageWork {
     const { board, log, signal } = this.#options
     const prepared = await this.prepare(image)
     if (prepared === undefined) return
-    const { digest, tree, moves, before, generation } = prepared
+    const { digest, tree, moves, before, asked } = prepared
     try {
       const outcomes = await Promise.allSettled(
         [...tree.blobs].map(([blob, size]) => this.#transfers.fetch(repository, blob, size))
@@ -236,7 +237,7 @@ export class ImageWork {
       board.tell({ image: name, state: 'ready', digest })
       log.info('image ready', { image: name, digest })
     } catch (error) {
-      this.#failed(image, before, digest, error, !moves || this.#generation(image) === generation)
+      this.#failed(image, before, digest, error, this.#mayFollow(image, asked))
     }
   }
 
@@ -248,10 +249,10 @@ export class ImageWork {
   async #link(image: PlannedImage, prepared: Prepared): Promise<boolean> {
     const { repository, tag, name } = image
     const { brought, content, pushes } = this.#options
-    const { digest, tree, moves, generation } = prepared
+    const { digest, tree, moves, asked } = prepared
     const isKnown = brought.has(repository)
     // In the same turn as the call below: a push comes before both or after both.
-    if (moves && this.#generation(image) !== generation) return false
+    if (moves && !this.#mayFollow(image, asked)) return false
     brought.add(repository)
     await content.index.apply([
       ...[...tree.blobs.keys()].map((blob): ContentChange => ({ kind: 'linkBlob', repository, digest: blob })),
@@ -267,9 +268,9 @@ export class ImageWork {
     return true
   }
 
-  /** Counts up with each push and delete of the tag here. */
-  #generation({ repository, tag }: PlannedImage): number {
-    return this.#options.pushes?.generation(repository, tag) ?? 0
+  /** Whether nobody has pushed or deleted the tag here since the parent was asked. */
+  #mayFollow({ repository, tag }: PlannedImage, asked: number): boolean {
+    return this.#options.pushes?.mayFollowParent(repository, tag, asked) ?? true
   }
 
   /** @param isCurrent false where somebody pushed or deleted the tag here meanwhile, and what was told of it then is so */

@@ -78,6 +78,13 @@ export interface UpwardContent {
 export interface LocalPushes {
   /** Whether a push or a delete of the tag that was made here is yet to be told to the parent. */
   isWaiting(repository: Repository, tag: Tag): boolean
-  /** Counts up with each push and delete of the tag here, and when the parent has it: an older answer of it is old then. */
-  generation(repository: Repository, tag: Tag): number
+  /** Counts up with each push and delete here, and when the parent was told of it. */
+  readonly generation: number
+  /**
+   * Whether what the parent says of a tag may be followed: nothing of it waits, and nothing of it was done here, or told to the
+   * parent, since it was asked.
+   *
+   * @param asked the {@link generation} then
+   */
+  mayFollowParent(repository: Repository, tag: Tag, asked: number): boolean
 }

@@ -58,7 +58,9 @@ export class UpwardQueue implements LocalPushes {
   readonly #known = new Map<string, Known>()
   /** Items by `repository:tag`, in order. */
   readonly #byTag = new Map<string, number[]>()
-  readonly #generations = new Map<string, number>()
+  /** Of each tag, when something of it was added or ended last. */
+  readonly #changed = new Map<string, number>()
+  #generation = 0
   #next = 1
   #listener: () => void = () => undefined
 
@@ -90,8 +92,12 @@ export class UpwardQueue implements LocalPushes {
     return this.#byTag.has(nameOf(repository, tag))
   }
 
-  generation(repository: Repository, tag: Tag): number {
-    return this.#generations.get(nameOf(repository, tag)) ?? 0
+  get generation(): number {
+    return this.#generation
+  }
+
+  mayFollowParent(repository: Repository, tag: Tag, asked: number): boolean {
+    return !this.isWaiting(repository, tag) && (this.#changed.get(nameOf(repository, tag)) ?? 0) <= asked
   }
 
   /** Whether the item that waits last for the tag would set it to this. */
@@ -290,7 +296,8 @@ export class UpwardQueue implements LocalPushes {
   }
 
   #count(name: string): void {
-    this.#generations.set(name, (this.#generations.get(name) ?? 0) + 1)
+    this.#generation += 1
+    this.#changed.set(name, this.#generation)
   }
 }
 

@@ -312,6 +312,33 @@ describe('the way up', () => {
       assert.equal(await here('1'), theirs, 'and then follows the parent again')
       await sync.stop()
     })
+
+    it('gives a pass nothing to remove that went up while it ran, though its list of tags lacks it', async () => {
+      await bring('plant/app:old')
+      const mine = await push('plant/app:mine')
+      const slow = parent.put('plant/app:2', [5000])
+      parent.tagsOf.get(app)?.delete(parseTag('old'))
+      // The way up begins when the parent has answered, as it does after a time offline.
+      parent.onPiece = async (_digest, _offset, piece, signal) => {
+        upward.start()
+        await clock.delay(minute, signal)
+        return piece
+      }
+      const sync = createSync({ content, parent: () => parent, pushes: queue, observer: () => undefined, log, clock })
+      sync.configure({
+        imageSets: { all: { repositories: ['plant/app'], priority: 1, deletions: 'mirror', referrers: false } },
+        intervalMinutes: 15
+      })
+      sync.start()
+      await clock.advance(14 * minute)
+      const here = (tag: string) => content.index.tag(app, parseTag(tag))
+      assert.deepEqual([await here('2'), await here('old'), queue.size], [slow, undefined, 0])
+      assert.deepEqual([there(app, 'mine'), await here('mine')], [mine, mine])
+      parent.tagsOf.get(app)?.delete(parseTag('mine'))
+      await clock.advance(hour)
+      assert.equal(await here('mine'), undefined, 'and then follows the parent again')
+      await sync.stop()
+    })
   })
 
   it('keeps a repository that no image set names any more until what was pushed to it is above', async () => {
@@ -328,6 +355,28 @@ describe('the way up', () => {
     assert.equal(await content.index.tag(app, parseTag('2')), mine)
     await goUp(hour)
     assert.deepEqual([there(app, '2'), await content.index.tags(app)], [mine, undefined])
+    await sync.stop()
+  })
+
+  it('keeps a repository that something is pushed to in the moment before it is removed', async () => {
+    parent.put('plant/app:1', [1000])
+    const sync = createSync({ content, parent: () => parent, pushes: queue, observer: () => undefined, log, clock })
+    const configure = (imageSets: Parameters<typeof sync.configure>[0]['imageSets']): void =>
+      sync.configure({ imageSets, intervalMinutes: 15, cleanUp: true })
+    configure({ all: { repositories: ['plant/app:1'], priority: 1, referrers: false } })
+    sync.start()
+    await clock.advance(minute)
+    const { tag } = content.index
+    let mine: Digest | undefined
+    content.index.tag = async (repository, name) => {
+      content.index.tag = tag
+      mine = await push('plant/app:2')
+      return tag(repository, name)
+    }
+    configure({})
+    await clock.advance(hour)
+    assert.deepEqual([queue.size, await content.index.tag(app, parseTag('2'))], [1, mine])
+    assert.notEqual(mine, undefined)
     await sync.stop()
   })
 
