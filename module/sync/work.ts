@@ -248,7 +248,7 @@ export class ImageWork {
    */
   async #link(image: PlannedImage, prepared: Prepared): Promise<boolean> {
     const { repository, tag, name } = image
-    const { brought, content, pushes } = this.#options
+    const { brought, content } = this.#options
     const { digest, tree, moves, asked } = prepared
     const isKnown = brought.has(repository)
     // In the same turn as the call below: a push comes before both or after both.
@@ -258,7 +258,7 @@ export class ImageWork {
       ...[...tree.blobs.keys()].map((blob): ContentChange => ({ kind: 'linkBlob', repository, digest: blob })),
       ...tree.manifests.map((manifest): ContentChange => ({ kind: 'putManifest', repository, ...manifest })),
       ...tree.tags
-        .filter((beside) => pushes?.isWaiting(repository, beside.tag) !== true)
+        .filter((beside) => this.#mayFollow({ repository, tag: beside.tag }, asked))
         .map((beside): ContentChange => ({ kind: 'setTag', repository, ...beside })),
       ...(moves
         ? [{ kind: 'setTag', repository, tag, digest } as const, releaseImage(name), ...rememberVerified(image, digest)]
@@ -269,7 +269,7 @@ export class ImageWork {
   }
 
   /** Whether nobody has pushed or deleted the tag here since the parent was asked. */
-  #mayFollow({ repository, tag }: PlannedImage, asked: number): boolean {
+  #mayFollow({ repository, tag }: Pick<PlannedImage, 'repository' | 'tag'>, asked: number): boolean {
     return this.#options.pushes?.mayFollowParent(repository, tag, asked) ?? true
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { LineLog } from '../../log/log.ts'
-import { digestOf, type Digest } from '../../oci/digest.ts'
+import { digestOf, hexOf, type Digest } from '../../oci/digest.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import { parseRepository, parseTag, type Repository } from '../../oci/name.ts'
 import { Allowance } from '../allowance.ts'
@@ -337,6 +337,29 @@ describe('the way up', () => {
       parent.tagsOf.get(app)?.delete(parseTag('mine'))
       await clock.advance(hour)
       assert.equal(await here('mine'), undefined, 'and then follows the parent again')
+      await sync.stop()
+    })
+
+    it('does not set a signature’s tag back that went up while its image was on its way down', async () => {
+      const image = parent.put('plant/app:1', [5000])
+      const signature = `sha256-${hexOf(image)}.sig`
+      await bring(`plant/app:${signature}`)
+      let mine: Promise<Digest> | undefined
+      parent.onPiece = async (_digest, _offset, piece, signal) => {
+        if (mine !== undefined) return piece
+        await (mine = push(`plant/app:${signature}`))
+        upward.start()
+        await clock.delay(minute, signal)
+        assert.equal(queue.size, 0)
+        return piece
+      }
+      const sync = createSync({ content, parent: () => parent, pushes: queue, observer: () => undefined, log, clock })
+      sync.configure({ imageSets: { all: { repositories: ['plant/app:1'], priority: 1 } }, intervalMinutes: 15 })
+      sync.start()
+      await clock.advance(10 * minute)
+      assert.equal(await content.index.tag(app, parseTag('1')), image)
+      const pushed = await mine
+      assert.deepEqual([await content.index.tag(app, parseTag(signature)), there(app, signature)], [pushed, pushed])
       await sync.stop()
     })
   })
