@@ -1,6 +1,11 @@
 import type { Log } from './log/log.ts'
 import type { Settings } from './settings/document.ts'
 import type { Index } from './storage/storage.ts'
+import type { PassResult, SyncEvent } from './sync/events.ts'
+
+type PassEnd = Pick<Extract<SyncEvent, { readonly kind: 'passEnded' }>, 'parentIsIncomplete'> & {
+  readonly result: Pick<PassResult, 'state'>
+}
 
 const stateKey = 'sync.complete'
 
@@ -28,8 +33,14 @@ export class Completeness {
     return !this.#isComplete && wantsImages(settings)
   }
 
-  /** A pass brought everything. @param settings by which it ran: without any it proves nothing */
-  succeeded(settings: Settings | undefined): void {
+  /**
+   * A pass that brought everything completes this registry, unless its own parent lacked something: what is on its way to that one
+   * was in no list of tags, and would look deleted to those below.
+   *
+   * @param settings by which it ran: without any it proves nothing
+   */
+  passEnded({ result, parentIsIncomplete }: PassEnd, settings: Settings | undefined): void {
+    if (result.state !== 'Succeeded' || parentIsIncomplete === true) return
     if (this.#isComplete || !wantsImages(settings)) return
     this.#isComplete = true
     this.#index.apply([{ kind: 'setState', key: stateKey, value: true }]).catch((error: unknown) => {

@@ -125,7 +125,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
       // A pass that had nothing to write does not prove that there is room again.
       if (event.kind !== 'content' || !event.works || !storage.disk.isFull) status.observe(event)
       if (event.kind === 'passEnded') {
-        if (event.result.state === 'Succeeded') completeness.succeeded(settings)
+        completeness.passEnded(event, settings)
         void damage.check()
       }
       metrics.observe(event)

@@ -72,6 +72,8 @@ export type SyncEvent =
       readonly kind: 'passEnded'
       readonly result: PassResult
       readonly bytesFetched: number
+      /** The parent said that it lacks what it is to have: what was not there may be on its way. */
+      readonly parentIsIncomplete?: true
       /** When the next pass begins, if nobody asks for one before. */
       readonly nextSyncAt?: string
     }

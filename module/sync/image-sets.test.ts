@@ -342,11 +342,11 @@ describe('sync: image sets', () => {
       for (const tags of parent.tagsOf.values()) for (const gone of ['1.0', '1']) tags.delete(parseTag(gone))
       parent.incomplete = true
       parent.trouble = (request) => (request === 'TAGS tools' ? fault('PARENT_NOT_FOUND') : undefined)
-      await pass(sets)
+      assert.equal((await pass(sets)).parentIsIncomplete, true)
       assert.deepEqual(tagsHere(), ['1.0', '2.0'])
       for (const name of ['tools', 'exact']) assert.deepEqual(tagsHere(parseRepository(name)), ['1'])
       parent.incomplete = false
-      await pass(sets)
+      assert.equal((await pass(sets)).parentIsIncomplete, undefined)
       assert.deepEqual(tagsHere(), ['2.0'])
       for (const name of ['tools', 'exact']) assert.deepEqual(tagsHere(parseRepository(name)), [])
     })

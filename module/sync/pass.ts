@@ -48,6 +48,8 @@ export interface PassOutcome {
   /** False where the disk ended the pass. */
   readonly contentWorks: boolean
   readonly bytesFetched: number
+  /** The parent said that it lacks what it is to have: all that it has may not be all that is wanted. */
+  readonly parentIsIncomplete?: true
   /** Set where another try may help before the next scheduled pass. */
   readonly retry?: Retry
 }
@@ -116,6 +118,7 @@ class Pass {
       succeeded: this.#fatal === undefined && this.#failures.length === 0,
       contentWorks: this.#fatal === undefined || codeOf(this.#fatal).startsWith('PARENT_'),
       bytesFetched: this.#board.bytesFetched,
+      ...(this.#options.parent?.isIncomplete() === true ? { parentIsIncomplete: true } : {}),
       ...(retry === undefined ? {} : { retry })
     }
   }

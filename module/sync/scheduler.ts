@@ -271,7 +271,8 @@ export class Scheduler implements Sync {
       observer({ kind: 'content', works: false, code: 'DISK_FAILED', message, correlationId })
     }
     log.info('sync ended', { trigger: begun.trigger, state: result.state, bytesFetched: outcome.bytesFetched })
-    observer({ kind: 'passEnded', result, bytesFetched: outcome.bytesFetched, ...next })
+    const { bytesFetched, parentIsIncomplete } = outcome
+    observer({ kind: 'passEnded', result, bytesFetched, ...(parentIsIncomplete && { parentIsIncomplete }), ...next })
     return result
   }
 

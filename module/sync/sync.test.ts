@@ -132,6 +132,26 @@ describe('sync: schedule', () => {
     assert.equal((await readLastSync(content.index))?.correlationId, asked[1])
   })
 
+  it('says of a pass that its parent was not complete itself', async () => {
+    parent.put('samples/app:1.0', [100])
+    parent.incomplete = true
+    sync.configure(configuration('samples/app:1.0'))
+    let next = waiting()
+    sync.start()
+    await next
+    parent.incomplete = false
+    next = waiting()
+    clock.elapse()
+    await next
+    const told = events.flatMap((event) =>
+      event.kind === 'passEnded' ? [[event.result.state, event.parentIsIncomplete]] : []
+    )
+    assert.deepEqual(told, [
+      ['Succeeded', true],
+      ['Succeeded', undefined]
+    ])
+  })
+
   it('says which pass found that the parent is gone', async () => {
     parent.trouble = () => fault('PARENT_UNAUTHORIZED')
     sync.configure(configuration('samples/app:1.0'))
