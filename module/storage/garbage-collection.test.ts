@@ -226,6 +226,17 @@ describe('garbage collection', () => {
     assert.deepEqual(await files(), [])
   })
 
+  it('keeps what a mark says comes with an image', async () => {
+    const [image, sbom] = [await pushImage(storage, app, { tag: '1' }), await pushImage(storage, app, { tag: '2' })]
+    await storage.index.apply([{ kind: 'removeRepository', repository: app }])
+    const key = 'keep/sync/samples/app:1'
+    const value = { digest: image.record.digest, at: Date.now(), referrers: [sbom.record.digest] }
+    await storage.index.apply([{ kind: 'setState', key, value }])
+    assert.equal((await storage.collectGarbage(atOnce)).blobs, 0)
+    await storage.index.apply([{ kind: 'setState', key, value: { ...value, referrers: ['no digest'] } }])
+    assert.equal((await storage.collectGarbage(atOnce)).blobs, 4)
+  })
+
   it('leaves partial files alone that somebody holds, or that are not old', async () => {
     const held = await storage.blobs.ingest('held')
     await held.append(randomBytes(10))

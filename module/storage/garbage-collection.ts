@@ -92,11 +92,13 @@ class Collection {
     await index.settled()
     const kept = new Set<Digest>()
     for (const [key, value] of index.model.statesBelow(keepPrefix)) {
-      const { digest, at, lasting } = (value ?? {}) as Partial<Record<keyof KeptImage, unknown>>
+      const { digest, at, lasting, referrers } = (value ?? {}) as Partial<Record<keyof KeptImage, unknown>>
       const isOver = typeof at !== 'number' || (lasting !== true && Date.now() - at > oldestKeep)
       if (typeof digest !== 'string' || !isDigest(digest) || isOver)
         await index.apply([{ kind: 'setState', key, value: undefined }])
-      else for (const each of await readTree(paths, digest)) kept.add(each)
+      else
+        for (const root of [digest, ...(Array.isArray(referrers) ? (referrers as unknown[]) : [])])
+          if (typeof root === 'string' && isDigest(root)) for (const each of await readTree(paths, root)) kept.add(each)
     }
     return kept
   }

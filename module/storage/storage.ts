@@ -42,6 +42,8 @@ export interface KeptImage {
   readonly digest: Digest
   /** Milliseconds since 1970; it counts for thirty days. */
   readonly at: number
+  /** Manifests that it does not name and that come with it: signatures, SBOMs. */
+  readonly referrers?: readonly Digest[]
   /** It counts until it is removed, however long that takes: for what stands nowhere else. */
   readonly lasting?: boolean
 }

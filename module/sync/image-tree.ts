@@ -40,6 +40,8 @@ export interface ImageTree {
     readonly artifactType?: string
   }[]
   readonly blobs: Map<Digest, number>
+  /** Of {@link manifests}, those that came for their subject's sake: nothing that the image names leads to them. */
+  readonly referrers: Digest[]
   /** Tags beside the image's own: what clients without the referrers API look for. */
   readonly tags: { readonly tag: Tag; readonly digest: Digest }[]
 }
@@ -48,7 +50,7 @@ export interface ImageTree {
 const deepestIndex = 4
 
 export function emptyTree(): ImageTree {
-  return { manifests: [], blobs: new Map(), tags: [] }
+  return { manifests: [], blobs: new Map(), referrers: [], tags: [] }
 }
 
 /**

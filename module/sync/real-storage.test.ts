@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once, EventEmitter } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,8 +10,11 @@ import { parseRepository, parseTag } from '../oci/name.ts'
 import { openStorage } from '../storage/open-storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PassResult, SyncEvent } from './events.ts'
+import { runPass, type PassOptions } from './pass.ts'
 import { createSync, type Sync } from './sync.ts'
+import { systemClock } from './system-clock.ts'
 import { fault, FakeParent } from './testing/fake-parent.ts'
+import { passOptions } from './testing/pass-options.ts'
 
 const app = parseRepository('samples/app')
 
@@ -94,5 +98,46 @@ describe('sync: into real storage', () => {
     )
     assert.deepEqual(await storage.blobs.bytes(digestOf(layer)), layer)
     assert.equal(await storage.index.tag(app, parseTag('1.0')), image)
+  })
+
+  it('keeps what refers to an image through a collection, as it keeps what came of the image itself', async () => {
+    const [layer, small, sbom] = [50_000, 3000, 4000].map((size) => randomBytes(size))
+    const image = parent.put('samples/app:1.0', [layer!, small!])
+    parent.putReferrer('samples/app', image, sbom!, 'application/spdx+json')
+    parent.trouble = (request) => (request.includes(`@${digestOf(layer!)}`) ? fault('PARENT_DENIED') : undefined)
+    assert.equal((await pass('samples/app:1.0')).state, 'Failed')
+    await close()
+    await open()
+    assert.equal((await storage.collectGarbage({ graceMs: 0 })).blobs, 0)
+    parent.trouble = () => undefined
+    assert.equal((await pass('samples/app:1.0')).state, 'Succeeded')
+    for (const bytes of [small!, sbom!]) assert.equal(parent.served.get(digestOf(bytes)), bytes.byteLength)
+    assert.equal(await storage.index.state('keep/sync/samples/app:1.0'), undefined)
+  })
+
+  it('keeps what is brought for an image that was here before, too', async () => {
+    const options = (): PassOptions =>
+      passOptions({
+        content: storage,
+        parent,
+        imageSets: { all: { repositories: ['samples/app:1.0'], priority: 1 } },
+        observer: () => undefined,
+        clock: systemClock,
+        looksForReferrers: () => true
+      })
+    const sbom = randomBytes(4000)
+    const referrer = parent.putReferrer('samples/app', parent.put('samples/app:1.0', [1000]), sbom)
+    const refused = digestOf(Buffer.from('{}'))
+    parent.hasReferrers = false
+    await runPass(options())
+    parent.hasReferrers = true
+    parent.trouble = (request) => (request.includes(`@${refused}`) ? fault('PARENT_DENIED') : undefined)
+    assert.equal((await runPass(options())).succeeded, false)
+    assert.equal((await storage.collectGarbage({ graceMs: 0 })).blobs, 0)
+    parent.trouble = () => undefined
+    assert.equal((await runPass(options())).succeeded, true)
+    assert.equal(parent.served.get(digestOf(sbom)), sbom.byteLength)
+    assert.notEqual(await storage.index.manifest(app, referrer), undefined)
+    assert.equal(await storage.index.state('keep/sync/samples/app:1.0'), undefined)
   })
 })

@@ -2,7 +2,7 @@ import { algorithmOf, type Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { parseTag, type Repository, type Tag } from '../oci/name.ts'
 import { referrersTag } from '../oci/referrers-tag.ts'
-import { growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
+import { emptyTree, growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
 import { asParentFault } from './ports.ts'
 
 /** A signature of an SBOM of an image; deeper is a mistake or an attack. */
@@ -107,10 +107,11 @@ async function grow(
   mediaType: string | undefined,
   options: TreeOptions
 ): Promise<true> {
-  const draft: ImageTree = { manifests: [...tree.manifests], blobs: new Map(tree.blobs), tags: [] }
+  const draft: ImageTree = { ...emptyTree(), manifests: [...tree.manifests], blobs: new Map(tree.blobs) }
   await growTree(draft, repository, digest, options, undefined, mediaType)
   tree.manifests.splice(0, Infinity, ...draft.manifests)
   for (const [blob, size] of draft.blobs) tree.blobs.set(blob, size)
+  if (!tree.referrers.includes(digest)) tree.referrers.push(digest)
   return true
 }
 

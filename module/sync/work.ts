@@ -8,13 +8,14 @@ import { rememberBrought, removeImage } from './cleaning.ts'
 import type { ImageStatus, SyncObserver } from './events.ts'
 import { isFatal, reasonOf } from './failure.ts'
 import { childrenHere } from './held.ts'
-import { emptyTree, growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
-import { keepImage, releaseImage } from './keeping.ts'
+import { emptyTree, growTree, type TreeOptions } from './image-tree.ts'
+import { keepImage } from './keeping.ts'
 import type { Patience } from './patience.ts'
 import type { PlannedImage } from './plan.ts'
-import { asParentFault, type Content, type ContentChange, type ParentSource } from './ports.ts'
+import { asParentFault, type Content, type ParentSource } from './ports.ts'
+import { changesOf, holds, type Prepared } from './prepared.ts'
 import { growChildReferrers, growReferrers } from './referrers.ts'
-import { Quarantined, rememberVerified, verifySignatures } from './signatures.ts'
+import { Quarantined, verifySignatures } from './signatures.ts'
 import { Transfers } from './transfers.ts'
 import type { LocalPushes } from './upward/ports.ts'
 import type { Missed } from './waited-for.ts'
@@ -39,19 +40,6 @@ export interface ImageWorkOptions {
   readonly onFailure: (error: unknown) => void
   /** What holds for every image. */
   readonly onFatal: (error: unknown) => void
-}
-
-/** An image whose contents are known, and not all here. */
-interface Prepared {
-  readonly digest: Digest
-  readonly tree: ImageTree
-  /** False where the image itself is here, and only what refers to it is to come. */
-  readonly moves: boolean
-  /** Bytes of its blobs that are not here. */
-  readonly missing: number
-  readonly before: ImageStatus | undefined
-  /** Generation of pushes and deletes here, before the parent was asked. */
-  readonly asked: number
 }
 
 /** Before every other image, and in the same order among themselves. */
@@ -141,12 +129,14 @@ export class ImageWork {
       await growTree(tree, repository, digest, this.#treeOptions, image.platforms)
       const children = tree.manifests.map((manifest) => manifest.digest).filter((child) => child !== digest)
       const hasApi = image.referrers && (await growReferrers(tree, repository, digest, this.#treeOptions))
+      await keepImage(this.#options.content, name, digest, tree.referrers)
       // Before anything is told: what is in quarantine stays so from pass to pass, and nobody hears of it twice.
       await verifySignatures(this.#options.content, image, digest, tree, (blob, size) =>
         this.#transfers.fetch(repository, blob, size)
       )
       // After that: what signs a child says nothing of the image, and would stand among the reasons.
       if (image.referrers) await growChildReferrers(tree, repository, children, hasApi, this.#treeOptions)
+      await keepImage(this.#options.content, name, digest, tree.referrers)
       board.expect(name, tree.blobs)
       board.tell({ image: name, state: 'pending', digest })
       return await this.#take(image, { digest, tree, moves: true, before, asked })
@@ -207,7 +197,9 @@ export class ImageWork {
     const held = await Promise.all(tree.manifests.map((each) => content.index.manifest(repository, each.digest)))
     const isAllHere =
       named.every((there, position) => there === tree.tags[position]?.digest) && !held.includes(undefined)
-    return isAllHere ? undefined : this.#take(image, { digest, tree, moves: false, before, asked })
+    if (isAllHere) return undefined
+    await keepImage(content, image.name, digest, tree.referrers)
+    return this.#take(image, { digest, tree, moves: false, before, asked })
   }
 
   async #take(image: PlannedImage, found: Omit<Prepared, 'missing'>): Promise<Prepared> {
@@ -247,22 +239,15 @@ export class ImageWork {
    * @returns false where the tag was pushed or deleted here since the parent was asked: the next pass asks again
    */
   async #link(image: PlannedImage, prepared: Prepared): Promise<boolean> {
-    const { repository, tag, name } = image
+    const { repository } = image
     const { brought, content } = this.#options
-    const { digest, tree, moves, asked } = prepared
+    const { moves, asked } = prepared
     const isKnown = brought.has(repository)
     // In the same turn as the call below: a push comes before both or after both.
     if (moves && !this.#mayFollow(image, asked)) return false
     brought.add(repository)
     await content.index.apply([
-      ...[...tree.blobs.keys()].map((blob): ContentChange => ({ kind: 'linkBlob', repository, digest: blob })),
-      ...tree.manifests.map((manifest): ContentChange => ({ kind: 'putManifest', repository, ...manifest })),
-      ...tree.tags
-        .filter((beside) => this.#mayFollow({ repository, tag: beside.tag }, asked))
-        .map((beside): ContentChange => ({ kind: 'setTag', repository, ...beside })),
-      ...(moves
-        ? [{ kind: 'setTag', repository, tag, digest } as const, releaseImage(name), ...rememberVerified(image, digest)]
-        : []),
+      ...changesOf(image, prepared, (tag) => this.#mayFollow({ repository, tag }, asked)),
       ...(isKnown ? [] : [rememberBrought(brought)])
     ])
     return true
@@ -306,12 +291,4 @@ export class ImageWork {
 
 function isNotFound(error: unknown): boolean {
   return asParentFault(error)?.code === 'PARENT_NOT_FOUND'
-}
-
-function holds({ digest, tree }: Prepared, reference: string): boolean {
-  return (
-    digest === reference ||
-    tree.blobs.has(reference as Digest) ||
-    tree.manifests.some((manifest) => manifest.digest === reference)
-  )
 }
