@@ -4,9 +4,14 @@ import { mediaTypes } from '../oci/media-types.ts'
 import { isTag, type Repository, type Tag } from '../oci/name.ts'
 import { largestManifest } from './content.ts'
 import { ParentError } from './errors.ts'
-import { discard, one, readAll } from './exchange.ts'
+import { discard, readAll, type Answer } from './exchange.ts'
+import { parseLinks } from './link-header.ts'
 import { nameOf, type Requests } from './requests.ts'
 
+/** One page, in bytes. */
+const largestPage = 16 * 1024 * 1024
+/** A list in all: hundreds of thousands of tags. What is longer is one that does not end, and a gateway's memory would. */
+const largestList = 32 * 1024 * 1024
 const mostPages = 10_000
 
 /** Every tag of a repository, page by page. */
@@ -15,14 +20,15 @@ export async function* listTags(
   repository: Repository,
   signal: AbortSignal | undefined
 ): AsyncGenerator<Tag, void, undefined> {
+  const subject = `tag list of ${repository}`
   let url: URL | undefined = requests.url(`/v2/${repository}/tags/list?n=500`)
-  for (let page = 0; url !== undefined; page += 1) {
-    const here: URL = url
-    const subject = `tag list of ${repository}`
-    const answer = await requests.send({ url: here, signal }, { kind: 'tags', repository }, subject)
-    if (answer.status !== 200) throw await requests.refusal(answer, subject)
-    url = nextPage(one(answer.headers['link']), here, page)
-    yield* readTags(await readAll(answer, 16 * 1024 * 1024, signal), here.host)
+  const pages = new Pages(url)
+  while (url !== undefined) {
+    const answer = await requests.send({ url, signal }, { kind: 'tags', repository }, subject)
+    if (answer.status !== 200) throw pages.refused(await requests.refusal(answer, subject))
+    const bytes = await readAll(answer, largestPage, signal)
+    yield* readTags(bytes, url.host)
+    url = pages.after(answer, bytes)
   }
 }
 
@@ -33,33 +39,73 @@ export async function listReferrers(
   subject: Digest,
   signal: AbortSignal | undefined
 ): Promise<readonly Descriptor[] | undefined> {
+  const what = `list of referrers of ${nameOf(repository, subject)}`
   const found: Descriptor[] = []
   let url: URL | undefined = requests.url(`/v2/${repository}/referrers/${subject}`)
-  for (let page = 0; url !== undefined; page += 1) {
-    const here: URL = url
-    const what = `list of referrers of ${nameOf(repository, subject)}`
+  const pages = new Pages(url)
+  while (url !== undefined) {
     const headers = { accept: mediaTypes.ociIndex }
-    const answer = await requests.send({ url: here, headers, signal }, { kind: 'pull', repository }, what)
+    const answer = await requests.send({ url, headers, signal }, { kind: 'pull', repository }, what)
     // Registries without the API answer 404; some of them do not even know the path.
-    if (page === 0 && [400, 404, 405].includes(answer.status)) {
+    if (pages.isFirst && [400, 404, 405].includes(answer.status)) {
       await discard(answer)
       return undefined
     }
-    if (answer.status !== 200) throw await requests.refusal(answer, what)
-    url = nextPage(one(answer.headers['link']), here, page)
-    found.push(...readReferrers(await readAll(answer, largestManifest, signal), here.host))
+    if (answer.status !== 200) throw pages.refused(await requests.refusal(answer, what))
+    const bytes = await readAll(answer, largestManifest, signal)
+    found.push(...readReferrers(bytes, url.host))
+    url = pages.after(answer, bytes)
   }
   return found
 }
 
-/** RFC 8288's `<…>; rel="next"`; one registry is known to leave the brackets out (registry.md §6.2). */
-function nextPage(link: string | undefined, from: URL, page: number): URL | undefined {
-  const target = /^\s*<?([^>;]+)>?\s*;[^,]*rel="?next"?/i.exec(link ?? '')?.[1]
-  if (target === undefined) return undefined
-  const next = URL.parse(target, from.href)
-  if (next?.origin !== from.origin || next.href === from.href || page >= mostPages)
-    throw new ParentError('PARENT_PROTOCOL', `${from.host} pages its tags in a way that leads nowhere`)
-  return next
+/** The pages of one list: each once, and not for ever. */
+class Pages {
+  readonly #seen: Set<string>
+  #at: URL
+  #bytes = 0
+
+  constructor(first: URL) {
+    this.#at = first
+    this.#seen = new Set([first.href])
+  }
+
+  get isFirst(): boolean {
+    return this.#seen.size === 1
+  }
+
+  /** What a refusal of this page means: that a later one is not there does not say that the list is not. */
+  refused(error: ParentError): ParentError {
+    if (this.isFirst || error.code !== 'PARENT_NOT_FOUND') return error
+    return this.#wrong(`does not have the next page of a list that it named itself (${error.message})`)
+  }
+
+  /**
+   * The page after this one, by RFC 8288's `<…>; rel="next"`; undefined where this is the last.
+   *
+   * @throws {ParentError} `PARENT_PROTOCOL`
+   */
+  after({ headers }: Answer, { byteLength }: Buffer): URL | undefined {
+    const links = parseLinks(headers['link'])
+    // A list that seems to end early has what stands on its other pages removed from a mirror.
+    if (links === undefined) throw this.#wrong('says in a way that cannot be read where its list goes on (header Link)')
+    const target = links.find(({ relations }) => relations.includes('next'))?.target
+    if (target === undefined) return undefined
+    const next = URL.parse(target, this.#at.href)
+    if (next !== null) next.hash = ''
+    this.#bytes += byteLength
+    if (this.#bytes >= largestList || this.#seen.size >= mostPages)
+      throw this.#wrong(`has a list of more than ${this.#bytes} bytes on ${this.#seen.size} pages, and goes on`)
+    if (next?.origin !== this.#at.origin || this.#seen.has(next.href))
+      throw this.#wrong('pages its list in a way that leads nowhere')
+    this.#seen.add(next.href)
+    this.#at = next
+    return next
+  }
+
+  #wrong(what: string): ParentError {
+    return new ParentError('PARENT_PROTOCOL', `${this.#at.host} ${what}`)
+  }
 }
 
 function readReferrers(bytes: Buffer, host: string): readonly Descriptor[] {
