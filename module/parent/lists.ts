@@ -27,7 +27,7 @@ export async function* listTags(
     const answer = await requests.send({ url, signal }, { kind: 'tags', repository }, subject)
     if (answer.status !== 200) throw pages.refused(await requests.refusal(answer, subject))
     const bytes = await readAll(answer, largestPage, signal)
-    yield* readTags(bytes, url.host)
+    yield* readTags(bytes, repository, url.host)
     url = pages.after(answer, bytes)
   }
 }
@@ -116,7 +116,7 @@ function readReferrers(bytes: Buffer, host: string): readonly Descriptor[] {
   }
 }
 
-function readTags(bytes: Buffer, host: string): Tag[] {
+function readTags(bytes: Buffer, repository: Repository, host: string): Tag[] {
   let list: { readonly name?: unknown; readonly tags?: unknown } | null
   try {
     list = JSON.parse(bytes.toString()) as typeof list
@@ -124,9 +124,13 @@ function readTags(bytes: Buffer, host: string): Tag[] {
     throw new ParentError('PARENT_PROTOCOL', `${host} answers a tag list that is not JSON`, { cause })
   }
   const tags = list?.tags
-  // A repository whose tags are all gone has null there, or nothing; JSON of something else has no name either, and a list that
-  // is taken for empty has all of a mirrored repository removed.
-  if ((tags === null || tags === undefined) && typeof list?.name === 'string') return []
-  if (!Array.isArray(tags)) throw new ParentError('PARENT_PROTOCOL', `${host} answers a tag list without a list`)
+  // A repository whose tags are all gone has null there, or nothing; so has JSON of something else, which may well have a name
+  // (Feathers answers "name": "NotFound"), and a list that is taken for empty has all of a mirrored repository removed.
+  if ((tags === null || tags === undefined) && list?.name === repository) return []
+  if (!Array.isArray(tags))
+    throw new ParentError(
+      'PARENT_PROTOCOL',
+      `${host} answers something for the tag list of ${repository} that is none: check the parent's endpoint, and what answers there in its place (a proxy, a captive portal)`
+    )
   return tags.filter((tag): tag is Tag => typeof tag === 'string' && isTag(tag))
 }

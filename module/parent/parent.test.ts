@@ -338,7 +338,13 @@ describe('parent: client', () => {
         const empty = await serve((_request, response) => response.end(none))
         assert.equal((await client(empty).tags(repository).next()).done, true)
       }
-      for (const other of ['{"login":"required"}', 'null', '{"tags":null}', '<html>']) {
+      for (const other of [
+        '{"login":"required"}',
+        'null',
+        '{"tags":null}',
+        '<html>',
+        '{"name":"NotFound","code":404}'
+      ]) {
         const portal = await serve((_request, response) => response.end(other))
         await fails(client(portal).tags(repository).next(), 'PARENT_PROTOCOL', /tag list/)
       }
