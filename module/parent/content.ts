@@ -21,7 +21,7 @@ export interface FetchedManifest {
 }
 
 export interface FetchedBlob {
-  /** Where the bytes begin: as asked for, or 0 where the parent cannot resume. */
+  /** Where the bytes begin: as asked for, or before that: some resume at whole pieces only, others not at all. */
   readonly offset: number
   /** Bytes of the whole blob, where the parent says so. */
   readonly size: number | undefined
@@ -115,7 +115,8 @@ export async function fetchBlob(
       subject
     )
   let answer = await get(offset)
-  if (answer.status === 416 && offset > 0) {
+  // One that cannot resume, or does it wrongly, has the whole all the same.
+  if (offset > 0 && (answer.status === 416 || (answer.status === 206 && placeOf(answer, offset) === undefined))) {
     await discard(answer)
     answer = await get(0)
   }
@@ -127,8 +128,8 @@ export async function fetchBlob(
       `${answer.url.host} answers a web page for ${subject}: check the parent's endpoint, and what answers there in its place (a proxy, a captive portal)`
     )
   }
-  const place = placeOf(answer)
-  if (place === undefined || (place.offset !== offset && place.offset !== 0)) {
+  const place = placeOf(answer, offset)
+  if (place === undefined) {
     await discard(answer)
     throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers another range of ${subject} than asked for`)
   }
@@ -139,13 +140,21 @@ function mediaTypeOf(answer: Answer): string | undefined {
   return one(answer.headers['content-type'])?.split(';', 1)[0]?.trim().toLowerCase()
 }
 
-/** Where a blob's bytes begin, and how many the whole has; undefined where the headers contradict themselves. */
-function placeOf(answer: Answer): { readonly offset: number; readonly size: number | undefined } | undefined {
+/**
+ * Where a blob's bytes begin, and how many the whole has.
+ *
+ * @param offset where they are to begin at the latest
+ * @returns undefined for another range: without `Content-Range` it is none, or several (`multipart/byteranges`)
+ */
+function placeOf(
+  answer: Answer,
+  offset: number
+): { readonly offset: number; readonly size: number | undefined } | undefined {
   if (answer.status === 200) {
     const length = one(answer.headers['content-length'])
     return { offset: 0, size: length === undefined ? undefined : Number(length) }
   }
   const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(one(answer.headers['content-range']) ?? '') ?? []
-  if (start === undefined) return undefined
+  if (start === undefined || Number(start) > offset) return undefined
   return { offset: Number(start), size: total === undefined || total === '*' ? undefined : Number(total) }
 }

@@ -380,6 +380,31 @@ describe('parent: client', () => {
       assert.deepEqual(await collect(beyond), blobBytes)
     })
 
+    for (const [what, headers] of [
+      ['no Content-Range', {}],
+      ['several ranges', { 'content-type': 'multipart/byteranges; boundary=x' }],
+      ['a range that begins later', { 'content-range': 'bytes 60001-99999/100000' }]
+    ] as const)
+      it(`takes the whole from a parent that answers ${what} to Range`, async () => {
+        const site = await serve((request, response) => {
+          if (request.headers.range === undefined) sendBlob(request, response)
+          else response.writeHead(206, headers).end(blobBytes.subarray(60_000))
+        })
+        const whole = await client(site).blob(repository, blobDigest, { offset: 60_000 })
+        assert.equal(whole.offset, 0)
+        assert.deepEqual(await collect(whole), blobBytes)
+        assert.equal(site.requests.length, 2)
+      })
+
+    it('takes a range that begins before what was asked for', async () => {
+      const site = await serve((_request, response) => {
+        response.writeHead(206, { 'content-range': 'bytes 57344-99999/100000' }).end(blobBytes.subarray(57_344))
+      })
+      const rest = await client(site).blob(repository, blobDigest, { offset: 60_000 })
+      assert.deepEqual([rest.offset, rest.size], [57_344, 100_000])
+      assert.deepEqual(await collect(rest), blobBytes.subarray(57_344))
+    })
+
     it('follows to another origin with Range and without Authorization', async () => {
       const store = await serve(sendBlob)
       const site = await registry((_request, response) => {
@@ -534,12 +559,16 @@ describe('parent: client', () => {
     for (const isAllHere of [true, false])
       it(`refuses another range than asked for, ${isAllHere ? 'all of it here' : 'most of it still to come'}`, async () => {
         const site = await serve((_request, response) => {
-          response.writeHead(206, { 'content-range': 'bytes 10-99/100', 'content-length': 90 })
-          if (isAllHere) response.end(blobBytes.subarray(10, 100))
-          else response.write(blobBytes.subarray(10, 20))
+          response.writeHead(206, { 'content-range': 'bytes 60-99/100', 'content-length': 40 })
+          if (isAllHere) response.end(blobBytes.subarray(60, 100))
+          else response.write(blobBytes.subarray(60, 70))
         })
         // A body that is thrown away in the wrong way throws later, and at nobody.
         await fails(client(site).blob(repository, blobDigest, { offset: 50 }), 'PARENT_PROTOCOL', /another range/)
+        assert.deepEqual(
+          site.requests.map(({ headers }) => headers.range),
+          ['bytes=50-', undefined]
+        )
         for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
       })
 

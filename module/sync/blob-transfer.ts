@@ -26,7 +26,7 @@ export interface BlobTransferOptions {
 /** What a power cut or a kill may cost of a blob, at the most. */
 const flushBytes = 8 * 1024 * 1024
 /** A parent that cannot resume sends everything again after each cut: on a bad link that never ends, so it is bounded. */
-const mostRestarts = 2
+const mostRepeats = 2
 
 /**
  * Brings a blob: from where its partial file ends, over as many cuts as it takes while each try gets further, and verified
@@ -58,7 +58,7 @@ export async function fetchBlob(blob: WantedBlob, options: BlobTransferOptions):
 async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransferOptions): Promise<void> {
   const { parent, patience, allowance, signal } = options
   let attempt = 0
-  let restarts = 0
+  let repeats = 0
   let furthest = ingest.offset
   while (ingest.offset < blob.size) {
     try {
@@ -66,20 +66,21 @@ async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransf
       const { readAhead } = allowance
       const answer = await parent.blob(blob.repository, blob.digest, { offset: ingest.offset, signal, readAhead })
       patience.answered()
+      let at = answer.offset
       let begun = false
       for await (const chunk of answer.stream) {
         // Before anything is given up for it: what answers in the parent's place has bytes too.
         if (answer.size !== undefined && answer.size !== blob.size) throw otherSize(blob, answer.size)
-        if (!begun && answer.offset !== ingest.offset) {
-          restarts += 1
-          if (restarts > mostRestarts) throw cannotResume(blob)
-          await ingest.restart()
-        }
+        if (!begun && at === 0 && ingest.offset > 0) repeats += 1
+        if (repeats > mostRepeats) throw cannotResume(blob)
         begun = true
-        await take(chunk, ingest, blob, options)
+        // What is here already stays, and is not written again: whether it is the same is for the digest to say.
+        const known = Math.min(ingest.offset - at, chunk.byteLength)
+        at += chunk.byteLength
+        await take(chunk, known, ingest, blob, options)
       }
       // A body of unknown length that ends early looks complete; it is a cut like any other.
-      if (ingest.offset < blob.size) throw cutShort(blob, ingest.offset)
+      if (ingest.offset < blob.size) throw cutShort(blob, at)
     } catch (error) {
       await ingest.flush()
       attempt = ingest.offset > furthest ? 1 : attempt + 1
@@ -89,19 +90,21 @@ async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransf
   }
 }
 
+/** @param known bytes at the beginning of the chunk that are here already */
 async function take(
   chunk: Uint8Array,
+  known: number,
   ingest: ContentIngest,
   blob: WantedBlob,
   { allowance, onFetched, onOffset, signal }: BlobTransferOptions
 ): Promise<void> {
   onFetched(chunk.byteLength)
   const before = ingest.offset
-  if (before + chunk.byteLength > blob.size) {
+  if (before + chunk.byteLength - known > blob.size) {
     await ingest.restart()
     throw new OciError('DIGEST_INVALID', `the parent sends more than the ${blob.size} bytes of ${blob.digest}`)
   }
-  await ingest.append(chunk)
+  if (known < chunk.byteLength) await ingest.append(chunk.subarray(known))
   if (Math.floor(ingest.offset / flushBytes) > Math.floor(before / flushBytes)) await ingest.flush()
   onOffset(ingest.offset)
   await allowance.fetched(chunk.byteLength, signal)
@@ -110,7 +113,7 @@ async function take(
 function cannotResume({ digest, size }: WantedBlob): OciError {
   return new OciError(
     'SIZE_INVALID',
-    `the parent cannot resume, and the link broke ${mostRestarts + 1} times before all ${size} bytes of ${digest} came`
+    `the parent cannot resume, and its answers ended ${mostRepeats + 1} times before all ${size} bytes of ${digest} had come`
   )
 }
 
@@ -119,8 +122,8 @@ function otherSize({ digest, size }: WantedBlob, told: number): ParentFault {
   return Object.assign(new Error(message), { code: 'PARENT_PROTOCOL', transient: false, retryAfterSeconds: undefined })
 }
 
-function cutShort({ digest, size }: WantedBlob, offset: number): ParentFault {
-  return Object.assign(new Error(`the parent's answer ended after ${offset} of the ${size} bytes of ${digest}`), {
+function cutShort({ digest, size }: WantedBlob, at: number): ParentFault {
+  return Object.assign(new Error(`the parent's answer ended after ${at} of the ${size} bytes of ${digest}`), {
     code: 'PARENT_FAILED',
     transient: true,
     retryAfterSeconds: undefined

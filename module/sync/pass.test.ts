@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { LineLog } from '../log/log.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
@@ -211,6 +212,51 @@ describe('sync: a pass', () => {
     parent.inItsPlace = undefined
     assert.equal((await pass(['samples/app:1.0'])).succeeded, true)
     assert.equal(parent.totalServed(), parent.blobBytes(digest) + 20)
+  })
+
+  it('keeps what is here where the answer begins before that, and where that ends before it', async () => {
+    const layer = randomBytes(50_000)
+    const image = parent.put('samples/app:1.0', [layer])
+    const cut = (at: number) => (_blob: Digest, offset: number, piece: Buffer) => {
+      if (offset >= at) throw fault('PARENT_UNREACHABLE')
+      return piece
+    }
+    const wanted = (): Promise<unknown> => pass(['samples/app:1.0'])
+    const here = (): Buffer | undefined => content.partial.get(digestOf(layer))
+    parent.onPiece = cut(30_000)
+    await wanted()
+    parent.onPiece = (_blob, _offset, piece) => piece
+    parent.tellsSize = false
+    parent.inItsPlace = Buffer.from('{"errors":[{"code":"UNKNOWN"}]}')
+    await wanted()
+    assert.deepEqual(here(), layer.subarray(0, 30_000))
+    parent.inItsPlace = undefined
+    parent.resumes = false
+    parent.onPiece = cut(40_000)
+    await wanted()
+    assert.deepEqual(here(), layer.subarray(0, 40_000))
+    parent.resumes = true
+    parent.resumesAt = 4096
+    parent.onPiece = (_blob, _offset, piece) => piece
+    parent.served.clear()
+    await wanted()
+    assert.equal(tagged('samples/app:1.0'), image)
+    assert.equal(parent.served.get(digestOf(layer)), 50_000 - 9 * 4096)
+  })
+
+  it('goes on after any number of cuts where the parent resumes at whole pieces', async () => {
+    const layer = randomBytes(50_000)
+    const image = parent.put('samples/app:1.0', [layer])
+    parent.resumesAt = 4096
+    let cuts = 0
+    parent.onPiece = (_blob, offset, piece) => {
+      if (offset < (cuts + 1) * 5000 || cuts === 9) return piece
+      cuts += 1
+      throw fault('PARENT_UNREACHABLE')
+    }
+    await pass(['samples/app:1.0'])
+    assert.equal(cuts, 9)
+    assert.equal(tagged('samples/app:1.0'), image)
   })
 
   it('begins anew where the parent cannot resume, and not for ever', async () => {

@@ -27,6 +27,7 @@ export interface ParentSource {
       readonly readAhead?: number | undefined
     }
   ): Promise<{
+    /** Where the bytes begin: as asked for, or before that. */
     readonly offset: number
     /** Bytes of the whole blob, where the parent says so. */
     readonly size?: number | undefined

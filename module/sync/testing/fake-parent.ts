@@ -32,6 +32,10 @@ export class FakeParent implements ParentSource, ParentTarget {
   ) => piece
   incomplete = false
   resumes = true
+  /** It resumes at multiples of this only, in bytes. */
+  resumesAt = 1
+  /** Whether answers say how many bytes the whole blob has. */
+  tellsSize = true
   /** What answers for every blob, where it is not the parent. */
   inItsPlace: Buffer | undefined
   /** Uploads under way, by location; forgetting one is losing it. */
@@ -227,14 +231,10 @@ export class FakeParent implements ParentSource, ParentTarget {
     await this.#ask(`BLOB ${repository}@${digest} ${offset}`)
     const bytes = this.content.get(digest)
     if (bytes === undefined) throw fault('PARENT_NOT_FOUND')
-    const from = this.resumes ? offset : 0
-    if (this.inItsPlace !== undefined)
-      return {
-        offset: 0,
-        size: this.inItsPlace.byteLength,
-        stream: this.#pieces(digest, this.inItsPlace, 0, signal)
-      }
-    return { offset: from, size: bytes.byteLength, stream: this.#pieces(digest, bytes, from, signal) }
+    const answer = this.inItsPlace ?? bytes
+    const from = this.resumes && answer === bytes ? offset - (offset % this.resumesAt) : 0
+    const size = this.tellsSize ? answer.byteLength : undefined
+    return { offset: from, size, stream: this.#pieces(digest, answer, from, signal) }
   }
 
   async referrers(
