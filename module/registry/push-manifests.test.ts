@@ -201,6 +201,25 @@ describe('registry: pushing manifests', () => {
     assert.equal(answer.headers['warning'], undefined)
   })
 
+  it('refuses a type that a browser could show, said by the request or by the document', async () => {
+    const untyped = (await image()).toString().replace(/"mediaType":"[^"]*manifest[^"]*",/, '')
+    for (const type of ['text/html', 'image/svg+xml', 'multipart/x-mixed-replace'])
+      for (const [body, contentType] of [
+        [untyped, type],
+        [await image({}, type), undefined],
+        [await image({}, type), type]
+      ] as const) {
+        const answer = await push('manifests/shown', body, contentType)
+        assert.equal(answer.status, 400, `${type} ${answer.body.toString()}`)
+        assert.equal(codeOf(answer), 'MANIFEST_INVALID')
+        assert.match(
+          answer.body.toString(),
+          new RegExp(`begin with application/, and this is ${type.replace('+', '.')}`, 'i')
+        )
+      }
+    assert.equal((await world.get('/v2/samples/new/manifests/shown')).status, 404)
+  })
+
   it('refuses what is no manifest, with the reason', async () => {
     const good = await image()
     const schemaOne = 'application/vnd.docker.distribution.manifest.v1+prettyjws'

@@ -63,6 +63,7 @@ async function storeManifest(
     throw new OciError('DIGEST_INVALID', `the ${bytes.length} bytes received are ${digest}`)
   const contents = readManifest(bytes, contentType)
   refuseSchemaOne(contents.mediaType)
+  refuseWhatBrowsersShow(contents.mediaType)
   if (contents.isAmbiguous) throw new OciError('MANIFEST_INVALID', 'manifest invalid: it is both an index and an image')
   const missing = await findMissing(content, repository, contents)
   if (missing.length > 0 && missingContent() === 'refused')
@@ -121,6 +122,15 @@ function mediaTypeOf(contentType: string | undefined): string | undefined {
 function refuseSchemaOne(mediaType: string | undefined): void {
   if (mediaType !== undefined && schemaOne.test(mediaType))
     throw new OciError('MANIFEST_INVALID', 'schema 1 manifests are not supported: push with a client of this decade')
+}
+
+/** It becomes the Content-Type under which everybody gets these bytes, and a browser shows other kinds (`text/html`) as pages. */
+function refuseWhatBrowsersShow(mediaType: string): void {
+  if (!/^application\//i.test(mediaType))
+    throw new OciError(
+      'MANIFEST_INVALID',
+      `the media type of a manifest must begin with application/, and this is ${mediaType}`
+    )
 }
 
 async function findMissing(

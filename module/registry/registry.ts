@@ -16,7 +16,7 @@ import { serveManifest } from './manifests.ts'
 import { PushedManifests } from './pushed-manifests.ts'
 import { readClient, readOrigin } from './origin.ts'
 import { serveReferrers } from './referrers.ts'
-import { errorReply, json, toOciError, writeReply, type Reply } from './reply.ts'
+import { errorReply, json, neverAPage, toOciError, writeReply, type Reply } from './reply.ts'
 import { readRoute, type Route } from './routes.ts'
 import type { Handler } from './server.ts'
 import { isTokenPath, serveToken } from './tokens.ts'
@@ -50,8 +50,8 @@ export interface RegistryOptions {
   readonly onMissing?: (repository: Repository, reference: string, correlationId: string) => void
 }
 
-/** Docker Engine before 17 looks for it, and every registry still sends it. */
-const apiVersion = { 'Docker-Distribution-Api-Version': 'registry/2.0' }
+/** Docker Engine before 17 looks for the first, and every registry still sends it. */
+const constant = { 'Docker-Distribution-Api-Version': 'registry/2.0', ...neverAPage }
 const nobody: readonly string[] = []
 /** Bytes. Manifests are some kilobytes: this holds a thousand. Indexes with thousands of entries would drive them out. */
 const manifestCache = { most: 16 * 1024 * 1024, largest: 1024 * 1024 } as const
@@ -87,7 +87,7 @@ class Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options
-    this.#common = { lineage: nobody, incomplete: false, headers: apiVersion }
+    this.#common = { lineage: nobody, incomplete: false, headers: constant }
     const onMissing = options.onMissing ?? (() => undefined)
     const missingContent = options.missingContent ?? (() => 'accepted')
     const uploads = new Uploads(options.content.blobs, options.uploadLimits)
@@ -133,7 +133,7 @@ class Registry {
     const lineage = this.#options.lineage?.() ?? nobody
     const incomplete = this.#options.incomplete?.() ?? false
     if (lineage !== this.#common.lineage || incomplete !== this.#common.incomplete) {
-      const headers = { ...apiVersion, 'Causeway-Lineage': lineage.join(', ') }
+      const headers = { ...constant, 'Causeway-Lineage': lineage.join(', ') }
       this.#common = { lineage, incomplete, headers: incomplete ? { ...headers, 'Causeway-Incomplete': '1' } : headers }
     }
     // Spelled out: the constant as a computed key costs a pull more than all the rest of its id.

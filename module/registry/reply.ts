@@ -25,6 +25,18 @@ const mostDiscarded = 8 * 1024 * 1024
 /** Milliseconds. */
 const longestDiscard = 5000
 
+/**
+ * Content comes with the type that it was pushed or synced with, from an origin where people log in to the page: a browser is
+ * neither to guess another type, nor to run what it shows, nor to count that to this origin.
+ *
+ * @see https://fetch.spec.whatwg.org/#x-content-type-options-header
+ * @see https://www.w3.org/TR/CSP3/#directive-sandbox
+ */
+export const neverAPage = {
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'; sandbox"
+} as const
+
 /** A JSON body. */
 export function json(status: number, value: unknown, headers: OutgoingHttpHeaders = {}): Reply {
   const body = Buffer.from(JSON.stringify(value))
@@ -99,7 +111,7 @@ export async function writeReply(
   const opened = request.method === 'HEAD' ? undefined : typeof body === 'function' ? await body() : body
   try {
     if (response.destroyed) return
-    response.writeHead(status, { ...headers, ...closing(request) })
+    response.writeHead(status, isClosing(request) ? { ...headers, Connection: 'close' } : headers)
     if (opened !== undefined && !(opened instanceof Uint8Array)) await finishing(request, response, log, opened)
     else if (isReadToItsEnd(request)) response.end(opened)
     else await endAfterBody(request, response, opened)
@@ -134,10 +146,10 @@ async function finishing(
  * A client that waits for `100 Continue`, and was not told to, sends its body or does not: what follows on the connection
  * cannot be told apart, so it ends. So it does where reading on would cost more than a new connection.
  */
-function closing(request: IncomingMessage): OutgoingHttpHeaders {
-  if (isReadElsewhere(request)) return { Connection: 'close' }
-  const unread = !request.complete && Number(request.headers['content-length'] ?? 0) > mostDiscarded
-  return unread || (request.headers.expect !== undefined && !request.complete) ? { Connection: 'close' } : {}
+function isClosing(request: IncomingMessage): boolean {
+  if (isReadElsewhere(request)) return true
+  if (request.complete) return false
+  return request.headers.expect !== undefined || Number(request.headers['content-length'] ?? 0) > mostDiscarded
 }
 
 function isReadToItsEnd(request: IncomingMessage): boolean {

@@ -4,7 +4,7 @@ import { correlationHeader, correlationIdOf } from '../log/correlation.ts'
 import { withFields, type Log } from '../log/log.ts'
 import { OciError } from '../oci/errors.ts'
 import { limitIdle } from './idle-connections.ts'
-import { errorReply, toOciError, writeReply } from './reply.ts'
+import { errorReply, neverAPage, toOciError, writeReply } from './reply.ts'
 
 /**
  * Answers a request, or gives false where the path is another handler's.
@@ -54,7 +54,7 @@ export function createHttpServer(handlers: readonly Handler[], log: Log, changes
     } catch (error) {
       refusal = toOciError(error, withFields(log, { correlationId }), request.url ?? '', correlationId)
     }
-    const reply = errorReply(refusal, { [correlationHeader]: correlationId })
+    const reply = errorReply(refusal, { ...neverAPage, [correlationHeader]: correlationId })
     void writeReply(request, response, reply, withFields(log, { correlationId }))
   }
   const anyHandler: Handler = (request, response, correlationId) => {
