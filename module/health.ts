@@ -4,7 +4,8 @@ import type { Status } from './status/status.ts'
 
 /**
  * Answers `/healthz` (restart or mend this module when it is not 200) and `/readyz` (send it pulls when it is 200), for
- * container engines and load balancers. Without credentials, and so without names of images.
+ * container engines and load balancers. Without credentials, and so with codes alone: the words that go with them are for the
+ * twin, the log and the page, for what a parent says may name repositories and tokens.
  *
  * A disk that is merely full is 200 on both, and `degraded` in the body: what is here is still served, a restart frees
  * nothing, and whoever restarted or routed by it would take the pulls of a whole site away over pushes that wait. A volume

@@ -2,6 +2,7 @@ import type { Access } from './access/access.ts'
 import type { Log } from './log/log.ts'
 import { createPage, type Page } from './page/page.ts'
 import { RecentEvents, type PageNews } from './page/recent-events.ts'
+import { parentFault } from './status/faults.ts'
 import type { Settings } from './settings/document.ts'
 import type { Status } from './status/status.ts'
 
@@ -37,7 +38,8 @@ export class PageKeeper {
       log
     })
     this.handle = this.#page.handle
-    this.observe = events.observe
+    this.observe = (news) =>
+      events.observe(news.kind === 'parent' && !news.answers ? { ...news, code: parentFault(news.code) } : news)
     this.#forget = status.on('change', () => this.#page.changed())
   }
 

@@ -37,7 +37,7 @@ export async function untilUsable(options: WaitingRoomOptions): Promise<void> {
   const status = createStatus({ version, startedAt: new Date(), log })
   status.setFault('DiskError', found)
   const refuse = (): boolean => {
-    throw new OciError('UNAVAILABLE', 'this registry cannot use its data folder; its log and /healthz say what to do')
+    throw new OciError('UNAVAILABLE', 'this registry cannot use its data folder; its log says what to do')
   }
   const server = createHttpServer([answerHealth(status), refuse], log)
   server.listen(environment.listen.port, environment.listen.host)

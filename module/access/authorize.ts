@@ -21,6 +21,8 @@ export interface Caller {
    * the blob in repositories which its client did not know it would need a scope for.
    */
   may(action: RepositoryNeed, repository: Repository): boolean
+  /** Whether it allows this for every repository that there is or could be. */
+  mayEverywhere(action: RepositoryNeed): boolean
 }
 
 export type Decision =
@@ -88,6 +90,7 @@ function callerOf({ name, rights }: Principal): Caller {
     get catalog() {
       return rights.catalogRanges()
     },
-    may: (action, repository) => rights.allow(repository, scopeOf(action))
+    may: (action, repository) => rights.allow(repository, scopeOf(action)),
+    mayEverywhere: (action) => rights.allowEverywhere(scopeOf(action))
   }
 }

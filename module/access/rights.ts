@@ -51,6 +51,11 @@ export class Rights {
     return this.#catalogRanges
   }
 
+  /** Whether there is no repository for which it is not allowed. */
+  allowEverywhere(action: ScopeAction): boolean {
+    return this.#patterns.get(actionsOfScopes[action])?.includes('*') ?? false
+  }
+
   allow(repository: string, action: ScopeAction): boolean {
     return this.#patterns.get(actionsOfScopes[action])?.some((pattern) => covers(pattern, repository)) ?? false
   }

@@ -19,6 +19,8 @@ export interface PageEvent {
   /** What it is about, where that is an image. */
   readonly image?: string
   readonly isBad?: true
+  /** What stands for it to who may not list every repository: the text is a parent's, and may name any, and tokens. */
+  readonly brief?: string
 }
 
 /** What the page is drawn from. */
@@ -35,7 +37,9 @@ export interface PageFacts {
 /** Whose page it is: a client token sees what its scope map lists. */
 export interface Viewer {
   may(action: 'list', repository: Repository): boolean
+  /** Whether it lists every repository. */
+  mayEverywhere(action: 'list'): boolean
 }
 
 /** Where the settings open the page to everybody. */
-export const everybody: Viewer = { may: () => true }
+export const everybody: Viewer = { may: () => true, mayEverywhere: () => true }

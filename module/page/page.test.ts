@@ -29,7 +29,10 @@ describe('the page for the person at the site', () => {
       if (authorization === 'Basic far') return Promise.resolve({ kind: 'denied', message: 'not over <plain> HTTP' })
       return Promise.resolve(
         authorization === right && !isRevoked
-          ? { kind: 'allowed', caller: { may: (_action, repository) => repository.startsWith('plant/') } }
+          ? {
+              kind: 'allowed',
+              caller: { may: (_action, repository) => repository.startsWith('plant/'), mayEverywhere: () => false }
+            }
           : { kind: 'challenge', message: 'authentication required' }
       )
     }

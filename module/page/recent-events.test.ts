@@ -37,7 +37,8 @@ describe('recent events', () => {
   })
 
   it('tell when the parent or the disk fails and when it works again, and not each time it is so', () => {
-    for (let at = 0; at < 2; at += 1) events.observe({ kind: 'parent', answers: false, message: 'no answer' })
+    for (let at = 0; at < 2; at += 1)
+      events.observe({ kind: 'parent', answers: false, code: 'ParentFailed', message: 'no answer' })
     for (let at = 0; at < 2; at += 1) events.observe({ kind: 'parent', answers: true })
     for (let at = 0; at < 2; at += 1) events.observe({ kind: 'content', works: false, message: 'full' })
     for (let at = 0; at < 2; at += 1) events.observe({ kind: 'content', works: true })

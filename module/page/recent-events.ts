@@ -6,12 +6,8 @@ export type PageNews =
   | { readonly kind: 'planned'; readonly images: readonly NewsImage[] }
   | { readonly kind: 'removed'; readonly image: string }
   | { readonly kind: 'parent'; readonly answers: true }
-  | {
-      readonly kind: 'parent' | 'content'
-      readonly answers?: false
-      readonly works?: boolean
-      readonly message?: string
-    }
+  | { readonly kind: 'parent'; readonly answers: false; readonly code: string; readonly message: string }
+  | { readonly kind: 'content'; readonly works?: boolean; readonly message?: string }
   | {
       readonly kind: 'passEnded'
       readonly result: { readonly trigger: string; readonly state: string; readonly windowEnded?: true }
@@ -57,11 +53,12 @@ export class RecentEvents {
           return
         }
       case 'parent': {
-        const trouble = news.answers === true ? undefined : (news.message ?? '')
+        const trouble = news.answers ? undefined : news.message
         const before = this.#parentTrouble
         this.#parentTrouble = trouble
-        if (trouble !== undefined && trouble !== before) this.#add(`The parent: ${trouble}`, { isBad: true })
-        if (trouble === undefined && before !== undefined) this.#add('The parent answers again')
+        if (!news.answers && trouble !== before)
+          this.#add(`The parent: ${news.message}`, { isBad: true, brief: `The parent: ${news.code}` })
+        if (news.answers && before !== undefined) this.#add('The parent answers again')
         return
       }
       case 'content': {
@@ -91,7 +88,7 @@ export class RecentEvents {
     else this.#add(`${image}: ${reason}`, { image, isBad: true })
   }
 
-  #add(text: string, more: Pick<PageEvent, 'image' | 'isBad'> = {}): void {
+  #add(text: string, more: Pick<PageEvent, 'image' | 'isBad' | 'brief'> = {}): void {
     this.#events = [{ at: this.#now().toISOString(), text, ...more }, ...this.#events.slice(0, mostKept - 1)]
   }
 }

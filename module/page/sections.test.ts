@@ -145,7 +145,10 @@ describe('what the page says', () => {
         { at: '2026-11-21T06:00:00Z', text: 'The parent answers again' }
       ]
     }
-    const { events } = drawSections(facts, { may: (_action, repository) => repository === 'plant/app' })
+    const { events } = drawSections(facts, {
+      may: (_action, repository) => repository === 'plant/app',
+      mayEverywhere: () => false
+    })
     assert.match(events, /plant\/app:1 is ready[^]*The parent answers again/)
     assert.doesNotMatch(events, /other/)
     assert.match(drawSections(facts, everybody).events, /other\/\*: cannot be listed/)

@@ -18,7 +18,7 @@ export function drawSections(facts: PageFacts, viewer: Viewer): Sections {
   const images = facts.images.filter(({ image }) => maySee(viewer, image))
   const drawn: Readonly<Record<SectionId, Html>> = {
     state: html`<p><strong>${badge(facts)}</strong> ${sentence(facts)}</p>`,
-    problems: problems(facts, images),
+    problems: problems(facts, images, viewer),
     'under-way': underWay(facts, images),
     'image-sets': imageSets(facts, images),
     schedule: schedule(facts),
@@ -69,7 +69,7 @@ function sentence({ report }: PageFacts): string {
   return ready
 }
 
-function problems({ report }: PageFacts, images: readonly PageImage[]): Html {
+function problems({ report }: PageFacts, images: readonly PageImage[], viewer: Viewer): Html {
   const failed = images.filter(({ state }) => state === 'failed')
   const faults = report.statusDetails ?? []
   const { code, description, errors = [] } = report.lastDesiredStatus ?? {}
@@ -89,9 +89,9 @@ function problems({ report }: PageFacts, images: readonly PageImage[]): Html {
         </li>`
       }
       ${faults.map(
-        ({ code, description, timestamp, correlationId }) =>
+        ({ type, code, description, timestamp, correlationId }) =>
           html`<li>
-            <strong>${code}</strong> ${description}
+            <strong>${code}</strong> ${type !== 'Parent' || viewer.mayEverywhere('list') ? description : withheld}
             <small
               >since
               ${moment(timestamp)}${correlationId !== undefined && html`, correlation id <code>${correlationId}</code>`}</small
@@ -105,6 +105,9 @@ function problems({ report }: PageFacts, images: readonly PageImage[]): Html {
     </ul>
     ${failed.length > 0 && report.sync?.nextAt !== undefined && html`<p>It is tried again at ${moment(report.sync.nextAt)}.</p>`}`
 }
+
+/** The parent's own words may name any repository, and the sync token. */
+const withheld = 'The log says why, and so does this page to client tokens that may list every repository.'
 
 function underWay({ report }: PageFacts, images: readonly PageImage[]): Html {
   const coming = images.filter(({ state }) => state === 'syncing')
@@ -200,7 +203,7 @@ function events(facts: PageFacts, viewer: Viewer): Html {
   const shown = facts.events.filter(({ image }) => image === undefined || maySee(viewer, image)).slice(0, mostEvents)
   if (shown.length === 0) return html`<p>Nothing has happened since the start.</p>`
   return html`<ol>
-    ${shown.map(({ at, text, isBad }) => html`<li class="${isBad === true ? 'bad' : ''}">${moment(at)} <span>${text}</span></li>`)}
+    ${shown.map(({ at, text, isBad, brief }) => html`<li class="${isBad === true ? 'bad' : ''}">${moment(at)} <span>${viewer.mayEverywhere('list') ? text : (brief ?? text)}</span></li>`)}
   </ol>`
 }
 

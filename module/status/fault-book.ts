@@ -59,9 +59,4 @@ export class FaultBook {
   details(): StatusDetail[] {
     return [...this.#faults].map(([code, fault]) => ({ type: typeOf(code), code: reportedCode(code), ...fault }))
   }
-
-  /** For whoever looks at this module directly: codes as they are here. */
-  list(): { readonly code: FaultCode; readonly description: string }[] {
-    return [...this.#faults].map(([code, { description }]) => ({ code, description }))
-  }
 }

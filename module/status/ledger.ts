@@ -180,7 +180,7 @@ export class Ledger implements Status {
         connectionState: this.#connectionState(),
         imagesReady: this.#images.counts.ready,
         imagesTotal: this.#images.counts.total,
-        faults: this.#faults.list()
+        faults: this.#faults.codes.map((code) => ({ code }))
       }
     }
   }

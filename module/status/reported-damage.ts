@@ -14,7 +14,7 @@ export function reportedDamage(damaged: readonly DamagedBlob[]): Pick<ReportedIn
   return { damaged: told, damagedOmitted: damaged.length - told.length }
 }
 
-/** Without names: whoever is on the network may look at /healthz. */
+/** Without names: every client token sees it on the page. */
 export function describeDamage({ length }: readonly DamagedBlob[]): string {
   return `${length} ${length === 1 ? 'blob was' : 'blobs were'} damaged on the disk and moved aside; sync brings again what the parent has, and what was pushed here must be pushed again: "damaged" names the repositories`
 }

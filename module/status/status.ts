@@ -44,7 +44,7 @@ export interface Health {
     readonly connectionState: ConnectionState
     readonly imagesReady: number
     readonly imagesTotal: number
-    readonly faults: readonly { readonly code: string; readonly description: string }[]
+    readonly faults: readonly { readonly code: FaultCode }[]
   }
 }
 
