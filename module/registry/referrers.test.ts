@@ -108,6 +108,25 @@ describe('registry: referrers', () => {
     assert.deepEqual((await list()).entries, [])
   })
 
+  it("have the media type that their own repository has for them, and not another's or an earlier one", async () => {
+    const bytes = referrer({ mediaType: undefined, artifactType: 'sig' })
+    const digest = digestOf(bytes)
+    const types = async (name: string): Promise<string[]> =>
+      (await list(`/v2/${name}/referrers/${subject}`)).entries.map(({ mediaType }) => mediaType)
+    const pushAs = async (name: string, type: string): Promise<void> => {
+      const answer = await world.push('PUT', `/v2/${name}/manifests/${digest}`, bytes, { 'content-type': type })
+      assert.equal(answer.status, 201, answer.body.toString())
+    }
+    await pushAs(repository, mediaTypes.ociManifest)
+    await pushAs('samples/other', 'application/x-other')
+    for (let time = 0; time < 2; time += 1) {
+      assert.deepEqual(await types('samples/other'), ['application/x-other'])
+      assert.deepEqual(await types(repository), [mediaTypes.ociManifest])
+    }
+    await pushAs('samples/other', mediaTypes.dockerManifest)
+    assert.deepEqual(await types('samples/other'), [mediaTypes.dockerManifest])
+  })
+
   it('come in pages with a link to the next, which keeps the filter', async () => {
     const all: Entry[] = []
     for (let number = 0; number < 7; number++) {

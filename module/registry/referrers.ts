@@ -83,15 +83,15 @@ async function find(
 /** @returns undefined for a manifest that went meanwhile, or whose bytes were lost: the others stand */
 async function describe(serving: Serving, repository: Repository, digest: Digest): Promise<string | undefined> {
   const { content, descriptors } = serving
-  const held = descriptors.get(digest)
-  if (held !== undefined) return held
   const record = await content.index.manifest(repository, digest)
   if (record === undefined) return undefined
+  const { mediaType, size } = record
+  const held = descriptors.get(digest, mediaType)
+  if (held !== undefined) return held
   try {
-    const { artifactType, annotations } = readManifest(await content.blobs.bytes(digest), record.mediaType)
-    const { mediaType, size } = record
+    const { artifactType, annotations } = readManifest(await content.blobs.bytes(digest), mediaType)
     const text = JSON.stringify({ mediaType, size, digest, artifactType, annotations })
-    descriptors.add(digest, text)
+    descriptors.add(digest, mediaType, text)
     return text
   } catch (error) {
     if (error instanceof OciError) return undefined
