@@ -14,6 +14,11 @@ const largestSetsBytes = 4 * 1024
 const largestTroublesBytes = 3 * 1024
 const longestProblemPart = 150
 const mostProblems = 10
+/**
+ * IoT Hub's largest integer (docs: iot-hub-devguide-device-twins). A manifest may claim up to 2^53 - 1 bytes for each layer, and a
+ * network file system says it has more than it can; one such number must not keep the whole report from the twin.
+ */
+const largestNumber = 2 ** 52 - 1
 
 /** Shortens a text to so many bytes of UTF-8 as JSON writes it (quotes and control characters take more), at a character's end. */
 export function clip(text: string, bytes: number): string {
@@ -48,18 +53,18 @@ export interface Told {
 
 /** A whole report within the limits: sets, troubles and images as many as fit, and the numbers of those that do not. */
 export function fit({ report, sets, images, nextAttemptAt, upward }: Told): ReportedInput {
-  const clipped = clipFixed(report)
-  const told = upward === undefined ? clipped : { ...clipped, upward: upward(0) }
+  const clipped = clipFixed(bounded(report))
+  const told = upward === undefined ? clipped : { ...clipped, upward: bounded(upward(0)) }
   const spare = Math.max(0, largestReportBytes - jsonBytes(told) - 128) / 2
   const fixed = {
     ...withSets(told, sets, Math.min(largestSetsBytes, spare)),
-    ...(upward === undefined ? {} : { upward: upward(Math.min(largestTroublesBytes, spare)) })
+    ...(upward === undefined ? {} : { upward: bounded(upward(Math.min(largestTroublesBytes, spare))) })
   }
   const included: NonNullable<ReportedInput['images']> = []
   // Room for the two keys themselves and a number of any length.
   let room = largestReportBytes - jsonBytes(fixed) - 64
   for (const { image, state, digest, bytesDone, bytesTotal, reason, code } of images) {
-    const entry = {
+    const entry = bounded({
       image: clip(image, longestReason),
       state,
       ...(digest === undefined ? {} : { digest }),
@@ -68,7 +73,7 @@ export function fit({ report, sets, images, nextAttemptAt, upward }: Told): Repo
       ...(code === undefined ? {} : { code }),
       ...(reason === undefined ? {} : { reason: clip(reason, longestReason) }),
       ...(state !== 'failed' || nextAttemptAt === undefined ? {} : { nextAttemptAt })
-    }
+    })
     room -= jsonBytes(entry) + 1
     if (room < 0) break
     included.push(entry)
@@ -110,6 +115,18 @@ function clipFixed(report: ReportedInput): ReportedInput {
       description: clip(detail.description, longestDetail)
     }))
   }
+}
+
+/** The same, with every number within IoT Hub's limits. */
+function bounded<Value>(value: Value): Value {
+  return boundedAny(value) as Value
+}
+
+function boundedAny(value: unknown): unknown {
+  if (typeof value === 'number') return Math.max(-largestNumber, Math.min(largestNumber, value))
+  if (Array.isArray(value)) return value.map(boundedAny)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, boundedAny(each)]))
 }
 
 function jsonBytes(value: unknown): number {

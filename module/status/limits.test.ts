@@ -21,6 +21,8 @@ interface Case {
   readonly name: string
   readonly reason: string
   readonly sets: number
+  /** Sizes as manifests and file systems claim them: a descriptor's is any integer up to 2^53 - 1. */
+  readonly bytes: number
   readonly description: string
   readonly errors: { readonly path: string; readonly reason: string }[]
 }
@@ -30,11 +32,12 @@ const anyCase: fc.Arbitrary<Case> = fc.record({
   name: text(300),
   reason: text(2000),
   sets: fc.integer({ min: 0, max: 400 }),
+  bytes: fc.constantFrom(0, 2 ** 50, 2 ** 52, Number.MAX_SAFE_INTEGER, 2 ** 63, 1e300),
   description: text(20_000),
   errors: problems
 })
 
-function fill(status: Status, { images, name, reason, sets, description, errors }: Case): void {
+function fill(status: Status, { images, name, reason, sets, bytes, description, errors }: Case): void {
   const setNames = Array.from({ length: sets }, (_, at) => `${'s'.repeat(at % 46)}${at}`)
   status.setImageSets(setNames)
   status.observe({
@@ -51,11 +54,11 @@ function fill(status: Status, { images, name, reason, sets, description, errors 
       imageSets: setNames.slice(at % 7, (at % 7) + 2),
       digest: `sha256:${'a'.repeat(64)}`,
       bytesDone: at * 1e9,
-      bytesTotal: 2 ** 50,
+      bytesTotal: bytes,
       reason
     }))
   })
-  status.observe({ kind: 'progress', bytesDone: 1, bytesTotal: 2 ** 50 })
+  status.observe({ kind: 'progress', bytesDone: 1, bytesTotal: bytes })
   status.setDamaged(
     Array.from({ length: 50 }, () => ({
       digest: `sha512:${'a'.repeat(128)}`,
@@ -69,10 +72,10 @@ function fill(status: Status, { images, name, reason, sets, description, errors 
     appliedVersion: 1
   })
   status.setPaused({ since: new Date(0).toISOString(), reason })
-  status.setDisk({ freeBytes: 2 ** 50, totalBytes: 2 ** 50, reserveBytes: 2 ** 50 })
+  status.setDisk({ freeBytes: bytes, totalBytes: bytes, reserveBytes: bytes })
   status.setUpward({
     waiting: images,
-    bytes: 2 ** 50,
+    bytes,
     oldestAt: new Date(0).toISOString(),
     parked: 1,
     delivered: 2 ** 40,
