@@ -46,7 +46,6 @@ export class Notifications {
     this.#queue = queue
   }
 
-  /** @throws where the folder cannot be used */
   static async open(options: NotificationsOptions): Promise<Notifications> {
     return new Notifications(options, await NotificationQueue.open(options))
   }

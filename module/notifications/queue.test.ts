@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LineLog } from '../log/log.ts'
@@ -7,11 +7,13 @@ import { makeEvent, type RegistryEvent } from './event.ts'
 import { NotificationQueue } from './queue.ts'
 
 describe('NotificationQueue', () => {
-  const log = new LineLog(() => undefined)
+  const lines: string[] = []
+  const log = new LineLog((line) => lines.push(line))
   let folder: string
   const opened: NotificationQueue[] = []
 
   beforeEach(async () => {
+    lines.length = 0
     folder = await mkdtemp(join(tmpdir(), 'causeway-notifications-'))
   })
 
@@ -91,13 +93,7 @@ describe('NotificationQueue', () => {
   })
 
   it('drops the oldest where nobody can be reached for too long, and says so once', async () => {
-    const lines: string[] = []
-    const queue = await NotificationQueue.open({
-      folder,
-      log: new LineLog((line) => lines.push(line)),
-      mostEvents: 3
-    })
-    opened.push(queue)
+    const queue = await openQueue(3)
     queue.setTargets(['hub'])
     for (let tag = 1; tag <= 6; tag += 1) queue.add(event(tag))
     assert.deepEqual(tags(queue, 'hub'), ['4', '5', '6'])
@@ -132,5 +128,54 @@ describe('NotificationQueue', () => {
     const second = await openQueue()
     second.add(event(2))
     assert.deepEqual(tags(second, 'hub'), ['2'])
+  })
+
+  it('opens, and tells what waits, where the disk takes nothing; and keeps all of it once it does', async () => {
+    const first = await openQueue()
+    first.setTargets(['hub'])
+    for (const tag of [1, 2]) first.add(event(tag))
+    await first.written()
+    const draft = join(folder, `queue.jsonl.${process.pid}.new`)
+    await mkdir(draft)
+    const second = await openQueue()
+    assert.deepEqual(tags(second, 'hub'), ['1', '2'])
+    assert.match(lines.join(''), /<3>.*cannot be kept on disk/)
+    await rm(draft, { recursive: true })
+    second.add(event(3))
+    await second.written()
+    assert.deepEqual(tags(await openQueue(), 'hub'), ['1', '2', '3'])
+  })
+
+  for (const name of ['queue.jsonl', 'delivered.json', ''])
+    it(`opens where ${name === '' ? 'its folder' : name} cannot be read, says so, and tells what comes`, async () => {
+      if (name === '') {
+        await rm(folder, { recursive: true })
+        await writeFile(folder, '')
+      } else await mkdir(join(folder, name))
+      const queue = await openQueue()
+      assert.match(lines.join(''), /<3>.*earlier start cannot be read.*E[A-Z]+/)
+      queue.setTargets(['hub'])
+      queue.add(event(1))
+      await queue.written()
+      assert.deepEqual(tags(queue, 'hub'), ['1'])
+    })
+
+  it('loses nothing to a disk that was full for a while', async function () {
+    const full = await stat('/dev/full').catch(() => undefined)
+    if (full === undefined) this.skip() // Only Linux has it.
+    const first = await openQueue()
+    first.setTargets(['hub'])
+    first.add(event(1))
+    await first.written()
+    const second = await openQueue()
+    // Every write to it fails with ENOSPC.
+    await rm(join(folder, 'queue.jsonl'))
+    await symlink('/dev/full', join(folder, 'queue.jsonl'))
+    second.add(event(2))
+    await second.written()
+    assert.match(lines.join(''), /<3>.*cannot be kept on disk.*ENOSPC/)
+    second.add(event(3))
+    await second.written()
+    assert.deepEqual(tags(await openQueue(), 'hub'), ['1', '2', '3'])
   })
 })

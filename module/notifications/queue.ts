@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { mkdir, open, type FileHandle } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Log } from '../log/log.ts'
@@ -42,6 +42,8 @@ export class NotificationQueue extends EventEmitter<{ added: [] }> {
   #stale = 0
   #handle: FileHandle | undefined
   #unwritten: Entry[] = []
+  /** The file is not there, or may end in half a line: what comes after that would be lost, so it is written anew first. */
+  #isTorn = true
   #cursorsChanged = false
   #writing: Promise<void> | undefined
   #dropping = false
@@ -54,9 +56,8 @@ export class NotificationQueue extends EventEmitter<{ added: [] }> {
     this.#most = mostEvents
   }
 
-  /** @throws where the folder cannot be used */
+  /** Never fails: what cannot be read is told in the log, and what cannot be kept goes out from memory. */
   static async open(options: QueueOptions): Promise<NotificationQueue> {
-    await mkdir(options.folder, { recursive: true, mode: 0o700 })
     const queue = new NotificationQueue(options)
     await queue.#load()
     return queue
@@ -118,20 +119,34 @@ export class NotificationQueue extends EventEmitter<{ added: [] }> {
 
   async close(): Promise<void> {
     await this.#writing
+    // A full disk may have room again by now.
+    this.#write()
+    await this.#writing
     await this.#handle?.close()
     this.#handle = undefined
   }
 
   async #load(): Promise<void> {
-    this.#cursors = new Map(Object.entries(readCursors(await readIfPresent(this.#cursorsFile))))
-    const text = (await readIfPresent(this.#file)) ?? ''
+    this.#cursors = new Map(Object.entries(readCursors(await this.#read(this.#cursorsFile))))
+    const text = (await this.#read(this.#file)) ?? ''
     // The last line may be torn by a power cut; what was acknowledged stands before it.
     this.#entries = text.split('\n').flatMap(readLine)
     this.#last = Math.max(0, this.#entries.at(-1)?.number ?? 0, ...this.#cursors.values())
     this.#forget()
     this.#bound()
     // Most starts find nothing, and need no fsync, which takes an SD card up to a tenth of a second.
-    if (text !== '') await this.#compact()
+    if (text !== '') await this.#compact().catch(this.#cannotKeep)
+  }
+
+  async #read(file: string): Promise<string | undefined> {
+    try {
+      return await readIfPresent(file)
+    } catch (error) {
+      this.#log.error('notifications of an earlier start cannot be read; those that come are told all the same', {
+        reason: String(error)
+      })
+      return undefined
+    }
   }
 
   /** Lets go of what every target has got. */
@@ -166,41 +181,58 @@ export class NotificationQueue extends EventEmitter<{ added: [] }> {
     // What else is told in this turn goes with it.
     await Promise.resolve()
     try {
-      while (this.#unwritten.length > 0 || this.#cursorsChanged) {
-        const lines = this.#unwritten.map(lineOf).join('')
-        this.#unwritten = []
-        if (lines !== '') {
-          this.#handle ??= await open(this.#file, 'a', 0o600)
-          await this.#handle.writeFile(lines)
-          await this.#handle.datasync()
-        }
-        if (this.#cursorsChanged) {
-          this.#cursorsChanged = false
-          await writeDurably(this.#cursorsFile, `${JSON.stringify(Object.fromEntries(this.#cursors))}\n`)
-        }
+      while (this.#hasToWrite()) {
+        if (this.#entries.length > 0 && this.#isTorn) await this.#compact()
+        if (this.#unwritten.length > 0) await this.#append()
+        if (this.#cursorsChanged) await this.#writeCursors()
         if (this.#stale >= compactAfter) await this.#compact()
       }
     } catch (error) {
-      // They are in memory, and go out from there; only a restart before that would lose them.
-      this.#log.error('notifications cannot be kept on disk', { reason: String(error) })
+      this.#cannotKeep(error)
     }
   }
 
+  #hasToWrite(): boolean {
+    return this.#unwritten.length > 0 || this.#cursorsChanged || (this.#isTorn && this.#entries.length > 0)
+  }
+
+  /** They are in memory, and go out from there; only a restart before the next write would lose them. */
+  readonly #cannotKeep = (error: unknown): void =>
+    this.#log.error('notifications cannot be kept on disk', { reason: String(error) })
+
+  async #append(): Promise<void> {
+    const lines = this.#unwritten.map(lineOf).join('')
+    this.#unwritten = []
+    // A disk that runs full takes a part.
+    this.#isTorn = true
+    this.#handle ??= await open(this.#file, 'a', 0o600)
+    await this.#handle.writeFile(lines)
+    await this.#handle.datasync()
+    this.#isTorn = false
+  }
+
+  async #writeCursors(): Promise<void> {
+    this.#cursorsChanged = false
+    try {
+      await writeDurably(this.#cursorsFile, `${JSON.stringify(Object.fromEntries(this.#cursors))}\n`)
+    } catch (error) {
+      this.#cursorsChanged = true
+      throw error
+    }
+  }
+
+  /** Writes the file anew from memory. */
   async #compact(): Promise<void> {
     const handle = this.#handle
-    this.#handle = undefined
-    await handle?.close()
-    const kept = [...this.#entries]
-    const unwritten = new Set(this.#unwritten)
+    const lines = this.#entries.map(lineOf).join('')
     const stale = this.#stale
-    await writeDurably(
-      this.#file,
-      kept
-        .filter((entry) => !unwritten.has(entry))
-        .map(lineOf)
-        .join('')
-    )
+    this.#handle = undefined
+    this.#unwritten = []
+    this.#isTorn = true
+    await handle?.close()
+    await writeDurably(this.#file, lines)
     this.#stale -= stale
+    this.#isTorn = false
   }
 }
 
