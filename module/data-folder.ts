@@ -1,19 +1,25 @@
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
+import { storagePaths } from './storage/paths.ts'
+
+/** Bytes that a first start has to find free: an index with its log, and a key. */
+const firstStartBytes = 256 * 1024
 
 /**
- * Looks whether the module may work in its data folder, which is made where it is absent.
+ * Looks whether the module may work in its data folder, which is made where it is absent, and whether there is room for a
+ * first start. A later one needs none: what is on a full disk is served.
  *
- * @returns what is in the way, and the command that mends it; undefined where nothing is, or where something else than
- *   permission is: storage tells that better
+ * @returns what is in the way, and the command that mends it; undefined where nothing is, or something that storage tells better
  */
 export async function findObstacle(folder: string): Promise<string | undefined> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const probe = join(folder, '.may-write')
-    await writeFile(probe, '')
-    await rm(probe)
+    // Bytes that compress or share to nothing would prove nothing.
+    const content = (await hasIndex(folder)) ? '' : randomBytes(firstStartBytes)
+    await writeFile(probe, content).finally(() => rm(probe, { force: true }))
     // What another user has left in there, or a restore: deeper than this only Causeway has written.
     for (const each of ['', 'storage'])
       for (const entry of await entriesOf(join(folder, each)))
@@ -23,8 +29,19 @@ export async function findObstacle(folder: string): Promise<string | undefined> 
     const { code = '', path = folder } = error as NodeJS.ErrnoException
     if (code === 'EROFS')
       return `${path} is mounted read-only: take ":ro" away from its entry in Binds of the module's createOptions; where none stands there the disk itself fails, and dmesg says how`
+    if ((code === 'ENOSPC' || code === 'EDQUOT') && !(await hasIndex(folder)))
+      return `there is no room to begin with in ${path} (${code}): free at least ${firstStartBytes / 1024} KiB on its volume`
     if (code !== 'EACCES' && code !== 'EPERM') return undefined
     return `user ${who()} may not write to ${path} (${code}): on the device run: ${await remedy(folder)}`
+  }
+}
+
+/** Whether a start before this one came so far as to have one. */
+async function hasIndex(folder: string): Promise<boolean> {
+  try {
+    return (await stat(storagePaths(join(folder, 'storage')).index)).size > 0
+  } catch {
+    return false
   }
 }
 
