@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/name.ts'
 import { Allowance } from './allowance.ts'
 import type { PassResult, SyncTrigger } from './events.ts'
+import { codeOf } from './failure.ts'
 import { readAbsent, readLastSync, writeLastSync } from './last-sync.ts'
 import { runPass, surveyImages, type PassOptions, type PassOutcome } from './pass.ts'
 import type { Clock } from './ports.ts'
@@ -170,7 +171,7 @@ export class Scheduler implements Sync {
     } catch (error) {
       if (signal.aborted) return
       const message = error instanceof Error ? error.message : String(error)
-      this.#options.observer({ kind: 'content', works: false, code: 'DISK_FAILED', message })
+      this.#options.observer({ kind: 'content', works: false, code: codeOf(error), message })
     }
   }
 
@@ -268,7 +269,7 @@ export class Scheduler implements Sync {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       log.warn('the result of the sync cannot be kept', { reason: message })
-      observer({ kind: 'content', works: false, code: 'DISK_FAILED', message, correlationId })
+      observer({ kind: 'content', works: false, code: codeOf(error), message, correlationId })
     }
     log.info('sync ended', { trigger: begun.trigger, state: result.state, bytesFetched: outcome.bytesFetched })
     const { bytesFetched, parentIsIncomplete } = outcome

@@ -290,12 +290,12 @@ describe('sync: schedule', () => {
     assert.deepEqual([again?.trigger, again?.state, again?.succeededAt], ['Recovery', 'Failed', last.succeededAt])
   })
 
-  it('tells of a disk that does not keep the result, and that it works again', async () => {
+  it('tells of a disk that is too full to keep the result, and that it works again', async () => {
     parent.put('samples/app:1.0', [100])
     const { apply } = content.index
     content.index.apply = (changes) =>
       changes.some((change) => change.kind === 'setState' && change.key === 'sync.last')
-        ? Promise.reject(new Error('read-only'))
+        ? Promise.reject(Object.assign(new Error('no space left'), { code: 'DISK_FULL' }))
         : apply(changes)
     sync.configure(configuration('samples/app:1.0'))
     let next = waiting()
@@ -308,7 +308,7 @@ describe('sync: schedule', () => {
     assert.deepEqual(
       events.filter((event) => event.kind === 'content'),
       [
-        { kind: 'content', works: false, code: 'DISK_FAILED', message: 'read-only', correlationId: asked[0] },
+        { kind: 'content', works: false, code: 'DISK_FULL', message: 'no space left', correlationId: asked[0] },
         { kind: 'content', works: true }
       ]
     )

@@ -112,7 +112,9 @@ describe('sync: in windows', () => {
 
     const { bytes } = content.blobs
     content.blobs.bytes = (digest) =>
-      digest === manifest ? Promise.reject(new Error('EIO: i/o error')) : bytes(digest)
+      digest === manifest
+        ? Promise.reject(Object.assign(new Error('EIO: i/o error'), { code: 'DISK_FAILED' }))
+        : bytes(digest)
     clock.jump('2026-11-21T20:00:00Z')
     events = []
     sync = create()
