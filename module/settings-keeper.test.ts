@@ -27,6 +27,8 @@ describe('settings keeper', () => {
     save: (each) => Promise.resolve(void (kept = each))
   }
 
+  afterEach(() => keeper.close())
+
   function make(lastGood = held): SettingsKeeper {
     return new SettingsKeeper({
       status,
@@ -38,7 +40,8 @@ describe('settings keeper', () => {
       },
       log: new LineLog((line) => lines.push(line)),
       howToMend: 'run causeway configure',
-      apply: (settings) => applied.push(settings)
+      apply: (settings) => applied.push(settings),
+      retryMs: 1
     })
   }
 
@@ -119,6 +122,47 @@ describe('settings keeper', () => {
     assert.match(lines.join(''), /<3>.*earlier start are lost.*EIO/)
     await keeper.take(good, 5)
     assert.equal(kept?.version, 5)
+  })
+
+  it('warns while the disk does not take the settings in force, and writes them again until it does', async () => {
+    let full = true
+    keeper = make({
+      ...held,
+      save: (each) => (full ? Promise.reject(new Error('ENOSPC: no space left on device')) : held.save(each))
+    })
+    await keeper.restore()
+    await keeper.take(good, 5)
+    const warnings = (): string => JSON.stringify(status.snapshot().lastDesiredStatus?.warnings)
+    assert.equal(status.snapshot().lastDesiredStatus?.code, 200)
+    assert.match(warnings(), /lost by a restart.*ENOSPC/)
+    // Still so, whatever is refused meanwhile.
+    await keeper.take({ ...good, mode: 'Neither' }, 6)
+    assert.equal(status.snapshot().lastDesiredStatus?.code, 400)
+    assert.match(warnings(), /lost by a restart.*ENOSPC/)
+    const told = new Promise<void>((resolve) => status.on('change', () => warnings() === '[]' && resolve()))
+    full = false
+    await told
+    assert.deepEqual(kept, { version: 5, document: good })
+    assert.deepEqual([status.snapshot().lastDesiredVersion, status.snapshot().lastDesiredStatus?.code], [6, 400])
+  })
+
+  it('writes no settings again that others have replaced', async () => {
+    const tries: number[] = []
+    keeper = make({
+      ...held,
+      save: (each) => {
+        tries.push(each.version)
+        return each.version === 5 && tries.length < 3 ? Promise.reject(new Error('ENOSPC')) : held.save(each)
+      }
+    })
+    await keeper.restore()
+    await keeper.take(good, 5)
+    await keeper.take({ ...good, logLevel: 'Warning' }, 6)
+    assert.equal(kept?.version, 6)
+    const { length } = tries
+    for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve, 1))
+    assert.equal(tries.length, length)
+    assert.deepEqual(status.snapshot().lastDesiredStatus?.warnings, [])
   })
 
   it('passes over what this release does not know, and warns', async () => {

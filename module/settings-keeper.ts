@@ -9,8 +9,9 @@ import {
   type ArtifactReference
 } from './settings/artifact.ts'
 import type { Settings } from './settings/document.ts'
-import type { LastGoodFile } from './settings/last-good.ts'
+import type { LastGood, LastGoodFile } from './settings/last-good.ts'
 import { hasSettings, readSettings, type SettingsProblem, type SettingsReading } from './settings/validate.ts'
+import { SettingsSaver } from './settings-saver.ts'
 import type { Status } from './status/status.ts'
 
 /** Milliseconds between two tries to fetch a settings artifact: the first, and the longest. */
@@ -39,20 +40,26 @@ export interface SettingsKeeperOptions {
   readonly howToMend: string
   /** Puts settings in force; undefined where there are none, and the parent is all that is known. */
   readonly apply: (settings: Settings | undefined) => void
+  /** Milliseconds before settings that could not be kept are tried again. */
+  readonly retryMs?: number
 }
 
 /** Decides which settings are in force: the newest that are right, wherever they came from. */
 export class SettingsKeeper {
   readonly #options: SettingsKeeperOptions
   #applied: { readonly document: string; readonly version: number } | undefined
-  /** How the last document was judged, without its version. */
-  #verdict: Verdict | undefined
+  /** How the last document was judged, and its version. */
+  #judged: { readonly version: number; readonly verdict: Verdict } | undefined
+  readonly #saver: SettingsSaver
+  /** Why the settings in force would be lost by a restart. */
+  #unkept: string | undefined
   #turn: Promise<void> = Promise.resolve()
   /** A document whose artifact is on its way. */
   #awaited: { version: number; readonly stop: AbortController } | undefined
 
   constructor(options: SettingsKeeperOptions) {
     this.#options = options
+    this.#saver = new SettingsSaver({ ...options, onKept: (settings) => this.#kept(settings) })
   }
 
   /** Puts in force what was accepted before this start, so that a device needs no hub to serve and sync. */
@@ -91,6 +98,7 @@ export class SettingsKeeper {
   /** Gives up what is waited for. */
   close(): void {
     this.#awaited?.stop.abort(new Error('the module stops'))
+    this.#saver.close()
   }
 
   async #take(document: Document, version: number): Promise<void> {
@@ -168,7 +176,7 @@ export class SettingsKeeper {
   }
 
   async #accept(document: Document, version: number, reading: Accepted): Promise<void> {
-    const { log, status, apply, lastGood } = this.#options
+    const { log, status, apply } = this.#options
     for (const { path, reason } of reading.warnings) log.warn('settings: passed over', { path, reason })
     const text = canonical(document)
     if (text !== this.#applied?.document) {
@@ -178,28 +186,36 @@ export class SettingsKeeper {
     this.#applied = { document: text, version }
     status.clearFault('SettingsMissing')
     status.clearFault('SettingsInvalid')
-    await lastGood
-      .save({ version, document })
-      .then(() => this.#forgetArtifacts(document))
-      .catch((error: unknown) =>
-        log.error('the settings are in force and cannot be kept for the next start', { reason: String(error) })
-      )
+    this.#unkept = await this.#saver.save({ version, document })
+    if (this.#unkept === undefined) await this.#forgetArtifacts(document)
     this.#judge(version, { code: 200, description: 'applied', warnings: reading.warnings })
+  }
+
+  /** The disk has taken them after all. */
+  #kept({ document }: LastGood): void {
+    this.#turn = this.#turn.then(async () => {
+      if (canonical(document) !== this.#applied?.document) return
+      this.#unkept = undefined
+      await this.#forgetArtifacts(document)
+      if (this.#judged !== undefined) this.#judge(this.#judged.version, this.#judged.verdict)
+    })
   }
 
   async #forgetArtifacts(document: Document): Promise<void> {
     const reference = referenceOf(document)
-    await this.#options.artifacts.forgetOthers(
-      reference !== undefined && 'digest' in reference ? reference.digest : undefined
-    )
+    const stays = reference !== undefined && 'digest' in reference ? reference.digest : undefined
+    await this.#options.artifacts
+      .forgetOthers(stays)
+      .catch((error: unknown) => this.#options.log.debug('old settings artifacts stay', { reason: String(error) }))
   }
 
   /** The desired properties have a new version, and the same content. */
   acknowledge(version: number): void {
-    if (this.#verdict === undefined) return
+    if (this.#judged === undefined) return
+    const { verdict } = this.#judged
     if (this.#awaited !== undefined) this.#awaited.version = version
-    if (this.#verdict.code === 200 && this.#applied !== undefined) this.#applied = { ...this.#applied, version }
-    this.#judge(version, this.#verdict)
+    if (verdict.code === 200 && this.#applied !== undefined) this.#applied = { ...this.#applied, version }
+    this.#judge(version, verdict)
   }
 
   /** A settings file that cannot be read. */
@@ -225,8 +241,9 @@ export class SettingsKeeper {
   }
 
   #judge(version: number, verdict: Verdict): void {
-    this.#verdict = verdict
-    const { code, description, errors = [], warnings = [] } = verdict
+    this.#judged = { version, verdict }
+    const { code, description, errors = [] } = verdict
+    const warnings = [...this.#unkeptWarning(), ...(verdict.warnings ?? [])]
     this.#options.status.setDesired({
       lastDesiredVersion: version,
       lastDesiredStatus: {
@@ -237,6 +254,13 @@ export class SettingsKeeper {
       },
       ...(this.#applied === undefined ? {} : { appliedVersion: this.#applied.version })
     })
+  }
+
+  /** They are in force and were acknowledged, whatever came after them. */
+  #unkeptWarning(): SettingsProblem[] {
+    if (this.#unkept === undefined) return []
+    const reason = `the settings in force would be lost by a restart, and are written again until the disk takes them: ${this.#unkept}`
+    return [{ path: 'settings.json', reason }]
   }
 }
 
