@@ -2,6 +2,7 @@ import { dirname, join, resolve } from 'node:path'
 import type { Acr } from './acr/acr.ts'
 import type { RegistryContent } from './acr/content.ts'
 import type { Management, ManagementScope } from './acr/management.ts'
+import type { ShowWait } from './azure/wait.ts'
 import { GeneratorError } from './errors.ts'
 import type { Hub } from './hub/hub.ts'
 import type { Io, Output } from './io.ts'
@@ -16,8 +17,8 @@ import type { Device, Relay, Site } from './site-file/site.ts'
 
 /** The clouds a command speaks to; a test brings its own. Loaded only when they are needed: the SDKs are heavy. */
 export interface Services {
-  acr(site: Site, io: Io): Promise<Acr>
-  management(scope: ManagementScope, io: Io): Promise<Management>
+  acr(site: Site, io: Io, showWait: ShowWait): Promise<Acr>
+  management(scope: ManagementScope, io: Io, showWait: ShowWait): Promise<Management>
   hub(site: Site, io: Io): Promise<Hub>
   /** @param url `https://name.vault.azure.net` */
   vault(url: string, io: Io): Promise<Vault>
@@ -52,6 +53,7 @@ export class Context {
   readonly options: CommonOptions
   readonly #services: Services
   #acr: Promise<Acr> | undefined
+  #progress: Progress | undefined
   readonly #closing: (() => void | Promise<void>)[] = []
 
   constructor(io: Io, services: Services, options: CommonOptions) {
@@ -95,13 +97,13 @@ export class Context {
 
   /** One for the whole command: what it has read of the registry's lists, nobody reads again. */
   acr(site: Site): Promise<Acr> {
-    this.#acr ??= this.#services.acr(site, this.io)
+    this.#acr ??= this.#services.acr(site, this.io, this.#showWait)
     return this.#acr
   }
 
   /** The registries of a subscription, for commands that need no site file. */
   management(scope: ManagementScope): Promise<Management> {
-    return this.#services.management(scope, this.io)
+    return this.#services.management(scope, this.io, this.#showWait)
   }
 
   proof(site: Site): Promise<Proof> {
@@ -124,12 +126,26 @@ export class Context {
   }
 
   async progress(): Promise<Progress> {
-    const style = chooseStyle(this.options.progress ?? 'auto', this.io.stderr, this.io.env)
-    const progress = await createProgress(style, this.stderr)
+    const progress = await this.#createProgress()
+    this.#progress = progress
     this.#closing.push(() => {
       progress.close()
     })
     return progress
+  }
+
+  #createProgress(): Promise<Progress> {
+    return createProgress(chooseStyle(this.options.progress ?? 'auto', this.io.stderr, this.io.env), this.stderr)
+  }
+
+  /** Among the command's own progress where it shows any; else by itself, gone before the command prints anything. */
+  readonly #showWait: ShowWait = async (what) => {
+    const progress = this.#progress ?? (await this.#createProgress())
+    const task = progress.begin(what)
+    return () => {
+      task.end('done')
+      if (progress !== this.#progress) progress.close()
+    }
   }
 
   /** Lets go of everything, the last opened first. */

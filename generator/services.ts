@@ -3,19 +3,20 @@ import type { Services } from './context.ts'
 
 /** Azure itself. */
 export const azureServices: Services = {
-  async acr(site, io) {
+  async acr(site, io, showWait) {
     const [{ createAcrClient }, { createCredential }] = await Promise.all([
       import('./acr/client.ts'),
       import('./azure/credential.ts')
     ])
-    return createAcrClient(site.azure, { credential: await createCredential(site.azure.cloud), signal: io.signal })
+    const credential = await createCredential(site.azure.cloud)
+    return createAcrClient(site.azure, { credential, signal: io.signal, showWait })
   },
-  async management(scope, io) {
+  async management(scope, io, showWait) {
     const [{ createManagement }, { createCredential }] = await Promise.all([
       import('./acr/management.ts'),
       import('./azure/credential.ts')
     ])
-    return createManagement(scope, { credential: await createCredential(scope.cloud), signal: io.signal })
+    return createManagement(scope, { credential: await createCredential(scope.cloud), signal: io.signal, showWait })
   },
   async hub(site, io) {
     const { createHubClient } = await import('./hub/client.ts')

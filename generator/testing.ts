@@ -5,6 +5,7 @@ import type {
   ConnectedRegistryState,
   ImageImport,
   NewConnectedRegistry,
+  NewToken,
   RegistryState,
   TokenState
 } from './acr/acr.ts'
@@ -90,11 +91,11 @@ export class FakeAcr implements Acr {
   token(name: string): Promise<TokenState | undefined> {
     return Promise.resolve(this.tokens.get(name))
   }
-  createToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void> {
+  createToken(name: string, token: NewToken): Promise<void> {
     this.tokens.set(name, { scopeMap: token.scopeMap, status: token.status, passwords: {} })
     return this.#wrote(`create token ${name}`)
   }
-  updateToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void> {
+  updateToken(name: string, token: NewToken): Promise<void> {
     const passwords = this.tokens.get(name)?.passwords ?? {}
     this.tokens.set(name, { scopeMap: token.scopeMap, status: token.status, passwords })
     return this.#wrote(`update token ${name}`)

@@ -1,12 +1,16 @@
 import type { NewPassword, Slot } from '../secrets/store.ts'
 
-/** What the generator needs of a cloud registry's management: a few nouns of Azure Resource Manager, without its dressing. */
+/**
+ * What the generator needs of a cloud registry's management: a few nouns of Azure Resource Manager, without its dressing. What is
+ * read is as it is once no operation on it is under way: reads wait for that, and so do writes.
+ */
 export interface Acr {
   registry(): Promise<RegistryState>
   enableDataEndpoint(): Promise<void>
   /** Lets anybody pull without logging in, or no longer. */
   setAnonymousPull(enabled: boolean): Promise<void>
   scopeMap(name: string): Promise<ScopeMapState | undefined>
+  /** Replaces one of this name. */
   createScopeMap(
     name: string,
     scopeMap: { readonly description: string; readonly actions: readonly string[] }
@@ -14,9 +18,10 @@ export interface Acr {
   /** Replaces the actions. */
   updateScopeMap(name: string, actions: readonly string[]): Promise<void>
   token(name: string): Promise<TokenState | undefined>
-  createToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void>
+  /** Whether one of this name keeps its passwords is not known (facts: arm-wire §4). */
+  createToken(name: string, token: NewToken): Promise<void>
   /** Changes scope map and status, and leaves the passwords as they are. */
-  updateToken(name: string, token: Omit<TokenState, 'passwords'>): Promise<void>
+  updateToken(name: string, token: NewToken): Promise<void>
   /**
    * Makes a new password, in place of the one in this slot; Azure shows it this once.
    *
@@ -27,8 +32,13 @@ export interface Acr {
   deletePassword(token: string, slot: Slot): Promise<void>
   deleteToken(name: string): Promise<void>
   deleteScopeMap(name: string): Promise<void>
-  /** All of the registry, whoever made them. */
-  connectedRegistries(): Promise<readonly ConnectedRegistryState[]>
+  /**
+   * All of the registry, whoever made them.
+   *
+   * @param awaited names of those whose operations are waited for
+   */
+  connectedRegistries(awaited: readonly string[]): Promise<readonly ConnectedRegistryState[]>
+  /** Where it is there, all that is given replaces what it has. */
   createConnectedRegistry(registry: NewConnectedRegistry): Promise<void>
   /** Changes what is given, and leaves the rest as it is. */
   updateConnectedRegistry(name: string, changes: ConnectedRegistryChanges): Promise<void>
@@ -38,21 +48,33 @@ export interface Acr {
   importImage(image: ImageImport): Promise<'imported' | 'already there'>
 }
 
-export interface RegistryState {
+/** What every thing of a registry tells of its last change. */
+export interface LastChange {
+  /**
+   * Whether that failed. Azure shows what was asked for all the same, and does not act on it: only the same write, made again,
+   * brings it about (facts: arm-wire §2, §13).
+   */
+  readonly failed?: true
+}
+
+export interface RegistryState extends LastChange {
   /** `Basic`, `Standard` or `Premium`. */
   readonly sku: string
   readonly dataEndpointEnabled: boolean
   readonly anonymousPullEnabled: boolean
 }
 
-export interface ScopeMapState {
+export interface ScopeMapState extends LastChange {
   readonly actions: readonly string[]
 }
 
-export interface TokenState {
+export interface NewToken {
   /** By name. */
   readonly scopeMap: string
   readonly status: 'enabled' | 'disabled'
+}
+
+export interface TokenState extends NewToken, LastChange {
   /** Slots that hold a password, and since when. */
   readonly passwords: Readonly<Partial<Record<Slot, string>>>
 }
@@ -81,7 +103,7 @@ export interface ConnectedRegistryChanges {
 
 export type NewConnectedRegistry = ConnectedRegistryIdentity & ConnectedRegistryChanges
 
-export interface ConnectedRegistryState extends ConnectedRegistryIdentity, ConnectedRegistryChanges {
+export interface ConnectedRegistryState extends ConnectedRegistryIdentity, ConnectedRegistryChanges, LastChange {
   readonly clientTokens: readonly string[]
   readonly notifications: readonly string[]
   /** Whether somebody runs as it. */

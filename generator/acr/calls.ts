@@ -1,8 +1,9 @@
-import { adviceByCode } from '../azure/advice.ts'
+import { adviceByCode, isOperationUnderWay } from '../azure/advice.ts'
 import { azureError, refusalOf } from '../azure/errors.ts'
-import { throwIfCancelled } from '../azure/wait.ts'
+import { throwIfCancelled, type ShowWait } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
 import { operationTimeout } from './pipeline.ts'
+import { settled, underWay, type Provisioned } from './settled.ts'
 
 /** How calls to Resource Manager are made: for a time, cancelled in good order, their errors told in words that say what to do. */
 export interface Calls {
@@ -12,7 +13,44 @@ export interface Calls {
   readonly attempt: <Result>(what: string, call: () => PromiseLike<Result>) => Promise<Result>
   /** Undefined for what is not there. */
   readonly absentOr: <Result>(what: string, call: () => PromiseLike<Result>) => Promise<Result | undefined>
+  /**
+   * What `read` gives once no operation is under way on what it reads.
+   *
+   * @param what is read, as `token plant-client`
+   */
+  readonly settled: <Read>(
+    what: string,
+    read: () => Promise<Read>,
+    busy: (read: Read) => Provisioned | undefined
+  ) => Promise<Read>
+  /**
+   * Sends a write again that was refused because another operation on the thing is under way, once that has ended. Often it is our
+   * own: its reply was lost, and the SDK has sent it twice.
+   *
+   * @param what is written, as `token plant-client`
+   * @param read the thing that is written
+   */
+  readonly write: <Result>(
+    what: string,
+    send: () => PromiseLike<Result>,
+    read: () => PromiseLike<Provisioned>
+  ) => Promise<Result>
 }
+
+export interface CallOptions {
+  readonly advice?: CallAdvice
+  /** Milliseconds for a call with all that it waits for. */
+  readonly timeout?: number
+  /** Milliseconds between two looks at an operation of somebody else. */
+  readonly interval: number
+  readonly showWait?: ShowWait | undefined
+}
+
+/** Milliseconds that an operation of somebody else is waited for. */
+const settleTimeout = 10 * 60_000
+
+/** How often a write is sent where others are always faster. */
+const mostWrites = 4
 
 /** What to add where the service's own words leave open what to do. */
 export interface CallAdvice {
@@ -29,7 +67,7 @@ export interface CallAdvice {
 export function createCalls(
   signal: AbortSignal,
   where: string,
-  { advice, timeout = operationTimeout }: { readonly advice?: CallAdvice; readonly timeout?: number } = {}
+  { advice, timeout = operationTimeout, interval, showWait }: CallOptions
 ): Calls {
   const late = new AbortController()
   async function attempt<Result>(what: string, call: () => PromiseLike<Result>): Promise<Result> {
@@ -53,19 +91,35 @@ export function createCalls(
       clearTimeout(timer)
     }
   }
+  const patience = { signal, interval, timeout: settleTimeout, showWait }
   return {
     signal: AbortSignal.any([signal, late.signal]),
     attempt,
-    absentOr: (what, call) =>
-      attempt(what, async () => {
+    absentOr: (what, call) => attempt(what, () => unlessAbsent(call)),
+    settled: (what, read, busy) => settled(what, read, busy, patience),
+    async write(what, send, read) {
+      for (let writes = 1; ; writes++)
         try {
-          return await call()
+          return await send()
         } catch (error) {
-          // An absent registry or resource group is a 404 too, under another code: whoever asks has read the registry.
-          if (refusalOf(error).status === 404) return undefined
-          throw error
+          const refusal = refusalOf(error)
+          if (refusal.status !== 409 || writes >= mostWrites) throw error
+          const look = (): Promise<Provisioned | undefined> => unlessAbsent(read)
+          const busy = underWay(await look()) !== undefined
+          if (!busy && !isOperationUnderWay(refusal)) throw error
+          if (busy) await settled(what, look, underWay, patience)
         }
-      })
+    }
+  }
+}
+
+async function unlessAbsent<Result>(call: () => PromiseLike<Result>): Promise<Result | undefined> {
+  try {
+    return await call()
+  } catch (error) {
+    // An absent registry or resource group is a 404 too, under another code: whoever asks has read the registry.
+    if (refusalOf(error).status === 404) return undefined
+    throw error
   }
 }
 

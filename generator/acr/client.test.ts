@@ -114,7 +114,7 @@ describe('the client of the cloud registry’s management', () => {
       const registry = `registry${mood.length}`
       await acr.createConnectedRegistry({ name: registry, mode: 'ReadOnly', syncToken: name, clientTokens: [] })
       const found = async (): Promise<unknown> =>
-        (await acr.connectedRegistries()).find((each) => each.name === registry)
+        (await acr.connectedRegistries([])).find((each) => each.name === registry)
       const made = {
         name: registry,
         mode: 'ReadOnly',

@@ -2,22 +2,26 @@ import {
   ContainerRegistryManagementClient,
   type ConnectedRegistry,
   type ConnectedRegistryUpdateParameters,
+  type Registry,
+  type RegistryUpdateParameters,
   type ScopeMap,
-  type Token
+  type Token,
+  type TokenUpdateParameters
 } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
 import { clouds } from '../azure/clouds.ts'
-import { slots } from '../secrets/store.ts'
+import type { ShowWait } from '../azure/wait.ts'
 import type { Site } from '../site-file/site.ts'
-import type { Acr, ConnectedRegistryChanges, ConnectedRegistryState, ScopeMapState, TokenState } from './acr.ts'
+import type { Acr, ConnectedRegistryChanges, ScopeMapState, TokenState } from './acr.ts'
 import { createCalls } from './calls.ts'
-import { leafOf } from './cloud-registry.ts'
 import { always, defaultMessageTtl } from './connected-registry-values.ts'
 import { isThereAlready } from './import-conflict.ts'
 import { Listed } from './listed.ts'
 import { defaultPollInterval } from './management.ts'
 import { newPassword } from './new-password.ts'
 import { preparePipeline, requestTimeout } from './pipeline.ts'
+import { isUnderWay, lastChangeOf, underWay, type Provisioned } from './settled.ts'
+import { connectedRegistryState, listedScopeMap, listedToken, scopeMapState, tokenState } from './states.ts'
 
 export interface AcrClientOptions {
   readonly credential: TokenCredential
@@ -26,6 +30,7 @@ export interface AcrClientOptions {
   readonly pollInterval?: number
   /** Milliseconds for one request. */
   readonly requestTimeout?: number
+  readonly showWait?: ShowWait
   readonly client?: ContainerRegistryManagementClient
 }
 
@@ -43,9 +48,26 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
     })
   preparePipeline(client, options.requestTimeout ?? requestTimeout)
   const at = [azure.resourceGroup, azure.registry] as const
-  const { attempt, absentOr, signal: limited } = createCalls(signal, `registry ${azure.registry}`)
-  const once = { abortSignal: limited }
-  const patient = { ...once, updateIntervalInMs: options.pollInterval ?? defaultPollInterval }
+  const interval = options.pollInterval ?? defaultPollInterval
+  const calls = createCalls(signal, `registry ${azure.registry}`, { interval, showWait: options.showWait })
+  const { attempt, absentOr } = calls
+  const once = { abortSignal: calls.signal }
+  const patient = { ...once, updateIntervalInMs: interval }
+  const settled = <Thing extends Provisioned>(what: string, read: () => Promise<Thing>): Promise<Thing> =>
+    calls.settled(what, read, underWay)
+  const readRegistry = (): Promise<Registry> => client.registries.get(...at, once)
+  const readScopeMap = (name: string): Promise<ScopeMap> => client.scopeMaps.get(...at, name, once)
+  const readToken = (name: string): Promise<Token> => client.tokens.get(...at, name, once)
+  const readConnectedRegistry = (name: string): Promise<ConnectedRegistry> =>
+    client.connectedRegistries.get(...at, name, once)
+  const updateRegistry = (what: string, changes: RegistryUpdateParameters): Promise<void> =>
+    attempt(what, async () => {
+      await calls.write(
+        `registry ${azure.registry}`,
+        () => client.registries.update(...at, changes, patient),
+        readRegistry
+      )
+    })
   const idOf = (kind: 'tokens' | 'scopeMaps' | 'connectedRegistries', name: string): string =>
     `/subscriptions/${azure.subscription}/resourceGroups/${azure.resourceGroup}/providers/Microsoft.ContainerRegistry/registries/${azure.registry}/${kind}/${name}`
 
@@ -69,7 +91,9 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
   const scopeMapPages = client.scopeMaps.list(...at, once).byPage()
   const scopeMaps = new Listed<ScopeMapState>({
     read: (name) =>
-      absentOr(`reading scope map ${name}`, async () => scopeMapState(await client.scopeMaps.get(...at, name, once))),
+      absentOr(`reading scope map ${name}`, async () =>
+        scopeMapState(await settled(`scope map ${name}`, () => readScopeMap(name)))
+      ),
     nextPage: () =>
       attempt('listing scope maps', async () => {
         const page = await scopeMapPages.next()
@@ -79,7 +103,7 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
   const tokenPages = client.tokens.list(...at, once).byPage()
   const tokens = new Listed<TokenState>({
     read: (name) =>
-      absentOr(`reading token ${name}`, async () => tokenState(await client.tokens.get(...at, name, once))),
+      absentOr(`reading token ${name}`, async () => tokenState(await settled(`token ${name}`, () => readToken(name)))),
     nextPage: () =>
       attempt('listing tokens', async () => {
         const page = await tokenPages.next()
@@ -89,46 +113,70 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
       })
   })
 
+  const listConnectedRegistries = async (): Promise<readonly ConnectedRegistry[]> => {
+    const found: ConnectedRegistry[] = []
+    for await (const each of client.connectedRegistries.list(...at, once)) found.push(each)
+    return found
+  }
+  const updateToken = async (name: string, changes: TokenUpdateParameters): Promise<void> => {
+    tokens.changed(name)
+    await calls.write(
+      `token ${name}`,
+      () => client.tokens.update(...at, name, changes, patient),
+      () => readToken(name)
+    )
+  }
+
   return {
     registry: () =>
       attempt(`reading registry ${azure.registry}`, async () => {
-        const registry = await client.registries.get(...at, once)
+        const registry = await settled(`registry ${azure.registry}`, readRegistry)
         return {
           sku: registry.sku.name,
           dataEndpointEnabled: registry.dataEndpointEnabled === true,
-          anonymousPullEnabled: registry.anonymousPullEnabled === true
+          anonymousPullEnabled: registry.anonymousPullEnabled === true,
+          ...lastChangeOf(registry)
         }
       }),
     enableDataEndpoint: () =>
-      attempt(`enabling the data endpoint of ${azure.registry}`, async () => {
-        await client.registries.update(...at, { dataEndpointEnabled: true }, patient)
-      }),
+      updateRegistry(`enabling the data endpoint of ${azure.registry}`, { dataEndpointEnabled: true }),
     setAnonymousPull: (enabled) =>
-      attempt(`${enabled ? 'enabling' : 'disabling'} anonymous pull of ${azure.registry}`, async () => {
-        await client.registries.update(...at, { anonymousPullEnabled: enabled }, patient)
+      updateRegistry(`${enabled ? 'enabling' : 'disabling'} anonymous pull of ${azure.registry}`, {
+        anonymousPullEnabled: enabled
       }),
     scopeMap: (name) => scopeMaps.get(name),
     createScopeMap: (name, { description, actions }) =>
       attempt(`creating scope map ${name}`, async () => {
         scopeMaps.changed(name)
-        await client.scopeMaps.create(...at, name, { description, actions: [...actions] }, patient)
+        const scopeMap = { description, actions: [...actions] }
+        await calls.write(
+          `scope map ${name}`,
+          () => client.scopeMaps.create(...at, name, scopeMap, patient),
+          () => readScopeMap(name)
+        )
       }),
     updateScopeMap: (name, actions) =>
       attempt(`updating scope map ${name}`, async () => {
         scopeMaps.changed(name)
-        await client.scopeMaps.update(...at, name, { actions: [...actions] }, patient)
+        await calls.write(
+          `scope map ${name}`,
+          () => client.scopeMaps.update(...at, name, { actions: [...actions] }, patient),
+          () => readScopeMap(name)
+        )
       }),
     token: (name) => tokens.get(name),
     createToken: (name, { scopeMap, status }) =>
       attempt(`creating token ${name}`, async () => {
         tokens.changed(name)
-        await client.tokens.create(...at, name, { scopeMapId: idOf('scopeMaps', scopeMap), status }, patient)
+        const token = { scopeMapId: idOf('scopeMaps', scopeMap), status }
+        await calls.write(
+          `token ${name}`,
+          () => client.tokens.create(...at, name, token, patient),
+          () => readToken(name)
+        )
       }),
     updateToken: (name, { scopeMap, status }) =>
-      attempt(`updating token ${name}`, async () => {
-        tokens.changed(name)
-        await client.tokens.update(...at, name, { scopeMapId: idOf('scopeMaps', scopeMap), status }, patient)
-      }),
+      attempt(`updating token ${name}`, () => updateToken(name, { scopeMapId: idOf('scopeMaps', scopeMap), status })),
     generatePassword: (token, slot, expiry) =>
       attempt(`making ${slot} of token ${token}`, async () => {
         tokens.changed(token)
@@ -141,12 +189,13 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
       }),
     deletePassword: (token, slot) =>
       attempt(`deleting ${slot} of token ${token}`, async () => {
-        tokens.changed(token)
-        const held = (await client.tokens.get(...at, token, once)).credentials?.passwords ?? []
-        if (!held.some(({ name }) => name === slot)) return
+        const is = await settled(`token ${token}`, () => readToken(token))
+        const held = is.credentials?.passwords ?? []
+        // One that is no longer shown may be there still, where it is the deletion that failed.
+        if (!held.some(({ name }) => name === slot) && lastChangeOf(is).failed !== true) return
         // The list of those that stay is what the service takes (facts: connected-registry §2).
         const passwords = held.flatMap(({ name }) => (name === undefined || name === slot ? [] : [{ name }]))
-        await client.tokens.update(...at, token, { credentials: { passwords } }, patient)
+        await updateToken(token, { credentials: { passwords } })
       }),
     deleteToken: (name) =>
       attempt(`deleting token ${name}`, async () => {
@@ -158,11 +207,13 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
         scopeMaps.changed(name)
         await client.scopeMaps.delete(...at, name, patient)
       }),
-    connectedRegistries: () =>
+    connectedRegistries: (awaited) =>
       attempt('listing connected registries', async () => {
-        const found: ConnectedRegistryState[] = []
-        for await (const each of client.connectedRegistries.list(...at, once)) found.push(connectedRegistryState(each))
-        return found
+        const names = new Set(awaited.map((name) => name.toLowerCase()))
+        const found = await calls.settled('connected registries', listConnectedRegistries, (all) =>
+          all.find((each) => names.has((each.name ?? '').toLowerCase()) && isUnderWay(each))
+        )
+        return found.map(connectedRegistryState)
       }),
     createConnectedRegistry: ({ name, mode, syncToken, parent, ...settings }) =>
       attempt(`creating connected registry ${name}`, async () => {
@@ -171,23 +222,27 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
           schedule: settings.schedule ?? always,
           messageTtl: settings.messageTtl ?? defaultMessageTtl
         })
-        await client.connectedRegistries.create(
-          ...at,
-          name,
-          {
-            mode,
-            parent: {
-              ...(parent === undefined ? {} : { id: idOf('connectedRegistries', parent) }),
-              syncProperties: { messageTtl: defaultMessageTtl, ...syncProperties, tokenId: idOf('tokens', syncToken) }
-            },
-            ...others
+        const registry = {
+          mode,
+          parent: {
+            ...(parent === undefined ? {} : { id: idOf('connectedRegistries', parent) }),
+            syncProperties: { messageTtl: defaultMessageTtl, ...syncProperties, tokenId: idOf('tokens', syncToken) }
           },
-          patient
+          ...others
+        }
+        await calls.write(
+          `connected registry ${name}`,
+          () => client.connectedRegistries.create(...at, name, registry, patient),
+          () => readConnectedRegistry(name)
         )
       }),
     updateConnectedRegistry: (name, changes) =>
       attempt(`updating connected registry ${name}`, async () => {
-        await client.connectedRegistries.update(...at, name, changesOf(changes), patient)
+        await calls.write(
+          `connected registry ${name}`,
+          () => client.connectedRegistries.update(...at, name, changesOf(changes), patient),
+          () => readConnectedRegistry(name)
+        )
       }),
     deactivateConnectedRegistry: (name) =>
       attempt(`deactivating connected registry ${name}`, async () => {
@@ -215,54 +270,5 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
           throw error
         }
       })
-  }
-}
-
-function scopeMapState({ actions }: ScopeMap): ScopeMapState {
-  return { actions: actions ?? [] }
-}
-
-function listedScopeMap(scopeMap: ScopeMap): ScopeMapState | undefined {
-  return scopeMap.actions === undefined ? undefined : scopeMapState(scopeMap)
-}
-
-/**
- * The specification's example of a list leaves the credentials out (facts: arm-wire §4). A password that seems to be gone is made
- * anew, so none is taken for gone by a list.
- */
-function listedToken(token: Token): TokenState | undefined {
-  return (token.credentials?.passwords ?? []).length > 0 ? tokenState(token) : undefined
-}
-
-function tokenState(token: Token): TokenState {
-  // Only the slots that were ever filled are listed, in no order that means anything (facts: arm-wire §4).
-  const passwords = slots.flatMap((slot) => {
-    const found = token.credentials?.passwords?.find((password) => password.name === slot)
-    return found === undefined ? [] : [[slot, (found.creationTime ?? new Date(0)).toISOString()] as const]
-  })
-  return {
-    scopeMap: leafOf(token.scopeMapId ?? ''),
-    status: token.status?.toLowerCase() === 'disabled' ? 'disabled' : 'enabled',
-    passwords: Object.fromEntries(passwords)
-  }
-}
-
-function connectedRegistryState(registry: ConnectedRegistry): ConnectedRegistryState {
-  const { schedule, syncWindow, messageTtl, tokenId = '' } = registry.parent?.syncProperties ?? {}
-  const logLevel = registry.logging?.logLevel
-  const collection = registry.garbageCollection
-  return {
-    name: registry.name ?? '',
-    mode: registry.mode ?? '',
-    syncToken: leafOf(tokenId),
-    ...(registry.parent?.id === undefined ? {} : { parent: leafOf(registry.parent.id) }),
-    clientTokens: (registry.clientTokenIds ?? []).map(leafOf),
-    notifications: registry.notificationsList ?? [],
-    active: registry.activation?.status === 'Active',
-    ...(schedule === undefined ? {} : { schedule }),
-    ...(syncWindow === undefined ? {} : { syncWindow }),
-    ...(messageTtl === undefined ? {} : { messageTtl }),
-    ...(logLevel === undefined ? {} : { logLevel }),
-    ...(collection === undefined ? {} : { garbageCollection: collection })
   }
 }

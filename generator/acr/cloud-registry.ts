@@ -10,9 +10,11 @@ import type {
   Token,
   TokenUpdateParameters
 } from '@azure/arm-containerregistry'
+import type { ShowWait } from '../azure/wait.ts'
 import type { NewPassword, Slot } from '../secrets/store.ts'
 import { createCalls, type Calls } from './calls.ts'
 import { newPassword } from './new-password.ts'
+import type { Provisioned } from './settled.ts'
 
 export interface RegistryAddress {
   readonly subscription: string
@@ -24,6 +26,7 @@ export interface RegistryCallOptions {
   readonly signal: AbortSignal
   /** Milliseconds between two looks at an operation that takes its time; the service's Retry-After goes first. */
   readonly pollInterval: number
+  readonly showWait?: ShowWait | undefined
 }
 
 /** New passwords of one token, as the service shows them this once. */
@@ -49,6 +52,8 @@ export class CloudRegistry {
     this.address = address
     this.#client = client
     this.#calls = createCalls(options.signal, `registry ${address.name}`, {
+      interval: options.pollInterval,
+      showWait: options.showWait,
       advice: {
         notFound: 'Check the name, --registry, --resource-group and --subscription',
         conflict: 'Where something else is changing it, run this again'
@@ -71,8 +76,11 @@ export class CloudRegistry {
   }
 
   update(changes: RegistryUpdateParameters): Promise<Registry> {
-    return this.#calls.attempt(`updating registry ${this.address.name}`, () =>
-      this.#client.registries.update(...this.#at, changes, this.#patient)
+    return this.#write(
+      'updating',
+      `registry ${this.address.name}`,
+      () => this.#client.registries.update(...this.#at, changes, this.#patient),
+      () => this.#client.registries.get(...this.#at, this.#once)
     )
   }
 
@@ -107,8 +115,11 @@ export class CloudRegistry {
     scopeMap: { readonly description?: string; readonly actions: readonly string[] }
   ): Promise<ScopeMap> {
     const body = { ...scopeMap, actions: [...scopeMap.actions] }
-    return this.#calls.attempt(`creating scope map ${name}`, () =>
-      this.#client.scopeMaps.create(...this.#at, name, body, this.#patient)
+    return this.#write(
+      'creating',
+      `scope map ${name}`,
+      () => this.#client.scopeMaps.create(...this.#at, name, body, this.#patient),
+      () => this.#client.scopeMaps.get(...this.#at, name, this.#once)
     )
   }
 
@@ -122,8 +133,11 @@ export class CloudRegistry {
       ...(description === undefined ? {} : { description }),
       ...(actions === undefined ? {} : { actions: [...actions] })
     }
-    return this.#calls.attempt(`updating scope map ${name}`, () =>
-      this.#client.scopeMaps.update(...this.#at, name, body, this.#patient)
+    return this.#write(
+      'updating',
+      `scope map ${name}`,
+      () => this.#client.scopeMaps.update(...this.#at, name, body, this.#patient),
+      () => this.#client.scopeMaps.get(...this.#at, name, this.#once)
     )
   }
 
@@ -145,14 +159,20 @@ export class CloudRegistry {
     name: string,
     token: { readonly scopeMapId: string; readonly status: 'enabled' | 'disabled' }
   ): Promise<Token> {
-    return this.#calls.attempt(`creating token ${name}`, () =>
-      this.#client.tokens.create(...this.#at, name, token, this.#patient)
+    return this.#write(
+      'creating',
+      `token ${name}`,
+      () => this.#client.tokens.create(...this.#at, name, token, this.#patient),
+      () => this.#client.tokens.get(...this.#at, name, this.#once)
     )
   }
 
   updateToken(name: string, changes: TokenUpdateParameters): Promise<Token> {
-    return this.#calls.attempt(`updating token ${name}`, () =>
-      this.#client.tokens.update(...this.#at, name, changes, this.#patient)
+    return this.#write(
+      'updating',
+      `token ${name}`,
+      () => this.#client.tokens.update(...this.#at, name, changes, this.#patient),
+      () => this.#client.tokens.get(...this.#at, name, this.#once)
     )
   }
 
@@ -196,14 +216,20 @@ export class CloudRegistry {
   }
 
   createConnectedRegistry(name: string, registry: ConnectedRegistry): Promise<ConnectedRegistry> {
-    return this.#calls.attempt(`creating connected registry ${name}`, () =>
-      this.#client.connectedRegistries.create(...this.#at, name, registry, this.#patient)
+    return this.#write(
+      'creating',
+      `connected registry ${name}`,
+      () => this.#client.connectedRegistries.create(...this.#at, name, registry, this.#patient),
+      () => this.#client.connectedRegistries.get(...this.#at, name, this.#once)
     )
   }
 
   updateConnectedRegistry(name: string, changes: ConnectedRegistryUpdateParameters): Promise<ConnectedRegistry> {
-    return this.#calls.attempt(`updating connected registry ${name}`, () =>
-      this.#client.connectedRegistries.update(...this.#at, name, changes, this.#patient)
+    return this.#write(
+      'updating',
+      `connected registry ${name}`,
+      () => this.#client.connectedRegistries.update(...this.#at, name, changes, this.#patient),
+      () => this.#client.connectedRegistries.get(...this.#at, name, this.#once)
     )
   }
 
@@ -217,6 +243,15 @@ export class CloudRegistry {
     await this.#calls.attempt(`deleting connected registry ${name}`, () =>
       this.#client.connectedRegistries.delete(...this.#at, name, this.#patient)
     )
+  }
+
+  #write<Result>(
+    doing: string,
+    what: string,
+    send: () => PromiseLike<Result>,
+    read: () => PromiseLike<Provisioned>
+  ): Promise<Result> {
+    return this.#calls.attempt(`${doing} ${what}`, () => this.#calls.write(what, send, read))
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Difference } from '../plan/difference.ts'
 import type { ConnectedRegistryChanges, ConnectedRegistryState, NewConnectedRegistry } from './acr.ts'
 import { isAlways, secondsOf } from './connected-registry-values.ts'
+import { failedChange } from './failed-change.ts'
 
 /** What is to be changed of a connected registry in place, and how that is told. */
 export interface ChangesInPlace {
@@ -29,19 +30,21 @@ export function changesInPlace(current: ConnectedRegistryState, wanted: NewConne
   const should = wanted.garbageCollection
   const collects = valueChange('garbageCollection.enabled', is?.enabled?.toString(), should?.enabled?.toString(), lower)
   const collection = valueChange('garbageCollection.schedule', is?.schedule, should?.schedule, trimmed)
-  const differences = [clientTokens, notifications, timing, messageTtl, logLevel, collects, collection].flat()
+  const again = current.failed === true
+  const failed = again ? [failedChange] : []
+  const differences = [clientTokens, notifications, timing, messageTtl, logLevel, collects, collection, failed].flat()
+  // Of a change that failed nobody knows what of it came about.
+  const sent = (found: readonly Difference[]): boolean => again || found.length > 0
   return {
     differences,
     changes: {
-      ...(clientTokens.length === 0 || wanted.clientTokens === undefined ? {} : { clientTokens: wanted.clientTokens }),
-      ...(notifications.length === 0 || wanted.notifications === undefined
-        ? {}
-        : { notifications: wanted.notifications }),
+      ...(sent(clientTokens) && wanted.clientTokens !== undefined ? { clientTokens: wanted.clientTokens } : {}),
+      ...(sent(notifications) && wanted.notifications !== undefined ? { notifications: wanted.notifications } : {}),
       // Together, or the window goes (facts: arm-wire §6).
-      ...(timing.length === 0 ? {} : timingOf(wanted)),
-      ...(messageTtl.length === 0 || wanted.messageTtl === undefined ? {} : { messageTtl: wanted.messageTtl }),
-      ...(logLevel.length === 0 || wanted.logLevel === undefined ? {} : { logLevel: wanted.logLevel }),
-      ...(collects.length + collection.length === 0 || should === undefined ? {} : { garbageCollection: should })
+      ...(sent(timing) ? timingOf(wanted) : {}),
+      ...(sent(messageTtl) && wanted.messageTtl !== undefined ? { messageTtl: wanted.messageTtl } : {}),
+      ...(sent(logLevel) && wanted.logLevel !== undefined ? { logLevel: wanted.logLevel } : {}),
+      ...(sent([...collects, ...collection]) && should !== undefined ? { garbageCollection: should } : {})
     }
   }
 }

@@ -11,9 +11,15 @@ export interface ConnectedRegistrySteps {
   readonly deletions: readonly ConnectedRegistryState[]
   /** Parents before their children. */
   readonly creations: readonly Creation[]
-  readonly updates: readonly (ChangesInPlace & { readonly name: string })[]
+  readonly updates: readonly Update[]
   readonly deactivations: readonly string[]
   readonly unchanged: readonly string[]
+}
+
+export interface Update extends ChangesInPlace {
+  readonly name: string
+  /** What it is made of once more, where its creation may have failed. */
+  readonly whole?: NewConnectedRegistry
 }
 
 export interface Creation {
@@ -55,7 +61,12 @@ export function stepsOf(current: readonly ConnectedRegistryState[], wanted: Want
     const is = there.get(key(each.name))
     return is === undefined || anew.has(key(each.name)) ? [] : [{ is, each }]
   })
-  const compared = staying.map(({ is, each }) => ({ name: each.name, ...changesInPlace(is, each) }))
+  const compared = staying.map(({ is, each }): Update => ({
+    name: each.name,
+    ...changesInPlace(is, each),
+    // One that somebody runs as was made.
+    ...(is.failed === true && !is.active ? { whole: carriedOver(is, each) } : {})
+  }))
   const deactivations = staying.filter(({ is, each }) => each.deactivate === true && is.active)
   return {
     deletions: deepestFirst(

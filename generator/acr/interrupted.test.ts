@@ -93,7 +93,7 @@ describe('provision, interrupted after every call and run again', function () {
         ...token,
         passwords: Object.keys(token?.passwords ?? {})
       })),
-      connectedRegistries: await acr.connectedRegistries()
+      connectedRegistries: await acr.connectedRegistries([])
     }
   }
 

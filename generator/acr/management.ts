@@ -1,6 +1,7 @@
 import { ContainerRegistryManagementClient, type Registry } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
 import { clouds, type CloudName } from '../azure/clouds.ts'
+import type { ShowWait } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
 import { createCalls } from './calls.ts'
 import { CloudRegistry } from './cloud-registry.ts'
@@ -31,6 +32,7 @@ export interface ManagementOptions {
   readonly pollInterval?: number
   /** Milliseconds for one request. */
   readonly requestTimeout?: number
+  readonly showWait?: ShowWait
   readonly client?: ContainerRegistryManagementClient
 }
 
@@ -45,7 +47,9 @@ export function createManagement(scope: ManagementScope, options: ManagementOpti
     options.client ??
     new ContainerRegistryManagementClient(options.credential, subscription, { cloudSetting: clouds[cloud].sdk })
   preparePipeline(client, options.requestTimeout ?? requestTimeout)
+  const { pollInterval = defaultPollInterval, showWait } = options
   const calls = createCalls(signal, 'Azure Resource Manager', {
+    interval: pollInterval,
     advice: { notFound: 'Check --subscription', conflict: 'Run this again' }
   })
   // This SDK lists registries by their provider's address, which takes a right on the registries; az lists resources, which
@@ -87,7 +91,7 @@ export function createManagement(scope: ManagementScope, options: ManagementOpti
   return {
     async open(name, resourceGroup) {
       const address = { subscription, name, resourceGroup: resourceGroup ?? (await groupOf(name)) }
-      return new CloudRegistry(client, address, { signal, pollInterval: options.pollInterval ?? defaultPollInterval })
+      return new CloudRegistry(client, address, { signal, pollInterval, showWait })
     },
     registries: () => calls.attempt('listing registries', () => list({}))
   }

@@ -1,6 +1,7 @@
 import { gatewayActionsOf, sameActions } from './actions.ts'
 import type { Acr, ConnectedRegistryState } from './acr.ts'
 import { ancestorsOf, told, type ConnectedRegistrySteps } from './connected-registry-steps.ts'
+import { lastChangeFailed } from './failed-change.ts'
 import type { Outcome } from './provision.ts'
 import type { Wanted } from './wanted.ts'
 
@@ -94,8 +95,9 @@ export async function provisionConnectedRegistries(
     if (anew === undefined) tell({ kind, name, outcome: 'created' })
     else tell({ kind, name, outcome: 'recreated', detail: told(anew), differences: anew })
   }
-  for (const { name, changes, differences } of steps.updates) {
-    await acr.updateConnectedRegistry(name, changes)
+  for (const { name, changes, whole, differences } of steps.updates) {
+    if (whole === undefined) await acr.updateConnectedRegistry(name, changes)
+    else await acr.createConnectedRegistry(whole)
     tell({ kind, name, outcome: 'updated', detail: told(differences), differences })
   }
   for (const name of steps.deactivations) {
@@ -118,16 +120,16 @@ async function closeGateway(
   for (const { syncToken } of ancestorsOf(current, registry)) {
     const name = (await acr.token(syncToken))?.scopeMap
     if (name === undefined || wanted.scopeMaps.some((each) => same(each.name, name))) continue
-    const actions = (await acr.scopeMap(name))?.actions ?? []
+    const { actions, failed } = (await acr.scopeMap(name)) ?? { actions: [] }
     const rest = actions.filter((action) => !gone.has(action.toLowerCase()))
-    if (sameActions(actions, rest)) continue
+    if (sameActions(actions, rest) && failed !== true) continue
     await acr.updateScopeMap(name, rest)
     const removed = actions.filter((action) => !rest.includes(action))
     tell({
       kind: 'scope map',
       name,
       outcome: 'updated',
-      detail: removed.map((action) => `-${action}`).join(' ')
+      detail: removed.length > 0 ? removed.map((action) => `-${action}`).join(' ') : lastChangeFailed
     })
   }
 }

@@ -2,6 +2,7 @@ import { GeneratorError } from '../errors.ts'
 import type { Difference } from '../plan/difference.ts'
 import { anonymousPullWarnings } from './anonymous-pull.ts'
 import type { Acr, RegistryState } from './acr.ts'
+import { failedChange, lastChangeFailed } from './failed-change.ts'
 import { stepsOf, told, type ConnectedRegistrySteps } from './connected-registry-steps.ts'
 import { leftoversOf, provisionConnectedRegistries, type Leftovers } from './provision-connected-registries.ts'
 import type { Wanted, WantedScopeMap, WantedToken } from './wanted.ts'
@@ -36,18 +37,21 @@ export async function provisionResources(
   const registry = await acr.registry()
   if (wanted.connectedRegistries.length > 0) assertPremium(registry)
   if (wanted.anonymousPull === true) assertAnonymousPull(registry)
-  const current = wanted.connectedRegistries.length + wanted.retired.length > 0 ? await acr.connectedRegistries() : []
+  const named = [...wanted.connectedRegistries.map(({ name }) => name), ...wanted.retired]
+  const current = named.length > 0 ? await acr.connectedRegistries(named) : []
   const steps = stepsOf(current, wanted)
   const leftovers = await leftoversOf(acr, wanted, current)
   if (!allow.remove) assertNothingGoes(steps, leftovers)
-  if (wanted.connectedRegistries.length > 0 && !registry.dataEndpointEnabled) {
+  const again = registry.failed === true ? `, since ${lastChangeFailed}` : ''
+  if (wanted.connectedRegistries.length > 0 && (!registry.dataEndpointEnabled || again !== '')) {
     // Azure refuses a connected registry without it (facts: connected-registry §4).
     await acr.enableDataEndpoint()
-    tell({ kind: 'data endpoint', name: 'of the registry', outcome: 'updated', detail: 'enabled' })
+    tell({ kind: 'data endpoint', name: 'of the registry', outcome: 'updated', detail: `enabled${again}` })
   }
-  if (wanted.anonymousPull !== undefined && wanted.anonymousPull !== registry.anonymousPullEnabled) {
-    await acr.setAnonymousPull(wanted.anonymousPull)
-    const detail = wanted.anonymousPull ? `enabled: ${anonymousPullWarnings[0]}` : 'disabled'
+  const { anonymousPull } = wanted
+  if (anonymousPull !== undefined && (anonymousPull !== registry.anonymousPullEnabled || again !== '')) {
+    await acr.setAnonymousPull(anonymousPull)
+    const detail = anonymousPull ? `enabled${again}: ${anonymousPullWarnings[0]}` : `disabled${again}`
     tell({ kind: 'anonymous pull', name: 'of the registry', outcome: 'updated', detail })
   }
   for (const scopeMap of wanted.scopeMaps) tell(await provisionScopeMap(acr, scopeMap))
@@ -105,9 +109,19 @@ async function provisionScopeMap(acr: Acr, wanted: WantedScopeMap): Promise<Outc
     return { ...subject, outcome: 'created', detail: `${wanted.actions.length} actions` }
   }
   const { added, removed } = difference(current.actions, wanted.actions)
-  if (added.length + removed.length === 0) return { ...subject, outcome: 'unchanged' }
-  await acr.updateScopeMap(wanted.name, wanted.actions)
   const detail = [...added.map((action) => `+${action}`), ...removed.map((action) => `-${action}`)].join(' ')
+  if (current.failed === true) {
+    await acr.createScopeMap(wanted.name, wanted)
+    const differences = [
+      ...added.map((path) => ({ action: 'add', path }) as const),
+      ...removed.map((path) => ({ action: 'remove', path }) as const),
+      failedChange
+    ]
+    const details = [...(detail === '' ? [] : [detail]), lastChangeFailed].join(', ')
+    return { ...subject, outcome: 'updated', detail: details, differences }
+  }
+  if (detail === '') return { ...subject, outcome: 'unchanged' }
+  await acr.updateScopeMap(wanted.name, wanted.actions)
   return { ...subject, outcome: 'updated', detail }
 }
 
@@ -120,10 +134,13 @@ async function provisionToken(acr: Acr, wanted: WantedToken): Promise<Outcome> {
   }
   const changes = [
     ...(same(current.scopeMap, wanted.scopeMap) ? [] : [`scope map ${current.scopeMap} to ${wanted.scopeMap}`]),
-    ...(current.status === wanted.status ? [] : [`${current.status} to ${wanted.status}`])
+    ...(current.status === wanted.status ? [] : [`${current.status} to ${wanted.status}`]),
+    ...(current.failed === true ? [lastChangeFailed] : [])
   ]
   if (changes.length === 0) return { ...subject, outcome: 'unchanged' }
-  await acr.updateToken(wanted.name, wanted)
+  // What failed may have been its creation; but nobody knows whether passwords outlive that (facts: arm-wire §4).
+  if (current.failed === true && Object.keys(current.passwords).length === 0) await acr.createToken(wanted.name, wanted)
+  else await acr.updateToken(wanted.name, wanted)
   return { ...subject, outcome: 'updated', detail: changes.join(', ') }
 }
 

@@ -96,7 +96,7 @@ for (const [mood, specMode] of [
     it('are changed in place, the window with the schedule that it belongs to', async () => {
       const later = settings.replace('12 * * *', '13 * * *')
       assert.deepEqual(await changed(layers, later), ['PATCH topregistry', 'PATCH lowregistry'])
-      const [top] = await acr.connectedRegistries()
+      const [top] = await acr.connectedRegistries([])
       assert.deepEqual([top?.schedule, top?.syncWindow], ['0 13 * * *', 'PT4H'])
       const always = settings.replace('0 12 * * *', '* * * * *').replace('syncWindow: PT4H, ', '')
       assert.deepEqual(await changed(layers, always), ['PATCH topregistry', 'PATCH lowregistry'])
@@ -136,7 +136,7 @@ for (const [mood, specMode] of [
       )
       assert.deepEqual(
         [
-          (await acr.connectedRegistries()).map(({ name }) => name),
+          (await acr.connectedRegistries([])).map(({ name }) => name),
           await acr.token('lowregistry-sync-token'),
           await acr.scopeMap('lowregistry-sync')
         ],

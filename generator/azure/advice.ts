@@ -16,6 +16,11 @@ export function adviceByCode({ code = '', message }: Refusal): Advice | undefine
   return byCode(code, message)
 }
 
+/** Whether a write was refused because of another to the same thing, which will end. */
+export function isOperationUnderWay({ code }: Refusal): boolean {
+  return code === 'OperationInProgress' || code === 'AnotherOperationInProgress'
+}
+
 function byCode(code: string, message: string): Advice | undefined {
   switch (code) {
     case 'AuthorizationFailed': {
@@ -35,12 +40,13 @@ function byCode(code: string, message: string): Advice | undefined {
         'Check the key in IOTHUB_CONNECTION_STRING and what its policy allows (registry read and write, service connect); with Entra ID, the role IoT Hub Data Contributor'
       ]
     case 'RegistryStatusConflict':
-    case 'OperationInProgress':
-    case 'AnotherOperationInProgress':
       return [
         'AZURE_CONFLICT',
         'Another operation on it is under way: wait until it has ended (az acr show -n <registry> --query provisioningState), and run this again'
       ]
+    case 'OperationInProgress':
+    case 'AnotherOperationInProgress':
+      return ['AZURE_CONFLICT', 'Another operation on it is under way: wait until it has ended, and run this again']
     case 'ScopeLocked':
       return ['AZURE_CONFLICT', 'A lock keeps it as it is: whoever set it has to take it away (az lock list)']
     case 'ConfigurationCountLimitExceeded':

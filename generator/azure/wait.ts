@@ -10,6 +10,9 @@ export interface Patience {
   readonly timeout: number
 }
 
+/** Shows what Azure keeps a person waiting for, until what it gives is called. */
+export type ShowWait = (what: string) => Promise<() => void>
+
 /**
  * Looks again and again until `look` gives something.
  *

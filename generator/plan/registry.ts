@@ -129,7 +129,7 @@ function readOnly(acr: Acr, seen: Map<string, unknown>): Acr {
     registry: () => note('registry', acr.registry()),
     scopeMap: (name) => note(`scope map ${name}`, acr.scopeMap(name)),
     token: (name) => note(`token ${name}`, acr.token(name)),
-    connectedRegistries: () => note('connected registries', acr.connectedRegistries()),
+    connectedRegistries: (awaited) => note('connected registries', acr.connectedRegistries(awaited)),
     enableDataEndpoint: nothing,
     setAnonymousPull: nothing,
     createScopeMap: nothing,

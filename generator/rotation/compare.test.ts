@@ -91,6 +91,18 @@ describe('tokens, revoked and compared', () => {
     assert.equal(heldBy('top', 'lowregistry-sync-token'), 'disabled')
   })
 
+  it('tells of a token whose last change failed, and revokes one whose revocation failed', async () => {
+    const shown = world.acr.tokens.get('plant-client')
+    assert.ok(shown)
+    world.acr.tokens.set('plant-client', { ...shown, failed: true })
+    assert.deepEqual(await compare(), [
+      'error registry plant-client is not as Azure shows it: its last change failed; run causeway provision'
+    ])
+    world.acr.tokens.set('plant-client', { ...shown, status: 'disabled', failed: true })
+    await revoke('plant-client')
+    assert.equal(world.acr.tokens.get('plant-client')?.failed, undefined, 'it was written again')
+  })
+
   it('tells each way in which the cloud registry differs', async () => {
     const token = world.acr.tokens.get('plant-client')
     assert.ok(token)

@@ -69,7 +69,12 @@ async function inRegistry(
   if (state.status !== should.status) findings.push(find('error', `is ${state.status}, and should be ${should.status}`))
   if (state.scopeMap.toLowerCase() !== should.scopeMap.toLowerCase())
     findings.push(find('error', `has scope map ${state.scopeMap}, and should have ${should.scopeMap}`))
-  const actions = (await acr.scopeMap(should.scopeMap))?.actions ?? []
+  if (state.failed === true)
+    findings.push(find('error', 'is not as Azure shows it: its last change failed; run causeway provision'))
+  const scopeMap = await acr.scopeMap(should.scopeMap)
+  if (scopeMap?.failed === true)
+    findings.push(find('error', `has scope map ${should.scopeMap}, whose last change failed; run causeway provision`))
+  const actions = scopeMap?.actions ?? []
   const allowed = new Set(actions.map((action) => action.toLowerCase()))
   const wantedActions = scopeMaps.find((map) => map.name === should.scopeMap)?.actions ?? []
   const missing = wantedActions.filter((action) => !allowed.has(action.toLowerCase()))

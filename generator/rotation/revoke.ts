@@ -45,7 +45,8 @@ export async function setRevoked(
       `the cloud registry has no token ${token.name}. It is noted as revoked, and provision will make it disabled`
     )
   const status = revoked ? 'disabled' : (site.tokens[token.name]?.status ?? 'enabled')
-  if (current.status !== status) await acr.updateToken(token.name, { scopeMap: current.scopeMap, status })
+  if (current.status !== status || current.failed === true)
+    await acr.updateToken(token.name, { scopeMap: current.scopeMap, status })
   const devices = new RotatedDevices(site, store, hub)
   const ids = token.holders.map(({ id }) => id)
   // As those see it who let others in; the device that logs in with it has nothing to do.
