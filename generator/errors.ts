@@ -50,6 +50,7 @@ const table = {
   PASSWORD_SUPERSEDED: 'conflict',
   PASSWORDS_BOTH_TAKEN: 'conflict',
   PASSWORD_NOT_TAKEN: 'error',
+  TOKEN_DISABLED: 'conflict',
   ROTATION_PENDING: 'conflict',
   CONNECTED_REGISTRY_DIFFERS: 'conflict',
   RESOURCES_WOULD_GO: 'conflict',

@@ -74,6 +74,40 @@ describe('causeway rotate', () => {
     assert.ok(!world.taken.has('plant-client/password1'))
   })
 
+  it('leaves a revoked token out, says so, refuses it by name, and goes on with it once that is undone', async () => {
+    const clouds = { folder, acr: world.acr, hub: world.hub }
+    const token = 'secondregistry-sync-token'
+    assert.equal((await runCommand(['revoke', token], clouds)).code, 0)
+    const named = await rotate(token)
+    assert.equal(named.code, 5)
+    assert.match(named.stderr, /TOKEN_DISABLED: .*causeway revoke secondregistry-sync-token --undo/)
+    const { code, stdout, stderr } = await rotate()
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /passed over, since they are disabled: secondregistry-sync-token/)
+    assert.match(stdout, /^retired +gatewayregistry-sync-token$/m)
+    assert.ok(!stdout.includes(token))
+    await runCommand(['revoke', token, '--undo'], clouds)
+    assert.equal((await rotate(token)).code, 0)
+  })
+
+  it('passes over a pending token that was revoked, and goes on with it once that is undone', async () => {
+    const clouds = { folder, acr: world.acr, hub: world.hub }
+    const token = 'secondregistry-sync-token'
+    world.away.add('second')
+    assert.equal((await rotate('--timeout', '1')).code, 1)
+    assert.equal((await runCommand(['revoke', token], clouds)).code, 0)
+    const again = await rotate()
+    assert.equal(again.code, 0, again.stderr)
+    assert.match(again.stderr, /passed over, since they are disabled: secondregistry-sync-token/)
+    assert.match(again.stdout, /^retired +gatewayregistry-sync-token$/m)
+    assert.match((await rotate('--resume')).stdout, /no password is being changed/)
+    await runCommand(['revoke', token, '--undo'], clouds)
+    world.wake('second')
+    const resumed = await rotate('--resume')
+    assert.equal(resumed.code, 0, resumed.stderr)
+    assert.match(resumed.stdout, /^retired +secondregistry-sync-token$/m)
+  })
+
   it('and revoke disables a token for good, whatever the site file says, until it is undone', async () => {
     const clouds = { folder, acr: world.acr, hub: world.hub }
     world.away.add('second')

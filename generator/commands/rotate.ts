@@ -1,7 +1,7 @@
 import { twinInterval, type CommonOptions, type Context } from '../context.ts'
-import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
+import { exitCodes, GeneratorError, throwAll, type ExitCode } from '../errors.ts'
 import { namedInConfigToml } from '../rotation/edge-agent.ts'
-import { beginRotation, chooseTokens, pendingTokens, type RotatedToken } from '../rotation/plan.ts'
+import { beginRotation, chooseRotatable, pendingTokens, type RotatedToken } from '../rotation/plan.ts'
 import { carryOutRotation } from '../rotation/rotate.ts'
 import type { SecretStore } from '../secrets/store.ts'
 import { automaticDeploymentOf, type Site } from '../site-file/site.ts'
@@ -23,7 +23,8 @@ const proofTimeout = 120_000
  *
  * @param names all sync tokens where none is named
  * @returns 2 where clients still have to move
- * @throws {GeneratorError} `ROTATION_PENDING` where an earlier one has not ended
+ * @throws {GeneratorError} `ROTATION_PENDING` where an earlier one has not ended, `TOKEN_DISABLED`, and `PASSWORD_NOT_TAKEN`
+ *   where the cloud registry does not take a new one, once the others are done
  */
 export async function rotate(
   context: Context,
@@ -31,8 +32,12 @@ export async function rotate(
   options: RotateOptions
 ): Promise<ExitCode | undefined> {
   const site = await context.site()
-  const chosen = chooseTokens(site, names)
   const store = await context.secrets(site, 'write')
+  const { chosen, disabled } = chooseRotatable(site, store, names)
+  if (disabled.length > 0)
+    context.stderr.write(
+      `passed over, since they are disabled: ${some(disabled)}; causeway revoke --undo enables one\n`
+    )
   const goingOn = options.resume === true || options.abandon !== undefined || options.retire === true
   const pending = pendingTokens(site, store)
   if (goingOn && pending.length === 0) {
@@ -52,7 +57,11 @@ export async function rotate(
   const retired: string[] = []
   const { signal } = context.io
   try {
-    const { waitingForClients, waitingForDeployments } = await carryOutRotation({
+    const {
+      waitingForClients,
+      waitingForDeployments,
+      notTaken = []
+    } = await carryOutRotation({
       site,
       store,
       acr,
@@ -75,7 +84,7 @@ export async function rotate(
         progress.print(() => void context.stdout.write(`${step.padEnd(9)} ${token}\n`))
       }
     })
-    task.end('done')
+    if (notTaken.length === 0) task.end('done')
     const named = namedInConfigToml(site, retired)
     if (named.length > 0)
       context.stderr.write(
@@ -89,6 +98,7 @@ export async function rotate(
       context.stdout.write(
         `both passwords of ${waitingForClients.join(', ')} work, and every device knows the new one. Give it to the clients (causeway secrets show), then take the one before away: causeway rotate ${waitingForClients.join(' ')} --retire\n`
       )
+    throwAll(notTaken)
     return waitingForDeployments.length + waitingForClients.length === 0 ? undefined : exitCodes.differences
   } catch (error) {
     task.end('failed')

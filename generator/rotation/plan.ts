@@ -62,9 +62,43 @@ export function chooseTokens(site: Site, names: readonly string[]): readonly Rot
   })
 }
 
-/** The tokens whose password is being changed. */
+/** The tokens that a change of passwords is for, and those that it leaves as they are. */
+export interface RotatableTokens {
+  readonly chosen: readonly RotatedToken[]
+  /** Names of tokens that are disabled, whose passwords change when they are enabled again. */
+  readonly disabled: readonly string[]
+}
+
+/**
+ * Of the tokens that {@link chooseTokens} gives, those whose passwords can be changed: the cloud registry takes no password of a
+ * disabled one, so that a new one could not be proved.
+ *
+ * @throws {GeneratorError} `USAGE`, or `TOKEN_DISABLED` where one that is named is
+ */
+export function chooseRotatable(site: Site, store: SecretStore, names: readonly string[]): RotatableTokens {
+  const all = chooseTokens(site, names)
+  const isChosen = new Set(all.map(({ name }) => name))
+  const disabled = tokensOf(site)
+    .map(({ name }) => name)
+    .filter((name) => isDisabled(site, store, name) && (isChosen.has(name) || store.rotation(name) !== undefined))
+  const named = names.length === 0 ? undefined : disabled.find((name) => isChosen.has(name))
+  if (named !== undefined)
+    throw new GeneratorError(
+      'TOKEN_DISABLED',
+      `token ${named} is disabled, and the cloud registry would take no new password of it. Enable it first: ${
+        store.isRevoked(named) ? `causeway revoke ${named} --undo` : 'status of the site file, and causeway provision'
+      }`
+    )
+  return { chosen: all.filter(({ name }) => !disabled.includes(name)), disabled }
+}
+
+/** The tokens whose password is being changed, but for those that have been disabled since: they go on when they are enabled. */
 export function pendingTokens(site: Site, store: SecretStore): readonly RotatedToken[] {
-  return tokensOf(site).filter(({ name }) => store.rotation(name) !== undefined)
+  return tokensOf(site).filter(({ name }) => store.rotation(name) !== undefined && !isDisabled(site, store, name))
+}
+
+function isDisabled(site: Site, store: SecretStore, token: string): boolean {
+  return store.isRevoked(token) || site.tokens[token]?.status === 'disabled'
 }
 
 /**

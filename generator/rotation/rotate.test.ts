@@ -96,13 +96,45 @@ describe('a rotation of passwords', () => {
 
   it('does nothing to a device where the registry does not take the new password', async () => {
     await begin()
-    await assert.rejects(go({ proof: () => Promise.resolve(false), proofPatience: patient(30) }), {
-      code: 'PASSWORD_NOT_TAKEN'
-    })
+    const { notTaken = [] } = await go({ proof: () => Promise.resolve(false), proofPatience: patient(30) })
+    assert.deepEqual(
+      notTaken.map(({ code }) => code),
+      syncTokens.map(() => 'PASSWORD_NOT_TAKEN')
+    )
     for (const twin of world.hub.twins.values()) assert.equal(twin.desired['parent'], undefined)
     assert.ok(world.taken.has('topregistry-sync-token/password1'))
     await go()
     await assertRotated(syncTokens)
+  })
+
+  it('goes on with the others where the registry does not take one of them', async () => {
+    await begin()
+    const refused = 'otherregistry-sync-token'
+    const { notTaken = [] } = await go({
+      proof: (token, password) => (token === refused ? Promise.resolve(false) : world.proof(token, password)),
+      proofPatience: patient(30)
+    })
+    assert.match(notTaken.map(({ message }) => message).join(), /new otherregistry-sync-token\/password2/)
+    await assertRotated(syncTokens.slice(0, 2), true)
+    assert.ok(world.taken.has(`${refused}/password1`), 'it still works there')
+    await go()
+    await assertRotated(syncTokens)
+  })
+
+  it('asks for no more passwords where so many fail that it is the registry', async () => {
+    const lines = Array.from({ length: 18 }, (_, at) => `  d${at}: { connectedRegistry: { name: registry${at} } }`)
+    world = new RotationWorld(testSite(lines.join('\n')), join(folder, 'refusing'))
+    await world.deploy()
+    await begin()
+    const asked = new Set<string>()
+    const { notTaken = [] } = await go({
+      proof: (token) => {
+        asked.add(token)
+        return Promise.resolve(false)
+      },
+      proofPatience: patient(5)
+    })
+    assert.ok(notTaken.length < 18 && notTaken.length === asked.size, `${notTaken.length} of ${asked.size}`)
   })
 
   it('proves a password that had to be made anew after it was proved', async () => {

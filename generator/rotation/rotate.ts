@@ -2,7 +2,7 @@ import type { Acr } from '../acr/acr.ts'
 import { passwordExpiry } from '../acr/password-expiry.ts'
 import { makePassword } from '../acr/passwords.ts'
 import { waitFor, type Patience } from '../azure/wait.ts'
-import { GeneratorError } from '../errors.ts'
+import { GeneratorError, throwAll } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'
 import { slots, storedSlots, type Rotation, type SecretStore } from '../secrets/store.ts'
 import type { Device, Site } from '../site-file/site.ts'
@@ -40,6 +40,8 @@ export interface RotationResult {
   readonly waitingForClients: readonly string[]
   /** Devices whose deployment holds a password before, by which edgeAgent pulls; it stays until they are deployed to. */
   readonly waitingForDeployments: readonly string[]
+  /** Why tokens were passed over, where there are any: a `PASSWORD_NOT_TAKEN` each. They stay pending. */
+  readonly notTaken?: readonly GeneratorError[]
 }
 
 /** Passwords that are made, or taken away, at one time: each takes Resource Manager some seconds, and it allows ten a second. */
@@ -52,7 +54,7 @@ const proofsAtOnce = 8
  * them, and only then is the one before taken away. Each step is durable before the next, and each is done again without
  * harm: it goes on wherever another run stopped.
  *
- * @throws {GeneratorError} `PASSWORD_NOT_TAKEN`, or `TIMED_OUT` with the devices that are away; both leave it pending
+ * @throws {GeneratorError} `TIMED_OUT` with the devices that are away, which leaves it pending
  */
 export async function carryOutRotation(parts: RotationParts): Promise<RotationResult> {
   const { site, store, acr, tell } = parts
@@ -72,16 +74,40 @@ export async function carryOutRotation(parts: RotationParts): Promise<RotationRe
       tell({ token: token.name, step: 'made' })
     }
   )
-  // Made first and proved together: what one waits for, the others have behind them.
-  await atOnce(
-    tokens.filter((token) => rotationOf(store, token).provedAt === undefined),
-    proofsAtOnce,
-    async (token) => {
-      await prove(parts, token)
-      tell({ token: token.name, step: 'proved' })
-    }
+  const notTaken = await proveAll(
+    parts,
+    tokens.filter((token) => rotationOf(store, token).provedAt === undefined)
   )
-  return retireAsUsed(parts, tokens)
+  const proved = tokens.filter((token) => rotationOf(store, token).provedAt !== undefined)
+  if (notTaken.length === 0) return retireAsUsed(parts, proved)
+  try {
+    const nothing = { waitingForClients: [], waitingForDeployments: [] }
+    return { ...(proved.length === 0 ? nothing : await retireAsUsed(parts, proved)), notTaken }
+  } catch (error) {
+    if (error instanceof GeneratorError && error.code === 'TIMED_OUT') throwAll([error, ...notTaken])
+    throw error
+  }
+}
+
+/**
+ * Made first and proved together: what one waits for, the others have behind them. One that fails keeps the others from nothing.
+ *
+ * @returns why those failed that did
+ */
+async function proveAll(parts: RotationParts, tokens: readonly RotatedToken[]): Promise<readonly GeneratorError[]> {
+  const failed: GeneratorError[] = []
+  await atOnce(tokens, proofsAtOnce, async (token) => {
+    // Where as many fail as are tried at one time it is the registry, and a fleet would wait for hours.
+    if (failed.length >= proofsAtOnce) return
+    try {
+      await prove(parts, token)
+      parts.tell({ token: token.name, step: 'proved' })
+    } catch (error) {
+      if (!(error instanceof GeneratorError) || error.code !== 'PASSWORD_NOT_TAKEN') throw error
+      failed.push(error)
+    }
+  })
+  return failed
 }
 
 function rotationOf(store: SecretStore, token: RotatedToken): Rotation {

@@ -83,7 +83,7 @@ export class RotationWorld {
       this.slowness -= 1
       return Promise.resolve(false)
     }
-    return Promise.resolve(this.#takes(token, password))
+    return Promise.resolve(this.acr.tokens.get(token)?.status !== 'disabled' && this.#takes(token, password))
   }
 
   /** A device comes back, or looks at its twin: it applies what is there and logs in with it. */

@@ -5,6 +5,7 @@ import { createAcrClient } from '../../generator/acr/client.ts'
 import { createCredential } from '../../generator/azure/credential.ts'
 import { createHubClient } from '../../generator/hub/client.ts'
 import { Pace } from '../../generator/hub/pace.ts'
+import { throwAll } from '../../generator/errors.ts'
 import { beginRotation, chooseTokens, pendingTokens } from '../../generator/rotation/plan.ts'
 import { registryProof } from '../../generator/rotation/proof.ts'
 import { carryOutRotation } from '../../generator/rotation/rotate.ts'
@@ -41,7 +42,7 @@ const hub = await createHubClient(site.hubHost, {
   pace: new Pace({ now: () => 0, pause: () => Promise.resolve() })
 })
 if (pendingTokens(site, store).length === 0) await beginRotation(chooseTokens(site, []), store, acr, new Date())
-await carryOutRotation({
+const { notTaken = [] } = await carryOutRotation({
   site,
   store,
   acr,
@@ -53,6 +54,7 @@ await carryOutRotation({
   onPassword: () => undefined,
   tell: () => undefined
 })
+throwAll(notTaken)
 hub.close()
 await store.close()
 process.exit(0)
