@@ -3,11 +3,15 @@ import type { ImageState, Login, RegistryContent } from '../acr/content.ts'
 import type { DeploymentManifest } from '../deployment/generate.ts'
 import { isRecord } from '../deployment/template.ts'
 import { GeneratorError } from '../errors.ts'
+import { atOnce } from '../hub/at-once.ts'
 import { hasRegistry } from '../site-file/has-registry.ts'
 import { runtimeImages, repositoryOf, type Device, type Relay, type Site } from '../site-file/site.ts'
 import type { Change } from './plan.ts'
 import { madeLater } from './planning-secrets.ts'
 import { registryPart } from './registry.ts'
+
+/** Images looked for at one time. */
+const looksAtOnce = 4
 
 /** An image that has to be in the cloud registry, and the login of whoever fetches it from there. */
 export interface NeededImage {
@@ -96,7 +100,7 @@ function isOwn(host: string, device: Device | Relay): device is Device {
 }
 
 /** Whether clients of this device may bring an image there themselves, so that it need not come from the cloud. */
-function mayBePushed(site: Site, { mode, tokens }: Device, repository: string): boolean {
+export function mayBePushed(site: Site, { mode, tokens }: Device, repository: string): boolean {
   if (mode !== 'ReadWrite') return false
   return tokens.some((name) =>
     readScopeMap(site.scopeMaps[site.tokens[name]?.scopeMap ?? '']?.actions ?? []).permissions.some(
@@ -110,13 +114,13 @@ export async function missingImages(
   content: RegistryContent,
   needed: readonly NeededImage[]
 ): Promise<readonly MissingImage[]> {
-  const missing: MissingImage[] = []
-  for (const { image, repository, reference, username, password } of needed) {
-    if (madeLater(password) !== undefined) continue
-    const state = await lookFor(content, { username, password }, repository, reference)
-    if (state !== 'present') missing.push({ image, state, username })
-  }
-  return missing
+  const known = needed.filter(({ password }) => madeLater(password) === undefined)
+  const looked = await atOnce(known, looksAtOnce, async ({ image, repository, reference, username, password }) => ({
+    image,
+    state: await lookFor(content, { username, password }, repository, reference),
+    username
+  }))
+  return looked.flatMap(({ state, ...image }) => (state === 'present' ? [] : [{ ...image, state }]))
 }
 
 async function lookFor(

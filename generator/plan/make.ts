@@ -22,9 +22,17 @@ import {
   type Site
 } from '../site-file/site.ts'
 import { assertValid } from '../validate/assert.ts'
+import { declaredImages } from './declared-images.ts'
 import { planDevice, planOwnSettings, readCurrent, type CurrentTwins } from './device.ts'
 import { Fingerprints } from './fingerprints.ts'
-import { imageChanges, missingImages, neededImages, type ManifestOfDevices, type MissingImage } from './images.ts'
+import {
+  imageChanges,
+  missingImages,
+  neededImages,
+  type ManifestOfDevices,
+  type MissingImage,
+  type NeededImage
+} from './images.ts'
 import type { Plan, PlannedPart } from './plan.ts'
 import { HashedSecrets, PlanningSecrets } from './planning-secrets.ts'
 import { planRegistry, registryPart } from './registry.ts'
@@ -57,6 +65,7 @@ export interface MadePlan {
   readonly plan: Plan
   readonly devices: readonly DevicePlan[]
   readonly deployments: readonly AutomaticPlan[]
+  /** Those of deployments: a device would wait for them in vain. */
   readonly missing: readonly MissingImage[]
   /** What `validate` has to say of the manifests, a line each. */
   readonly warnings: readonly string[]
@@ -94,15 +103,23 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   const warnings: string[] = made.flatMap(({ device, manifest }) =>
     assertValid(formatManifest(manifest), `the deployment manifest of ${device.id}`, site)
   )
-  const missing = scope.images
-    ? await lookForImages(await context.content(site), site, store, [
-        ...made.map(({ device, manifest }) => ({ devices: [device], manifest })),
-        ...contents.map(({ deployment, content }) => ({
-          devices: devicesOf(site, deployment),
-          manifest: content.base.content
-        }))
-      ])
-    : []
+  const needed = neededImages(
+    site,
+    [
+      ...made.map(({ device, manifest }) => ({ devices: [device], manifest })),
+      ...contents.map(({ deployment, content }) => ({
+        devices: devicesOf(site, deployment),
+        manifest: content.base.content
+      }))
+    ],
+    loginsOf(store)
+  )
+  const missing = scope.images ? await missingImages(await context.content(site), needed) : []
+  const declared =
+    scope.images && scope.registry
+      ? await lookForDeclared(await context.content(site), site, store, needed)
+      : { missing: [], warnings: [] }
+  warnings.push(...declared.warnings)
   const devices =
     made.length === 0 ? [] : await planDevices(await context.hub(site), site, made, scope.twins, fingerprints)
   parts.push(...devices.map(({ planned }) => planned))
@@ -119,7 +136,9 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
     schemaVersion: '1.0',
     registry: site.loginServer,
     hub: site.hubHost,
-    changes: [...imageChanges(missing), ...parts.flatMap(({ changes }) => changes)].sort(byPart),
+    changes: [...imageChanges([...missing, ...declared.missing]), ...parts.flatMap(({ changes }) => changes)].sort(
+      byPart
+    ),
     parts: Object.fromEntries(parts.map(({ part, state }) => [part, state])),
     unmade: secrets.unmade
   }
@@ -203,14 +222,38 @@ export async function lookForImages(
   secrets: Secrets,
   manifests: readonly ManifestOfDevices[]
 ): Promise<readonly MissingImage[]> {
+  return missingImages(content, neededImages(site, manifests, loginsOf(secrets)))
+}
+
+/** Looks for what the site file itself names, but for what deployments need: that was looked for as they do. */
+async function lookForDeclared(
+  content: RegistryContent,
+  site: Site,
+  secrets: Secrets,
+  needed: readonly NeededImage[]
+): Promise<{ readonly missing: readonly MissingImage[]; readonly warnings: readonly string[] }> {
+  const { images, unread } = declaredImages(site, loginsOf(secrets))
+  const looked = new Set(needed.map(({ image }) => image))
+  return {
+    missing: await missingImages(
+      content,
+      images.filter(({ image }) => !looked.has(image))
+    ),
+    warnings: unread.map(
+      (image) =>
+        `warning image ${image}: no token of the site file may read it, so whether it is in the cloud registry is not looked at; causeway images import brings it there`
+    )
+  }
+}
+
+function loginsOf(secrets: Secrets): (token: string) => Login | undefined {
   const now = new Date()
-  const loginOf = (token: string): Login | undefined => {
+  return (token) => {
     if (secrets.isRevoked?.(token) === true) return undefined
     const slot = currentSlot(secrets, token, now)
     const record = slot === undefined ? undefined : secrets.slot(token, slot)
     return record?.state === 'stored' ? { username: token, password: record.value } : undefined
   }
-  return missingImages(content, neededImages(site, manifests, loginOf))
 }
 
 function devicesOf(site: Site, { devices }: AutomaticDeployment): Device[] {

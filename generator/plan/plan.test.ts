@@ -197,6 +197,31 @@ describe('causeway plan', () => {
       assert.equal((await causeway('deploy --no-image-check')).code, 0)
       assert.ok(content.asked.every((asked) => asked.startsWith('crimagepulltoken ')))
     })
+
+    it('lists an image to import that is absent, which keeps no deployment back, and looks for each once', async () => {
+      const source = '{ source: "mcr.microsoft.com/hello-world:latest", image: "hello-world:v2" }'
+      await writeFile(join(folder, 'site.yaml'), siteText(undefined, `imports: [${source}]\n`))
+      content.states.set('hello-world:v2', 'absent')
+      content.asked.length = 0
+      const { changes } = await plan()
+      assert.deepEqual(
+        changes.map(({ code, action, subject }) => [code, action, subject]),
+        [['P104', 'add', 'image hello-world:v2']]
+      )
+      assert.equal(content.asked.length, new Set(content.asked).size)
+      assert.equal((await causeway('check')).code, 2)
+      assert.equal((await causeway('deploy')).code, 0)
+      content.states.clear()
+      assert.equal((await causeway('plan')).code, 0)
+    })
+
+    it('says of an image to import that nobody may read that it was not looked for', async () => {
+      const source = '{ source: "mcr.microsoft.com/hello-world:latest", image: "other:1" }'
+      await writeFile(join(folder, 'site.yaml'), siteText(undefined, `imports: [${source}]\n`))
+      const { code, stderr } = await causeway('plan')
+      assert.equal(code, 0)
+      assert.match(stderr, /^warning image other:1: no token of the site file may read it.*causeway images import/m)
+    })
   })
 
   it('looks for what devices pull from their own registry too, as the token that fetches it from the cloud', async () => {
