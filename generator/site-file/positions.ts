@@ -1,4 +1,16 @@
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type YAMLError
+} from 'yaml'
 
 /** Where in a file something stands, both from 1, as editors count. */
 export interface Position {
@@ -20,7 +32,10 @@ export interface PositionedDocument {
   positionOf(path: readonly PropertyKey[], key?: boolean): Position
 }
 
-/** Parses strictly: duplicate keys, unknown tags and tabs where YAML forbids them are errors, each with its place. */
+/** How often what has an anchor may be named, by way of other aliases too: past it a small file would fill the memory. */
+const mostAliases = 10_000
+
+/** Parses strictly: duplicate keys, unknown tags, aliases of nothing and tabs where YAML forbids them are errors, each with its place. */
 export function parsePositioned(text: string): PositionedDocument {
   const counter = new LineCounter()
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: true, version: '1.2' })
@@ -30,13 +45,44 @@ export function parsePositioned(text: string): PositionedDocument {
   }
   const errors = [...document.errors, ...document.warnings].map((error) => ({
     position: at(error.pos[0]),
-    message: firstLine(error.message)
+    message: advised(error)
   }))
+  errors.push(...wrongAliases(document).map(({ offset, message }) => ({ position: at(offset), message })))
+  let value: unknown
+  try {
+    if (errors.length === 0) value = document.toJS({ maxAliasCount: mostAliases })
+  } catch (error) {
+    // The one reason that is left: every alias names something.
+    if (!(error instanceof ReferenceError)) throw error
+    const message = `its aliases come to more than ${mostAliases}; let a pattern in devices stand for many of them`
+    errors.push({ position: at(0), message })
+  }
   return {
-    value: errors.length === 0 ? document.toJS({ maxAliasCount: 100 }) : undefined,
+    value,
     errors,
     positionOf: (path, key = false) => at(offsetOf(document, path, key))
   }
+}
+
+function wrongAliases(document: Document): { readonly offset: number; readonly message: string }[] {
+  const found: { offset: number; message: string }[] = []
+  // Once over the file: `alias.resolve` would go over all of it for each.
+  const anchors = new Map<string, Node>()
+  visit(document, {
+    Node(_key, node) {
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchors.set(node.anchor, node)
+        return
+      }
+      const offset = startOf(node) ?? 0
+      const named = anchors.get(node.source)
+      if (named === undefined)
+        found.push({ offset, message: `nothing before it has the anchor &${node.source}, which *${node.source} names` })
+      else if (offset >= (startOf(named) ?? 0) && offset < (named.range?.[1] ?? 0))
+        found.push({ offset, message: `*${node.source} stands inside of what it names` })
+    }
+  })
+  return found
 }
 
 function offsetOf(document: Document, path: readonly PropertyKey[], key: boolean): number {
@@ -61,6 +107,9 @@ function startOf(node: unknown): number | undefined {
   return isNode(node) ? (node as Node).range?.[0] : undefined
 }
 
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? text
+/** In a word for whoever writes the file; what the parser says of several documents is for programs. */
+function advised({ code, message }: YAMLError): string {
+  return code === 'MULTIPLE_DOCS'
+    ? 'a second document begins here, and the file has to be one: take the line of dashes out, or make two files of it'
+    : (message.split('\n', 1)[0] ?? message)
 }

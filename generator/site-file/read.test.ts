@@ -71,6 +71,29 @@ describe('the site file', () => {
       /^site\.yaml:5:3: SITE_INVALID Map keys must be unique/
     ],
     ['what is not YAML', 'azure: [', /^site\.yaml:1:9: SITE_INVALID /],
+    [
+      'an alias of nothing',
+      changed('{ scopeMap: plant-readers }', '{ scopeMap: *readers }'),
+      'site.yaml:10:29: SITE_INVALID nothing before it has the anchor &readers, which *readers names'
+    ],
+    [
+      'an alias inside of what it names',
+      changed('{ scopeMap: plant-readers }', '&own { scopeMap: *own }'),
+      'site.yaml:10:34: SITE_INVALID *own stands inside of what it names'
+    ],
+    [
+      'aliases that would fill the memory',
+      [
+        'a: &a [0]',
+        ...'bcdef'.split('').map((name, at) => `${name}: &${name} [${`*${'abcde'[at]},`.repeat(10)}]`)
+      ].join('\n'),
+      /^site\.yaml:1:1: SITE_INVALID its aliases come to more than 10000/
+    ],
+    [
+      'two documents in one file',
+      `${siteText()}---\n${siteText()}`,
+      /^site\.yaml:15:1: SITE_INVALID a second document begins here, and the file has to be one/
+    ],
     ['an empty file', '', /^site\.yaml:1:1: SITE_INVALID schemaVersion: must be "1\.0", in quotes$/],
     ['a version that YAML reads as a number', changed('"1.0"', '1.0'), /^site\.yaml:1:16: .*in quotes$/],
     [
@@ -145,6 +168,15 @@ describe('the site file', () => {
       if (typeof expected === 'string') assert.equal(first, expected)
       else assert.match(first ?? '', expected)
     })
+
+  it('takes aliases, of hundreds of devices too', () => {
+    const devices = Array.from(
+      { length: 300 },
+      (_, at) => `  d${at}: { connectedRegistry: { name: registry${at} }, tokens: *all }`
+    )
+    const site = parseSite(siteText(devices.join('\n').replace('*all', '&all [plant-client]')), 'site.yaml')
+    assert.deepEqual(deviceNamed(site, 'd299').tokens, ['plant-client'])
+  })
 
   it('tells everything that is wrong at once, in the order of the file', () => {
     const text = siteText('  gateway: { connectedRegistry: { name: x }, prot: 1 }').replace('demo', '""')
