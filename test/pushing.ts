@@ -33,24 +33,44 @@ export async function pushImage(
 ): Promise<PushedImage> {
   const config = Buffer.from(JSON.stringify({ os: 'linux', noise: randomBytes(8).toString('hex') }))
   const blobs = [config, ...layers]
-  for (const blob of blobs) {
-    const begun = await send(target, 'POST', `/v2/${repository}/blobs/uploads/`, 202)
-    const place = new URL(begun.headers.get('location') ?? '', target.origin)
-    place.searchParams.set('digest', digestOf(blob))
-    await send(target, 'PUT', place.href, 201, blob)
-  }
+  for (const blob of blobs) await pushBlob(target, repository, blob)
   const describe = (mediaType: string, bytes: Buffer) => ({ mediaType, digest: digestOf(bytes), size: bytes.length })
-  const manifest = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: mediaTypes.ociManifest,
-      config: describe('application/vnd.oci.image.config.v1+json', config),
-      layers: layers.map((layer) => describe('application/vnd.oci.image.layer.v1.tar', layer))
-    })
-  )
-  await send(target, 'PUT', `/v2/${repository}/manifests/${tag}`, 201, manifest, mediaTypes.ociManifest)
+  const manifest = await pushManifest(target, repository, tag, {
+    mediaType: mediaTypes.ociManifest,
+    config: describe('application/vnd.oci.image.config.v1+json', config),
+    layers: layers.map((layer) => describe('application/vnd.oci.image.layer.v1.tar', layer))
+  })
   const bytes = [manifest, ...blobs].reduce((sum, { length }) => sum + length, 0)
   return { digest: digestOf(manifest), bytes, blobs: blobs.map((blob) => digestOf(blob)) }
+}
+
+async function pushBlob(target: Target, repository: string, blob: Buffer): Promise<void> {
+  const begun = await send(target, 'POST', `/v2/${repository}/blobs/uploads/`, 202)
+  const place = new URL(begun.headers.get('location') ?? '', target.origin)
+  place.searchParams.set('digest', digestOf(blob))
+  await send(target, 'PUT', place.href, 201, blob)
+}
+
+/** Pushes a manifest alone, whatever it names; its bytes. */
+export async function pushManifest(
+  target: Target,
+  repository: string,
+  tag: string,
+  document: Readonly<Record<string, unknown>> & { readonly mediaType: string }
+): Promise<Buffer> {
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, ...document }))
+  await send(target, 'PUT', `/v2/${repository}/manifests/${tag}`, 201, bytes, document.mediaType)
+  return bytes
+}
+
+/** What a registry answers to a GET, its body aside. */
+export async function statusAt(target: Target, path: string): Promise<number> {
+  const answer = await fetch(new URL(path, target.origin), {
+    headers: { accept: `${mediaTypes.ociManifest}, ${mediaTypes.ociIndex}`, ...authorization(target) },
+    signal: AbortSignal.timeout(patience)
+  })
+  await answer.body?.cancel()
+  return answer.status
 }
 
 /** Deletes a tag, or a manifest by its digest. */

@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { hexOf } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
-import { readManifest, type Descriptor } from '../../oci/manifest.ts'
+import { readManifest } from '../../oci/manifest.ts'
 import { parseTag, type Repository, type Tag } from '../../oci/name.ts'
 import { asParentFault } from '../ports.ts'
 import { nameOf, type Item, type Outcome } from './item.ts'
@@ -23,8 +23,7 @@ export async function deliver(item: Item, options: SendOptions): Promise<Outcome
     case 'push':
       return deliverPush(item, options)
     case 'manifest':
-      if (!(await hasManifest(item.repository, item.digest, options)))
-        await sendManifest(item.repository, item.digest, item, item.mediaType, options)
+      if (!(await hasManifest(item.repository, item.digest, options))) await sendManifest(item, options)
       return { kind: 'delivered' }
     case 'untag':
       return deliverUntag(item, options)
@@ -48,7 +47,7 @@ async function deliverPush(item: Extract<Item, { kind: 'push' }>, options: SendO
   if (there === digest) return { kind: 'delivered' }
   const isWhole = await hasManifest(repository, digest, options)
   const bytes = await options.content.blobs.bytes(digest)
-  if (!isWhole) await sendContents(repository, bytes, mediaType, options)
+  if (!isWhole) await sendContents(item, bytes, options)
   // The upload may have taken hours, and no registry offers to compare and set in one step.
   const now = isWhole ? there : await tagInParent(repository, tag, options)
   if (now === digest) return { kind: 'delivered' }
@@ -117,45 +116,51 @@ async function hasManifest(repository: Repository, digest: Digest, { parent, pat
   })
 }
 
-async function sendManifest(
-  repository: Repository,
-  reference: Digest,
-  { digest }: { readonly digest: Digest },
-  mediaType: string,
-  options: SendOptions
-): Promise<void> {
+/** A manifest that goes up, and what of it its repository lacked when it was pushed, where that is known. */
+type SentManifest = Pick<Extract<Item, { kind: 'manifest' }>, 'repository' | 'digest' | 'mediaType' | 'missing'>
+
+async function sendManifest(manifest: SentManifest, options: SendOptions): Promise<void> {
   const { content, parent, patience, signal } = options
+  const { repository, digest, mediaType } = manifest
   const bytes = await content.blobs.bytes(digest)
-  await sendContents(repository, bytes, mediaType, options)
-  await patience.ask(() => parent.putManifest(repository, reference, { bytes, mediaType }, { signal }))
+  await sendContents(manifest, bytes, options)
+  await patience.ask(() => parent.putManifest(repository, digest, { bytes, mediaType }, { signal }))
 }
 
 /** What a manifest names goes before it: children of an index, and the blobs of an image. */
-async function sendContents(
-  repository: Repository,
-  bytes: Uint8Array,
-  mediaType: string,
-  options: SendOptions
-): Promise<void> {
-  const { blobs, manifests } = readManifest(bytes, mediaType)
-  for (const child of manifests) {
+async function sendContents(manifest: SentManifest, bytes: Uint8Array, options: SendOptions): Promise<void> {
+  const { repository } = manifest
+  const { blobs, manifests } = readManifest(bytes, manifest.mediaType)
+  const { blobs: here, index } = options.content
+  const missing = manifest.missing && new Set(manifest.missing)
+  // The sync token may read what the pusher may not: what this device has of other repositories is not the pusher's to send.
+  const held = (digest: Digest): boolean => missing?.has(digest) === false
+  for (const { digest, mediaType } of manifests) {
     // Children that are not here either belong to platforms that nobody pushed; the parent decides whether it minds.
-    if ((await options.content.blobs.size(child.digest)) === undefined) continue
-    if (!(await hasManifest(repository, child.digest, options)))
-      await sendManifest(repository, child.digest, child, child.mediaType, options)
+    if (!held(digest) && (await index.manifest(repository, digest)) === undefined) continue
+    if ((await here.size(digest)) === undefined) continue
+    if (!(await hasManifest(repository, digest, options)))
+      await sendManifest({ repository, digest, mediaType }, options)
   }
-  await sendBlobs(repository, [...new Map(blobs.map((blob) => [blob.digest, blob])).values()], options)
+  const sizeOf = async (digest: Digest): Promise<number | undefined> =>
+    held(digest) || (await index.hasBlob(repository, digest)) ? here.size(digest) : undefined
+  await sendBlobs(repository, new Set(blobs.map(({ digest }) => digest)), sizeOf, options)
 }
 
-async function sendBlobs(repository: Repository, blobs: readonly Descriptor[], options: SendOptions): Promise<void> {
-  const { content, parent, patience, signal } = options
+/** @param sizeOf bytes of a blob that may be sent; undefined where there is none */
+async function sendBlobs(
+  repository: Repository,
+  blobs: Iterable<Digest>,
+  sizeOf: (digest: Digest) => Promise<number | undefined>,
+  options: SendOptions
+): Promise<void> {
+  const { parent, patience, signal } = options
   const failed = new AbortController()
   const own = { ...options, signal: AbortSignal.any([signal, failed.signal]) }
   const queue = [...blobs]
   const worker = async (): Promise<void> => {
-    for (let blob = queue.shift(); blob !== undefined && !own.signal.aborted; blob = queue.shift()) {
-      const { digest } = blob
-      const size = await content.blobs.size(digest)
+    for (let digest = queue.shift(); digest !== undefined && !own.signal.aborted; digest = queue.shift()) {
+      const size = await sizeOf(digest)
       if (size !== undefined) await sendBlob({ repository, digest, size }, own)
       else if (!(await patience.ask(() => parent.hasBlob(repository, digest, { signal }))))
         throw new OciError(

@@ -1,24 +1,25 @@
 import { isDigest, type Digest } from '../../oci/digest.ts'
 import { isRepository, isTag, type Repository, type Tag } from '../../oci/name.ts'
 
+/** What came with a manifest. */
+interface Pushed {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly mediaType: string
+  /**
+   * What the manifest names that its repository did not hold when it was pushed; the rest goes up whatever is taken out of the
+   * repository meanwhile. Undefined where an earlier release wrote it, or the manifest could not be read: then what is held when
+   * it is sent counts.
+   */
+  readonly missing?: readonly Digest[]
+}
+
 /** What was done here and is for the parent. */
 export type Deed =
   /** A tag was set; `base` is what the parent's tag named as far as was known here then, null for nothing. */
-  | {
-      readonly kind: 'push'
-      readonly repository: Repository
-      readonly tag: Tag
-      readonly digest: Digest
-      readonly mediaType: string
-      readonly base: Digest | null
-    }
+  | (Pushed & { readonly kind: 'push'; readonly tag: Tag; readonly base: Digest | null })
   /** A manifest came without a tag: a child of an index, a signature. */
-  | {
-      readonly kind: 'manifest'
-      readonly repository: Repository
-      readonly digest: Digest
-      readonly mediaType: string
-    }
+  | (Pushed & { readonly kind: 'manifest' })
   | { readonly kind: 'untag'; readonly repository: Repository; readonly tag: Tag; readonly base: Digest | null }
   /** A manifest was deleted by its digest, and with it the tags that named it here. */
   | {
@@ -128,14 +129,18 @@ export class Earlier {
 /** An item as it was written down; undefined where it is none. */
 export function readItem(value: unknown): Item | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { kind, repository, tag, digest, mediaType, base, tags, number, at, bytes } = value as Record<string, unknown>
+  const { kind, repository, tag, digest, mediaType, base, tags, missing, number, at, bytes } = value as Record<
+    string,
+    unknown
+  >
   if (typeof number !== 'number' || typeof at !== 'number' || typeof bytes !== 'number') return undefined
   if (typeof repository !== 'string' || !isRepository(repository)) return undefined
   const common = { repository, number, at, bytes }
+  const lacked = Array.isArray(missing) && missing.every(isDigestText) ? { missing } : {}
   if (kind === 'push' && isTagText(tag) && isDigestText(digest) && typeof mediaType === 'string' && isBase(base))
-    return { kind, tag, digest, mediaType, base, ...common }
+    return { kind, tag, digest, mediaType, base, ...lacked, ...common }
   if (kind === 'manifest' && isDigestText(digest) && typeof mediaType === 'string')
-    return { kind, digest, mediaType, ...common }
+    return { kind, digest, mediaType, ...lacked, ...common }
   if (kind === 'untag' && isTagText(tag) && isBase(base)) return { kind, tag, base, ...common }
   if (kind === 'remove' && isDigestText(digest) && Array.isArray(tags) && tags.every(isTagText))
     return { kind, digest, tags, ...common }

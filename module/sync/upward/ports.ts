@@ -70,6 +70,8 @@ export interface UpwardContent {
   }
   readonly index: StateStore & {
     holders(digest: Digest): Promise<readonly Repository[]>
+    hasBlob(repository: Repository, digest: Digest): Promise<boolean>
+    manifest(repository: Repository, digest: Digest): Promise<object | undefined>
     state(key: string): Promise<unknown>
   }
 }

@@ -30,11 +30,19 @@ export interface RecordedContent<Own extends Change> {
       repository: Repository,
       digest: Digest
     ): Promise<{ readonly mediaType: string; readonly size: number } | undefined>
+    hasBlob(repository: Repository, digest: Digest): Promise<boolean>
     apply(changes: readonly (Own | StateChange)[]): Promise<void>
   }
 }
 
 type RecordedDeed = Deed & { readonly bytes: number }
+
+/** What is told of a manifest beside its name. */
+interface Contents {
+  /** Of the manifest and the blobs that it names. */
+  readonly bytes: number
+  readonly missing?: readonly Digest[]
+}
 
 /**
  * Applies what clients do, and writes into the queue upwards what of it is for the parent, in the same transaction: whoever
@@ -65,9 +73,10 @@ export function recordDeeds<Own extends Change>(
 
 async function deedsOf<Own extends Change>(
   changes: readonly Own[],
-  { blobs, index }: RecordedContent<Own>,
+  content: RecordedContent<Own>,
   queue: UpwardQueue
 ): Promise<RecordedDeed[]> {
+  const { index } = content
   const deeds: RecordedDeed[] = []
   for (const change of changes as readonly Change[]) {
     if (change.kind === 'setTag') {
@@ -77,18 +86,13 @@ async function deedsOf<Own extends Change>(
       const record = putOf(changes, digest) ?? (await index.manifest(repository, digest))
       if (record === undefined) continue
       const base = queue.baseFor(repository, tag, await index.tag(repository, tag))
-      const bytes = record.size + (await blobBytes(blobs, digest, record.mediaType))
-      deeds.push({ kind: 'push', repository, tag, digest, mediaType: record.mediaType, base, bytes })
+      const { mediaType } = record
+      const contents = await contentsOf({ repository, digest, ...record }, changes, content)
+      deeds.push({ kind: 'push', repository, tag, digest, mediaType, base, ...contents })
     } else if (change.kind === 'putManifest') {
-      const { repository, digest, mediaType, size } = change
+      const { repository, digest, mediaType } = change
       if (changes.some((other) => other.kind === 'setTag' && other.digest === digest)) continue
-      deeds.push({
-        kind: 'manifest',
-        repository,
-        digest,
-        mediaType,
-        bytes: size + (await blobBytes(blobs, digest, mediaType))
-      })
+      deeds.push({ kind: 'manifest', repository, digest, mediaType, ...(await contentsOf(change, changes, content)) })
     } else if (change.kind === 'removeTag') {
       const { repository, tag } = change
       const base = queue.baseFor(repository, tag, await index.tag(repository, tag))
@@ -108,12 +112,32 @@ function putOf(changes: readonly Change[], digest: Digest): Extract<Change, { ki
   return changes.filter((change) => change.kind === 'putManifest').find((put) => put.digest === digest)
 }
 
-async function blobBytes(blobs: RecordedContent<Change>['blobs'], digest: Digest, mediaType: string): Promise<number> {
+async function contentsOf<Own extends Change>(
+  {
+    repository,
+    digest,
+    mediaType,
+    size
+  }: Pick<Extract<Change, { kind: 'putManifest' }>, 'repository' | 'digest' | 'mediaType' | 'size'>,
+  changes: readonly Change[],
+  { blobs, index }: RecordedContent<Own>
+): Promise<Contents> {
   try {
-    return readManifest(await blobs.bytes(digest), mediaType).blobs.reduce((sum, { size }) => sum + size, 0)
+    const named = readManifest(await blobs.bytes(digest), mediaType)
+    const given = (kind: 'linkBlob' | 'putManifest'): ReadonlySet<Digest> =>
+      new Set(
+        changes.flatMap((change) => (change.kind === kind && change.repository === repository ? [change.digest] : []))
+      )
+    const [links, puts] = [given('linkBlob'), given('putManifest')]
+    const missing: Digest[] = []
+    for (const { digest: blob } of named.blobs)
+      if (!links.has(blob) && !(await index.hasBlob(repository, blob))) missing.push(blob)
+    for (const { digest: child } of named.manifests)
+      if (!puts.has(child) && (await index.manifest(repository, child)) === undefined) missing.push(child)
+    return { bytes: named.blobs.reduce((sum, blob) => sum + blob.size, size), missing }
   } catch (error) {
-    // Only a figure to report: what cannot be read is found out when it is sent.
-    if (error instanceof OciError) return 0
+    // What cannot be read is found out when it is sent.
+    if (error instanceof OciError) return { bytes: size }
     throw error
   }
 }
