@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { LineLog } from '../log/log.ts'
 import { digestOf, hexOf, type Digest } from '../oci/digest.ts'
 import { parseRepository, parseTag, type Repository } from '../oci/name.ts'
 import { Allowance } from './allowance.ts'
@@ -226,6 +227,25 @@ describe('sync: image sets', () => {
       assert.deepEqual(tagsHere(), ['1.0'])
       const last = content.changes.filter((change) => change.kind !== 'setState').at(-1)
       assert.equal(last?.kind === 'setTag' ? last.tag : '', '1.0', 'the tag moves last')
+    })
+
+    it('come with signatures first where there are too many, and say how many stay away', async () => {
+      const image = parent.put('samples/app:1.0', [10])
+      const scans = Array.from({ length: 102 }, (_, day) =>
+        parent.putReferrer('samples/app', image, Buffer.from(`scan ${day}`), 'application/x-scan')
+      )
+      const signature = parent.putReferrer(
+        'samples/app',
+        image,
+        Buffer.from('signed'),
+        'application/vnd.cncf.notary.signature'
+      )
+      const lines: string[] = []
+      assert.equal((await pass(sets, { log: new LineLog((line) => lines.push(line)) })).succeeded, true)
+      assert.deepEqual(manifestsHere(), [image, signature, ...scans.slice(0, 99)])
+      const told = lines.filter((line) => line.includes('signatures come first'))
+      assert.equal(told.length, 1)
+      assert.match(told[0] ?? '', /referrers=103 brought=100/)
     })
 
     it('come by fallback tags and cosign’s where the parent has no API, with the tags', async () => {

@@ -1,6 +1,13 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 
+/** A manifest that refers to another. */
+export interface Referrer {
+  readonly digest: Digest
+  readonly mediaType: string
+  readonly artifactType?: string | undefined
+}
+
 /** A parent as sync sees it; `module/parent` makes one. */
 export interface ParentSource {
   /** Whether it has said in this pass that it lacks what it is to have: then nothing is gone because it is not there. */
@@ -38,7 +45,7 @@ export interface ParentSource {
     repository: Repository,
     subject: Digest,
     options: { readonly signal: AbortSignal }
-  ): Promise<readonly { readonly digest: Digest; readonly mediaType: string }[] | undefined>
+  ): Promise<readonly Referrer[] | undefined>
 }
 
 /** Errors of a parent carry these. */

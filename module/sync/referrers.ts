@@ -3,19 +3,29 @@ import { OciError } from '../oci/errors.ts'
 import { parseTag, type Repository, type Tag } from '../oci/name.ts'
 import { referrersTag } from '../oci/referrers-tag.ts'
 import { emptyTree, growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
-import { asParentFault } from './ports.ts'
+import { asParentFault, type Referrer } from './ports.ts'
 
 /** A signature of an SBOM of an image; deeper is a mistake or an attack. */
 const deepest = 3
+/** Of one manifest: whoever attaches a scan to it every day has more. */
 const mostReferrers = 100
+/** Where an image set demands signatures, of those: one of them decides whether the image is served. */
+const mostDemanded = 1000
+/** How `artifactType` of signatures begins: cosign's bundles, what it made before them, Notation's. */
+const signatureTypes = [
+  'application/vnd.dev.sigstore.bundle.',
+  'application/vnd.dev.cosign.artifact.sig.',
+  'application/vnd.cncf.notary.signature'
+] as const
 /** What cosign appends to the fallback tag for signatures, attestations and SBOMs, where it does not use the referrers API. */
 const cosignSuffixes = ['.sig', '.att', '.sbom'] as const
 
 /**
  * Adds to a tree what refers to an image: by the parent's referrers API, by the spec's fallback tag where it has none, and
- * by cosign's tags; in a repository that was listed, by those alone that are there. What cannot be had is told in the log and
- * left out: the image itself is worth having without.
+ * by cosign's tags; in a repository that was listed, by those alone that are there. What cannot be had, or is too much, is told in
+ * the log and left out: the image itself is worth having without.
  *
+ * @param isDemanded whether the image has to be signed
  * @returns whether the parent has the API
  * @throws the parent's passing faults, and what stops a pass
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#unavailable-referrers-api
@@ -24,9 +34,10 @@ export async function growReferrers(
   tree: ImageTree,
   repository: Repository,
   subject: Digest,
+  isDemanded: boolean,
   options: TreeOptions
 ): Promise<boolean> {
-  const hasApi = await byApi(tree, repository, subject, options, 1)
+  const hasApi = await byApi(tree, repository, subject, options, 1, isDemanded)
   const listed = options.listed.get(repository)
   const tags = tagsFor(subject, !hasApi).filter((tag) => listed?.has(tag) ?? true)
   for (const tag of tags) await byTag(tree, repository, tag, options)
@@ -73,14 +84,23 @@ async function byApi(
   repository: Repository,
   subject: Digest,
   options: TreeOptions,
-  depth: number
+  depth: number,
+  isDemanded = false
 ): Promise<boolean> {
-  const { parent, patience, signal } = options
+  const { parent, patience, signal, log } = options
   const listed = await unlessRefused(repository, `referrers of ${subject}`, options, () =>
     patience.ask(() => parent.referrers(repository, subject, { signal }))
   )
   if (listed === undefined) return false
-  for (const { digest, mediaType } of listed.slice(0, mostReferrers)) {
+  const chosen = choose(listed, isDemanded)
+  if (chosen.length < listed.length)
+    log.warn('more refers to a manifest than comes with it: signatures come first; delete old ones in the parent', {
+      repository,
+      subject,
+      referrers: listed.length,
+      brought: chosen.length
+    })
+  for (const { digest, mediaType } of chosen) {
     if (tree.manifests.some((manifest) => manifest.digest === digest)) continue
     const grown = await unlessRefused(repository, `referrer ${digest}`, options, () =>
       grow(tree, repository, digest, mediaType, options)
@@ -88,6 +108,16 @@ async function byApi(
     if (grown !== undefined && depth < deepest) await byApi(tree, repository, digest, options, depth + 1)
   }
   return true
+}
+
+/** As many as come, signatures before all else: registries list them in any order. */
+function choose(listed: readonly Referrer[], isDemanded: boolean): readonly Referrer[] {
+  // By the spec there is a type; of what a registry tells none for, nobody knows.
+  const isSignature = ({ artifactType }: Referrer): boolean =>
+    artifactType === undefined || signatureTypes.some((type) => artifactType.startsWith(type))
+  const signatures = listed.filter(isSignature)
+  const most = isDemanded ? Math.max(mostReferrers, Math.min(mostDemanded, signatures.length)) : mostReferrers
+  return [...signatures, ...listed.filter((each) => !isSignature(each))].slice(0, most)
 }
 
 async function byTag(tree: ImageTree, repository: Repository, tag: Tag, options: TreeOptions): Promise<void> {

@@ -77,6 +77,15 @@ describe('sync: images that must be signed', () => {
     assert.equal(await here(), digest)
   })
 
+  for (const type of ['application/x-scan', 'application/vnd.dev.sigstore.bundle.v0.3+json'])
+    it(`are found signed among hundreds of others (${type})`, async () => {
+      for (let scan = 0; scan < 120; scan += 1) parent.putReferrer(app, digest, Buffer.from(`scan ${scan}`), type)
+      const signature = digestOf(parent.add(Buffer.from(bundleManifest)))
+      assert.equal((await pass([publicKey])).succeeded, true)
+      assert.equal(await here(), digest)
+      assert.equal(content.repositories.get(app)?.manifests.has(signature), true)
+    })
+
   it('are ready by the older kind of signature, which stands under a tag', async () => {
     put(`sha256-${hexOf(digest)}.sig`, simpleManifest)
     parent.hasReferrers = false

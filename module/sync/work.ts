@@ -128,7 +128,8 @@ export class ImageWork {
       await keepImage(this.#options.content, name, digest)
       await growTree(tree, repository, digest, this.#treeOptions, image.platforms)
       const children = tree.manifests.map((manifest) => manifest.digest).filter((child) => child !== digest)
-      const hasApi = image.referrers && (await growReferrers(tree, repository, digest, this.#treeOptions))
+      const isDemanded = image.signatures.length > 0
+      const hasApi = image.referrers && (await growReferrers(tree, repository, digest, isDemanded, this.#treeOptions))
       await keepImage(this.#options.content, name, digest, tree.referrers)
       // Before anything is told: what is in quarantine stays so from pass to pass, and nobody hears of it twice.
       await verifySignatures(this.#options.content, image, digest, tree, (blob, size) =>
@@ -184,7 +185,8 @@ export class ImageWork {
     const { repository } = image
     const tree = emptyTree()
     try {
-      const hasApi = await growReferrers(tree, repository, digest, this.#treeOptions)
+      const isDemanded = image.signatures.length > 0
+      const hasApi = await growReferrers(tree, repository, digest, isDemanded, this.#treeOptions)
       const children = await childrenHere(content, repository, digest, image.platforms)
       await growChildReferrers(tree, repository, children, hasApi, this.#treeOptions)
     } catch (error) {

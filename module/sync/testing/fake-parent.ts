@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { digestOf, type Digest } from '../../oci/digest.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import { parseRepository, parseTag, type Repository, type Tag } from '../../oci/name.ts'
-import type { ParentFault, ParentSource } from '../ports.ts'
+import type { ParentFault, ParentSource, Referrer } from '../ports.ts'
 import type { Chunk, ParentTarget, UploadPlace } from '../upward/ports.ts'
 
 /** An error as a parent throws it. */
@@ -237,16 +237,14 @@ export class FakeParent implements ParentSource, ParentTarget {
     return { offset: from, size, stream: this.#pieces(digest, answer, from, signal) }
   }
 
-  async referrers(
-    repository: Repository,
-    subject: Digest
-  ): Promise<{ digest: Digest; mediaType: string }[] | undefined> {
+  async referrers(repository: Repository, subject: Digest): Promise<Referrer[] | undefined> {
     await this.#ask(`REFERRERS ${repository}@${subject}`)
     if (!this.hasReferrers) return undefined
     return [...this.content].flatMap(([digest, bytes]) => {
       if (!bytes.includes(`"subject":`)) return []
-      const manifest = JSON.parse(bytes.toString()) as { mediaType: string; subject?: { digest: Digest } }
-      return manifest.subject?.digest === subject ? [{ digest, mediaType: manifest.mediaType }] : []
+      const manifest = JSON.parse(bytes.toString()) as Referrer & { subject?: { digest: Digest } }
+      const { mediaType, artifactType } = manifest
+      return manifest.subject?.digest === subject ? [{ digest, mediaType, artifactType }] : []
     })
   }
 
