@@ -25,6 +25,8 @@ export interface FetchedBlob {
   readonly offset: number
   /** Bytes of the whole blob, where the parent says so. */
   readonly size: number | undefined
+  /** What the bytes are packed with by their headers; undefined where they are the blob's own. */
+  readonly encoding: string | undefined
   /** Leaving the loop early closes the connection. Not verified: whoever stores it does. */
   readonly stream: AsyncIterable<Buffer>
 }
@@ -133,11 +135,21 @@ export async function fetchBlob(
     await discard(answer)
     throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers another range of ${subject} than asked for`)
   }
-  return { ...place, stream: readBody(answer, signal, readAhead) }
+  return { ...place, encoding: encodingOf(answer), stream: readBody(answer, signal, readAhead) }
 }
 
 function mediaTypeOf(answer: Answer): string | undefined {
   return one(answer.headers['content-type'])?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
+/** Asked for none, it is there all the same where a proxy packs whatever passes. */
+function encodingOf(answer: Answer): string | undefined {
+  const encoding = one(answer.headers['content-encoding'])
+    ?.replace(/[^\w.-]/g, ' ')
+    .trim()
+    .toLowerCase()
+    .slice(0, 30)
+  return encoding === '' || encoding === 'identity' ? undefined : encoding
 }
 
 /**

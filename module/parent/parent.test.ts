@@ -396,6 +396,19 @@ describe('parent: client', () => {
         assert.equal(site.requests.length, 2)
       })
 
+    it('tells what the bytes are packed with, where they are', async () => {
+      for (const [said, encoding] of [
+        ['gzip', 'gzip'],
+        ['identity', undefined],
+        ['GZip, <br>', 'gzip   br']
+      ] as const) {
+        const site = await serve((_request, response) => response.setHeader('content-encoding', said).end('bytes'))
+        const blob = await client(site).blob(repository, blobDigest)
+        assert.equal(blob.encoding, encoding)
+        assert.equal((await collect(blob)).toString(), 'bytes')
+      }
+    })
+
     it('takes a range that begins before what was asked for', async () => {
       const site = await serve((_request, response) => {
         response.writeHead(206, { 'content-range': 'bytes 57344-99999/100000' }).end(blobBytes.subarray(57_344))

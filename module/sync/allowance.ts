@@ -1,12 +1,15 @@
 import { Budget, type BudgetSettings } from './budget.ts'
 import { Pacing, type PacingSettings } from './pacing.ts'
 import type { Clock, Content } from './ports.ts'
+import { WrongBlobs } from './wrong-blobs.ts'
 
 /** Bytes that one connection may have waiting for a paced reader: a ceiling that buffers run ahead of is none. */
 const pacedReadAhead = 64 * 1024
 
 /** What may be fetched from the parent or sent to it, and how fast: both ways together, since they share one link. */
 export class Allowance {
+  /** What is not worth its bytes for now. */
+  readonly wrongBlobs = new WrongBlobs()
   readonly #pacing: Pacing
   readonly #budget: Budget
 

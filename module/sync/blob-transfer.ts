@@ -35,9 +35,9 @@ const mostRepeats = 2
  * @throws {OciError} `DIGEST_INVALID` where the parent twice sent other bytes; the parent's, the content's and the signal's errors
  */
 export async function fetchBlob(blob: WantedBlob, options: BlobTransferOptions): Promise<void> {
-  const { content } = options
+  const { content, allowance } = options
   if ((await content.blobs.size(blob.digest)) === blob.size) return
-  for (let corrupt = false; ; corrupt = true) {
+  for (let corrupt = allowance.wrongBlobs.has(blob.digest); ; corrupt = true) {
     const ingest = await content.blobs.ingest(blob.digest)
     try {
       if (ingest.offset > blob.size) await ingest.restart()
@@ -46,9 +46,12 @@ export async function fetchBlob(blob: WantedBlob, options: BlobTransferOptions):
       await ingest.expect(blob.size - ingest.offset)
       await fill(ingest, blob, options)
       await ingest.commit(blob.digest)
+      allowance.wrongBlobs.remove(blob.digest)
       return
     } catch (error) {
-      if (corrupt || !(error instanceof OciError) || error.code !== 'DIGEST_INVALID') throw error
+      if (!(error instanceof OciError) || error.code !== 'DIGEST_INVALID') throw error
+      // What is here from earlier, or the way, may be to blame: once more from the beginning.
+      if (corrupt) throw allowance.wrongBlobs.add(blob.digest, error)
     } finally {
       await ingest.close()
     }
@@ -70,6 +73,7 @@ async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransf
       let begun = false
       for await (const chunk of answer.stream) {
         // Before anything is given up for it: what answers in the parent's place has bytes too.
+        if (answer.encoding !== undefined && answer.size !== blob.size) throw packed(blob, answer.encoding)
         if (answer.size !== undefined && answer.size !== blob.size) throw otherSize(blob, answer.size)
         if (!begun && at === 0 && ingest.offset > 0) repeats += 1
         if (repeats > mostRepeats) throw cannotResume(blob)
@@ -115,6 +119,12 @@ function cannotResume({ digest, size }: WantedBlob): OciError {
     'SIZE_INVALID',
     `the parent cannot resume, and its answers ended ${mostRepeats + 1} times before all ${size} bytes of ${digest} had come`
   )
+}
+
+/** Some stores call every gzip file so, and give its very bytes: those have the size that they should have. */
+function packed({ digest }: WantedBlob, encoding: string): ParentFault {
+  const message = `the bytes of ${digest} come packed (Content-Encoding: ${encoding}), though they were asked for as they are: something on the way changes content, which has to leave /v2/ alone`
+  return Object.assign(new Error(message), { code: 'PARENT_PROTOCOL', transient: false, retryAfterSeconds: undefined })
 }
 
 function otherSize({ digest, size }: WantedBlob, told: number): ParentFault {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { gzipSync } from 'node:zlib'
 import { LineLog } from '../log/log.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { parseRepository, parseTag } from '../oci/name.ts'
@@ -292,6 +293,52 @@ describe('sync: a pass', () => {
     assert.equal(tagged('samples/app:1.0'), undefined)
     assert.match(statuses('samples/app:1.0').at(-1)?.reason ?? '', /bytes received are not sha256/)
     assert.equal(tagged('samples/app:2.0'), good)
+  })
+
+  it('pays no second time for a layer that is damaged in the parent, until somebody may have mended it', async () => {
+    const layer = randomBytes(5000)
+    const image = parent.put('samples/app:1.0', [layer])
+    const allowance = new Allowance(standingStill, content.index)
+    const served = (): number => parent.served.get(digestOf(layer)) ?? 0
+    parent.content.set(digestOf(layer), randomBytes(5000))
+    const outcomes = [await pass(['samples/app:1.0'], { allowance }), await pass(['samples/app:1.0'], { allowance })]
+    assert.deepEqual(
+      outcomes.map(({ succeeded, retry }) => [succeeded, retry]),
+      [
+        [false, undefined],
+        [false, undefined]
+      ]
+    )
+    assert.equal(served(), 10_000)
+    const reasons = statuses('samples/app:1.0').flatMap(({ state, reason }) => (state === 'failed' ? [reason] : []))
+    assert.equal(reasons.length, 2)
+    assert.match(reasons[0] ?? '', /bytes received are not sha256:.*push the image there again/)
+    assert.equal(reasons[1], reasons[0], 'what does not change is not told to the hub again')
+    parent.content.set(digestOf(layer), layer)
+    allowance.wrongBlobs.clear()
+    assert.equal((await pass(['samples/app:1.0'], { allowance })).succeeded, true)
+    assert.equal(tagged('samples/app:1.0'), image)
+  })
+
+  it('gives up nothing that it has of a blob for one that is packed on the way', async () => {
+    const layer = randomBytes(50_000)
+    const image = parent.put('samples/app:1.0', [layer])
+    parent.onPiece = (_blob, offset, piece) => {
+      if (offset >= 10_000) throw fault('PARENT_UNREACHABLE')
+      return piece
+    }
+    await pass(['samples/app:1.0'])
+    parent.onPiece = (_blob, _offset, piece) => piece
+    parent.encoding = 'gzip'
+    parent.tellsSize = false
+    parent.inItsPlace = gzipSync(layer)
+    await pass(['samples/app:1.0'])
+    assert.match(statuses('samples/app:1.0').at(-1)?.reason ?? '', /come packed \(Content-Encoding: gzip\)/)
+    assert.deepEqual(content.partial.get(digestOf(layer)), layer.subarray(0, 10_000))
+    parent.inItsPlace = undefined
+    parent.tellsSize = true
+    await pass(['samples/app:1.0'])
+    assert.equal(tagged('samples/app:1.0'), image, 'the very bytes, called packed')
   })
 
   it('heals a blob that came wrong once', async () => {

@@ -38,6 +38,8 @@ export interface ParentSource {
     readonly offset: number
     /** Bytes of the whole blob, where the parent says so. */
     readonly size?: number | undefined
+    /** What the bytes are packed with by their headers; undefined where they are the blob's own. */
+    readonly encoding?: string | undefined
     readonly stream: AsyncIterable<Uint8Array>
   }>
   /** What refers to a manifest, or undefined where the parent has no such list to give. */

@@ -135,8 +135,9 @@ export class Scheduler implements Sync {
         trigger = this.#askedFor() ?? trigger
         continue
       }
-      // Whoever asks by hand may have completed the parent's index just now.
+      // Whoever asks by hand may have mended the parent's images just now.
       if (trigger === 'ManualResync') this.#absent.clear()
+      if (trigger === 'ManualResync' || trigger === 'SettingsChange') this.#allowance.wrongBlobs.clear()
       const begun = { trigger, startedAt: this.#time(), correlationId: this.#wantedId ?? newCorrelationId() }
       this.#wantedId = undefined
       this.#options.observer({ kind: 'passStarted', ...begun, ...this.#timetable.windowEnd() })

@@ -333,6 +333,23 @@ describe('sync: schedule', () => {
     assert.equal(content.held.has(later), true)
   })
 
+  it('leaves a layer that came wrong alone, and looks again by hand', async () => {
+    const layer = Buffer.alloc(1000, 'x')
+    parent.put('samples/app:1.0', [layer])
+    parent.content.set(digestOf(layer), Buffer.alloc(1000, 'y'))
+    const fetched = (): number | undefined => parent.served.get(digestOf(layer))
+    sync.configure(configuration('samples/app:1.0'))
+    let next = waiting()
+    sync.start()
+    await next
+    next = waiting()
+    clock.elapse()
+    await next
+    assert.equal(fetched(), 2000, 'the first pass tries twice, the next one not at all')
+    parent.content.set(digestOf(layer), layer)
+    assert.equal((await sync.syncNow())?.state, 'Succeeded')
+  })
+
   it('waits for the schedule where only somebody else can mend an image', async () => {
     sync.configure(configuration('samples/app:gone'))
     const next = waiting()

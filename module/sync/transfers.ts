@@ -54,11 +54,12 @@ export class Transfers {
   }
 
   async #fetch(repository: Repository, digest: Digest, size: number): Promise<void> {
-    const { content, onBegin, onComplete, onOffset, rankOf, signal } = this.#options
+    const { allowance, content, onBegin, onComplete, onOffset, rankOf, signal } = this.#options
     const images = this.#wantedBy.get(digest) ?? []
     try {
       // A blob that is here, for whatever repository, needs no place in the queue: only a link, which comes with the tag.
-      if ((await content.blobs.size(digest)) !== size)
+      if ((await content.blobs.size(digest)) !== size) {
+        allowance.wrongBlobs.check(digest)
         await this.#limiter.run(
           () => Math.min(...images.map(rankOf)),
           async () => {
@@ -68,6 +69,7 @@ export class Transfers {
             await fetchBlob({ repository, digest, size }, options)
           }
         )
+      }
     } catch (error) {
       const code = asParentFault(error)?.code
       if (code === 'PARENT_DENIED' || code === 'PARENT_NOT_FOUND') this.#underWay.delete(digest)

@@ -36,6 +36,8 @@ export class FakeParent implements ParentSource, ParentTarget {
   resumesAt = 1
   /** Whether answers say how many bytes the whole blob has. */
   tellsSize = true
+  /** What it says that blobs are packed with. */
+  encoding: string | undefined
   /** What answers for every blob, where it is not the parent. */
   inItsPlace: Buffer | undefined
   /** Uploads under way, by location; forgetting one is losing it. */
@@ -227,14 +229,19 @@ export class FakeParent implements ParentSource, ParentTarget {
     repository: Repository,
     digest: Digest,
     { offset, signal }: { readonly offset: number; readonly signal: AbortSignal }
-  ): Promise<{ offset: number; size: number | undefined; stream: AsyncIterable<Buffer> }> {
+  ): Promise<{
+    offset: number
+    size: number | undefined
+    encoding: string | undefined
+    stream: AsyncIterable<Buffer>
+  }> {
     await this.#ask(`BLOB ${repository}@${digest} ${offset}`)
     const bytes = this.content.get(digest)
     if (bytes === undefined) throw fault('PARENT_NOT_FOUND')
     const answer = this.inItsPlace ?? bytes
     const from = this.resumes && answer === bytes ? offset - (offset % this.resumesAt) : 0
     const size = this.tellsSize ? answer.byteLength : undefined
-    return { offset: from, size, stream: this.#pieces(digest, answer, from, signal) }
+    return { offset: from, size, encoding: this.encoding, stream: this.#pieces(digest, answer, from, signal) }
   }
 
   async referrers(repository: Repository, subject: Digest): Promise<Referrer[] | undefined> {
