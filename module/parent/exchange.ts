@@ -22,10 +22,20 @@ export interface Answer {
   readonly status: number
   readonly headers: Dispatcher.ResponseData['headers']
   readonly body: Dispatcher.ResponseData['body']
+  /** Milliseconds between two pieces of the body, at the most. */
+  readonly bodyIdle: number
 }
 
 /** ACR sends once, to its blob storage; content networks in front of others add one or two. */
 const mostRedirects = 5
+/**
+ * Bytes a second that an answer which is read as a whole comes with at the least: a sixteenth of a thin link of 2 kB/s, which
+ * as many answers, layers and pushes may share. A manifest of 4 MiB, half an hour of such a link, may take nine hours; what
+ * drips byte by byte, so that no time-out between two pieces ever ends it, is given up.
+ */
+const slowestWhole = 128
+/** Milliseconds that the rest of an unwanted body is waited for: a connection is worth no more. */
+const longestDiscard = 10_000
 
 /**
  * Asks, without following redirects.
@@ -52,7 +62,7 @@ export async function ask(outbound: Outbound, question: Question): Promise<Answe
             ...(body === undefined ? {} : { body }),
             signal: signal ?? null
           })
-    answer = { url, status: statusCode, headers: rest.headers, body: rest.body }
+    answer = { url, status: statusCode, headers: rest.headers, body: rest.body, bodyIdle: outbound.bodyIdle }
   } catch (error) {
     signal?.throwIfAborted()
     if (error instanceof NotSent) throw error.cause
@@ -132,15 +142,24 @@ function headersFor(question: Question, url: URL): Question['headers'] {
 }
 
 /**
- * Reads a whole body.
+ * Reads a whole body, in a time that its size bounds.
  *
  * @param limit bytes; a longer body is `PARENT_PROTOCOL`
+ * @throws {ParentError} also `PARENT_FAILED` where it comes too slowly: others of the parent's answers may well come
  */
 export async function readAll(answer: Answer, limit: number, signal?: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
+  const begun = performance.now()
   for await (const chunk of readBody(answer, signal)) {
     length += chunk.length
+    const seconds = (performance.now() - begun) / 1000
+    // A link may be away twice for as long as it may be once, also where few bytes are to come.
+    if (seconds > (2 * answer.bodyIdle) / 1000 + length / slowestWhole)
+      throw new ParentError(
+        'PARENT_FAILED',
+        `${answer.url.host} answers too slowly: ${length} bytes came in ${Math.round(seconds)} s`
+      )
     if (length > limit)
       throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers more than ${limit} bytes where few belong`)
     chunks.push(chunk)
@@ -169,7 +188,8 @@ export async function* readBody(
 /** Frees the connection of an answer whose body nobody wants. */
 export async function discard(answer: Answer): Promise<void> {
   // A body that breaks while being thrown away is no news; the connection is gone either way.
-  await answer.body.dump({ limit: 128 * 1024 }).catch(() => undefined)
+  const signal = AbortSignal.timeout(longestDiscard)
+  await answer.body.dump({ limit: 128 * 1024, signal }).catch(() => undefined)
 }
 
 /** The first of a header's values. */

@@ -20,6 +20,8 @@ export const defaultTimeouts: ParentTimeouts = { connect: 20_000, headers: 60_00
 export interface Outbound {
   /** @throws {ParentError} where the proxy's variable cannot be used: it fails the requests that need it, not the module */
   dispatcher(url: URL): Promise<Dispatcher>
+  /** {@link ParentTimeouts.bodyIdle} */
+  readonly bodyIdle: number
   /** Looks at every answer. */
   readonly watch?: ParentWatch
   /** Ends every connection at once. */
@@ -40,6 +42,7 @@ export function createOutbound(
   const agents = new Map<Proxy | undefined, Promise<Agent | ProxyAgent>>()
   let closed = false
   return {
+    bodyIdle: timeouts.bodyIdle,
     dispatcher: async (url) => {
       const wanted = url.protocol === 'https:' ? proxies['https:'] : proxies['http:']
       const isDirect = wanted === undefined || exceptions.some((exception) => exception(url))

@@ -576,8 +576,13 @@ describe('parent: client', () => {
           if (isAllHere) response.end(blobBytes.subarray(60, 100))
           else response.write(blobBytes.subarray(60, 70))
         })
+        const timeouts = { connect: 10_000, headers: 10_000, bodyIdle: 100 }
         // A body that is thrown away in the wrong way throws later, and at nobody.
-        await fails(client(site).blob(repository, blobDigest, { offset: 50 }), 'PARENT_PROTOCOL', /another range/)
+        await fails(
+          client({ ...site, timeouts }).blob(repository, blobDigest, { offset: 50 }),
+          'PARENT_PROTOCOL',
+          /another range/
+        )
         assert.deepEqual(
           site.requests.map(({ headers }) => headers.range),
           ['bytes=50-', undefined]
