@@ -16,6 +16,8 @@ export interface Descriptor {
 /** What a registry needs to know of a manifest's bytes; the bytes themselves stay as they were pushed. */
 export interface ManifestContents {
   readonly mediaType: string
+  /** Whether the document has that type itself. The same bytes may be here and there with different ones where it has none. */
+  readonly isTyped: boolean
   /** Child manifests, for an index. */
   readonly manifests: readonly Descriptor[]
   /** Config and layers that a registry is expected to hold (those with `urls` are fetched from elsewhere). */
@@ -44,7 +46,8 @@ const mostParts = 400_000
 export function readManifest(bytes: Uint8Array, contentType?: string): ManifestContents {
   const document = parseObject(bytes)
   const type = text(contentType?.split(';', 1)[0]?.trim().toLowerCase())
-  const mediaType = text(document['mediaType']) ?? type ?? guess(document)
+  const own = text(document['mediaType'])
+  const mediaType = own ?? type ?? guess(document)
   // It becomes the Content-Type of every answer that serves these bytes: what no header can carry would fail them all.
   if (!isMediaType(mediaType)) throw invalid('mediaType must be type/subtype (RFC 6838), of 127 characters each')
   if (type !== undefined && type !== mediaType && type !== 'application/json' && type !== 'application/octet-stream')
@@ -57,6 +60,7 @@ export function readManifest(bytes: Uint8Array, contentType?: string): ManifestC
   const artifactType = text(document['artifactType']) ?? config[0]?.mediaType
   return {
     mediaType,
+    isTyped: own !== undefined,
     manifests: index ? descriptors(document['manifests'], 'manifests') : [],
     blobs: index ? [] : [...config, ...layers],
     ...(document['subject'] ? { subject: descriptor(document['subject'], 'subject') } : {}),

@@ -4,20 +4,21 @@ import type { Digest } from '../oci/digest.ts'
 const mostCharacters = 4 * 1024 * 1024
 const largest = 64 * 1024
 
+type Key = Digest | `${Digest} ${string}`
+
 /**
- * Descriptors of manifests as JSON, so that a page of referrers need not read each of them again. For each media type by itself:
- * where the document has none, repositories may hold the same bytes with different ones.
+ * Descriptors of manifests as JSON, so that a page of referrers need not read each of them again: by digest, and by digest and media
+ * type where the document has no type itself, for repositories may hold the same bytes with different ones.
  */
 export class DescriptorCache {
-  readonly #texts = new Map<`${Digest} ${string}`, string>()
+  readonly #texts = new Map<Key, string>()
   #characters = 0
 
-  get(digest: Digest, mediaType: string): string | undefined {
-    return this.#texts.get(`${digest} ${mediaType}`)
+  get(key: Key): string | undefined {
+    return this.#texts.get(key)
   }
 
-  add(digest: Digest, mediaType: string, text: string): void {
-    const key = `${digest} ${mediaType}` as const
+  add(key: Key, text: string): void {
     if (text.length > largest || this.#texts.has(key)) return
     this.#texts.set(key, text)
     this.#characters += text.length

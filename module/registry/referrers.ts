@@ -83,15 +83,18 @@ async function find(
 /** @returns undefined for a manifest that went meanwhile, or whose bytes were lost: the others stand */
 async function describe(serving: Serving, repository: Repository, digest: Digest): Promise<string | undefined> {
   const { content, descriptors } = serving
+  const known = descriptors.get(digest)
+  if (known !== undefined) return known
   const record = await content.index.manifest(repository, digest)
   if (record === undefined) return undefined
   const { mediaType, size } = record
-  const held = descriptors.get(digest, mediaType)
+  const withType = `${digest} ${mediaType}` as const
+  const held = descriptors.get(withType)
   if (held !== undefined) return held
   try {
-    const { artifactType, annotations } = readManifest(await content.blobs.bytes(digest), mediaType)
+    const { artifactType, annotations, isTyped } = readManifest(await content.blobs.bytes(digest), mediaType)
     const text = JSON.stringify({ mediaType, size, digest, artifactType, annotations })
-    descriptors.add(digest, mediaType, text)
+    descriptors.add(isTyped ? digest : withType, text)
     return text
   } catch (error) {
     if (error instanceof OciError) return undefined
