@@ -53,6 +53,29 @@ describe('Webhook', () => {
     assert.match(String(received[0].headers['content-type']), /^application\/json/)
   })
 
+  it('logs in with the name and password of its address, and with none where that has none', async () => {
+    for (const [credentials, sent] of [
+      ['plant:p%40ss%3Aw%C3%B6rd', 'plant:p@ss:wörd'],
+      ['plant', 'plant:'],
+      [':only-password', ':only-password'],
+      ['100%:pass', '100%:pass'],
+      ['', undefined]
+    ] as const) {
+      received.length = 0
+      await webhook.post(new URL(url.href.replace('//', `//${credentials}@`)), [], unending)
+      assert.equal(
+        received[0]?.headers['authorization'],
+        sent && `Basic ${Buffer.from(sent).toString('base64')}`,
+        credentials
+      )
+    }
+    status = 401
+    await assert.rejects(
+      () => webhook.post(new URL(url.href.replace('//', '//plant:sesame@')), [], unending),
+      (error: Error) => error.message === `${url.host} answered 401`
+    )
+  })
+
   it('takes anything but a 2xx for a refusal, and never repeats the key', async () => {
     for (status of [302, 400, 503])
       await assert.rejects(

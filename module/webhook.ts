@@ -1,3 +1,4 @@
+import { unescape } from 'node:querystring'
 import { createOutbound, defaultTimeouts, type Outbound } from './parent/outbound.ts'
 import { version } from './version.ts'
 
@@ -33,7 +34,8 @@ export class Webhook {
       headers: {
         'content-type': 'application/json; charset=utf-8',
         'aeg-event-type': 'Notification',
-        'user-agent': `causeway/${version}`
+        'user-agent': `causeway/${version}`,
+        ...credentialsOf(url)
       },
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(patience)])
@@ -47,4 +49,11 @@ export class Webhook {
     this.#outbound = undefined
     await outbound?.close()
   }
+}
+
+/** A URL's user and password, as clients of HTTP send them. A percent sign that encodes nothing stands for itself, as with curl. */
+function credentialsOf({ username, password }: URL): { readonly authorization?: string } {
+  if (username === '' && password === '') return {}
+  const credentials = `${unescape(username)}:${unescape(password)}`
+  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
 }

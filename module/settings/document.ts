@@ -222,7 +222,9 @@ export const settingsSchema = z
     notificationsWebhook: z
       .url({ protocol: /^https$/, error: 'must be an https URL' })
       .optional()
-      .describe('Gets the same events by POST, as a JSON array; through the outbound proxy'),
+      .describe(
+        'Gets the same events by POST, as a JSON array; through the outbound proxy. User and password in the address are sent as Basic'
+      ),
     status: z
       .strictObject({
         progressSeconds: z
