@@ -159,7 +159,7 @@ describe('settings artifacts', () => {
       /waits for its settings artifact.*the link is down/
     )
     assert.deepEqual(Object.keys(applied.at(-1)?.imageSets ?? {}), ['before'])
-    keepers[0]?.acknowledge(3)
+    await keepers[0]?.acknowledge(3)
     assert.equal(status.snapshot().lastDesiredVersion, 3)
     down = undefined
     assert.equal(

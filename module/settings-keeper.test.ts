@@ -101,10 +101,35 @@ describe('settings keeper', () => {
     await keeper.restore()
     await keeper.take(good, 5)
     await keeper.take({ imageSets: good.imageSets, schemaVersion: '1.0' }, 6)
-    keeper.acknowledge(7)
+    await keeper.acknowledge(7)
     assert.equal(applied.length, 2)
     const { lastDesiredVersion, appliedVersion } = status.snapshot()
     assert.deepEqual([lastDesiredVersion, appliedVersion], [7, 7])
+  })
+
+  it('acknowledges a new version only once the content is judged, and never goes back to an older one', async () => {
+    const disk = Promise.withResolvers<undefined>()
+    const saving = Promise.withResolvers<undefined>()
+    keeper = make({
+      ...held,
+      save: async (each) => {
+        saving.resolve(undefined)
+        await disk.promise
+        return held.save(each)
+      }
+    })
+    const told: (number | undefined)[] = []
+    status.on('change', () => told.push(status.snapshot().lastDesiredVersion))
+    const taken = keeper.take(good, 2)
+    await saving.promise
+    const acknowledged = keeper.acknowledge(3)
+    disk.resolve(undefined)
+    await Promise.all([taken, acknowledged])
+    assert.deepEqual(
+      told.filter((version) => version !== undefined),
+      [2, 3]
+    )
+    assert.equal(status.snapshot().appliedVersion, 3)
   })
 
   it('starts with what was accepted before, hub or no hub', async () => {

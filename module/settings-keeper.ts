@@ -209,8 +209,13 @@ export class SettingsKeeper {
       .catch((error: unknown) => this.#options.log.debug('old settings artifacts stay', { reason: String(error) }))
   }
 
-  /** The desired properties have a new version, and the same content. */
-  acknowledge(version: number): void {
+  /** The desired properties have a new version, and the same content as the document that was taken last. */
+  acknowledge(version: number): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#acknowledge(version))
+    return this.#turn
+  }
+
+  #acknowledge(version: number): void {
     if (this.#judged === undefined) return
     const { verdict } = this.#judged
     if (this.#awaited !== undefined) this.#awaited.version = version

@@ -61,7 +61,7 @@ export async function followTwin(options: TwinSideOptions): Promise<TwinLink> {
     else pacer.progressed()
   })
   link.on('desired', (document, version) => void keeper.take(document, version))
-  link.on('version', (version) => keeper.acknowledge(version))
+  link.on('version', (version) => void keeper.acknowledge(version))
   link.on('connected', () => {
     options.onConnected(link)
     void refreshTrust()

@@ -79,7 +79,7 @@ async function tellTwin(
         settings = await readKnownSettings(environment, document, () => Promise.resolve(undefined))
         log.secrets = secretsOf(environment, settings)
       },
-      acknowledge: ignore
+      acknowledge: () => Promise.resolve()
     },
     reporting: ignore,
     budget: { load: () => Promise.resolve(undefined), save: ignore },
