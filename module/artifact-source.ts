@@ -10,11 +10,11 @@ import { resolveParent } from './settings/parent.ts'
 
 /** Settings artifacts come from the parent that the very document names: the one in force may be another. */
 export function artifactSource(
-  { connection, dataFolder, parentHostName }: Environment,
+  environment: Environment,
   parents: Pick<ParentKeeper, 'borrow'>,
   log: Log
 ): ArtifactSource {
-  const artifacts = new SettingsArtifacts(dataFolder, log)
+  const artifacts = new SettingsArtifacts(environment.dataFolder, log)
   return {
     kept: (digest) => artifacts.kept(digest),
     forgetOthers: (digest) => artifacts.forgetOthers(digest),
@@ -22,9 +22,10 @@ export function artifactSource(
       const parent = settingsSchema.shape.parent.safeParse(document['parent'])
       // What exactly is wrong with it is told once the artifact is here and all is validated.
       if (!parent.success) throw new SettingsArtifactError('the parent of these settings is not valid')
-      const from = resolveParent(connection, { parent: parent.data }, parentHostName)
+      const from = resolveParent(environment, { parent: parent.data })
       if (from === undefined)
         throw new ParentError('PARENT_UNREACHABLE', 'there is no parent to fetch it from: set one in parent')
+      if ('problem' in from) throw new ParentError('PARENT_UNREACHABLE', from.problem)
       return parents.borrow(from, (lent) => artifacts.fetch(lent, reference, signal))
     }
   }

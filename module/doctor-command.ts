@@ -15,7 +15,7 @@ import { LastGoodFile } from './settings/last-good.ts'
  *
  * @param words after `doctor`
  * @returns the exit code: 0, or 1 where something failed
- * @throws {SettingsError} `ENVIRONMENT_INVALID` or `CONNECTION_STRING_INVALID`, and `ARGUMENT_UNKNOWN`
+ * @throws {SettingsError} `ENVIRONMENT_INVALID` and `ARGUMENT_UNKNOWN`
  */
 export async function runDoctor(
   words: readonly string[],

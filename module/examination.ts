@@ -9,7 +9,7 @@ import { ParentError } from './parent/errors.ts'
 import { proxyFor } from './parent/outbound.ts'
 import { createParent } from './parent/parent.ts'
 import type { Environment } from './settings/environment.ts'
-import { resolveParent, type ParentSettings } from './settings/parent.ts'
+import { resolveParent, type ParentProblem, type ParentSettings } from './settings/parent.ts'
 import { readModuleIdentity } from './twin/environment.ts'
 import { fetchTrustBundle } from './twin/workload.ts'
 import { version } from './version.ts'
@@ -28,8 +28,8 @@ export interface ExaminationParts {
  */
 export function examineModule(parts: ExaminationParts, signal?: AbortSignal): Promise<readonly Finding[]> {
   const { environment, variables, settings } = parts
-  const parent = resolveParent(environment.connection, settings, environment.parentHostName)
-  const url = parent === undefined ? undefined : (URL.parse(parent.origin) ?? undefined)
+  const parent = resolveParent(environment, settings)
+  const url = parent && 'origin' in parent ? (URL.parse(parent.origin) ?? undefined) : undefined
   const proxyOfParent = (): URL | undefined => url && proxyFor(variables, url)
   const edgeHub = environment.source.kind === 'twin' ? edgeHubOf(variables) : undefined
   const checks: readonly Check[] = [
@@ -54,11 +54,13 @@ function edgeHubOf(variables: ExaminationParts['variables']): Hub {
 
 /** With connections of its own: those of the sync may still live where new ones cannot be made. */
 async function askParent(
-  { origin, tokenName, password, otherCredentials }: ParentSettings,
+  named: ParentSettings | ParentProblem,
   edgeHub: Hub | undefined,
   { variables, log }: ExaminationParts,
   signal: AbortSignal
 ): Promise<ParentAnswer> {
+  if ('problem' in named) return { host: '', trouble: { code: 'PARENT_INVALID', message: named.problem } }
+  const { origin, tokenName, password, otherCredentials } = named
   const { host } = new URL(origin)
   // That the workload API does not answer is the hub's finding.
   const trustBundle = await edgeHub?.trustBundle(signal).catch(() => undefined)

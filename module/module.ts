@@ -120,7 +120,8 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     parent: parents.current,
     pushes: upward.pushes,
     allowance: upward.allowance,
-    observer: (event) => {
+    observer: (told) => {
+      const event = parents.explain(told)
       if (event.kind === 'parent' && event.answers) upward.parentAnswers()
       // A pass that had nothing to write does not prove that there is room again.
       if (event.kind !== 'content' || !event.works || !storage.disk.isFull) status.observe(event)
@@ -182,7 +183,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
     storage.disk.reserveBytes = (given?.storage.reserveMebibytes ?? reserveWithoutSettings) * 1024 * 1024
     status.setImageSets(Object.keys(given?.imageSets ?? {}))
     notifying.configure(given)
-    if (parents.setParent(resolveParent(environment.connection, given, environment.parentHostName))) lineage = [self]
+    if (parents.setParent(resolveParent(environment, given))) lineage = [self]
     syncBy(sync, given)
     upward.configure(given)
   }
@@ -206,6 +207,7 @@ export async function startModule({ environment, variables, log }: ModuleOptions
   keeper.reportMissing()
   const origin = await serving.listen(environment.listen)
   for (const line of ignoredVariables(variables)) log.warn(line)
+  if (environment.connectionProblem !== undefined) log.warn(environment.connectionProblem)
   log.info('serving', { version, address: origin, data: environment.dataFolder })
 
   const budget = new ReportBudget(environment.dataFolder, log)

@@ -4,6 +4,7 @@ import { ParentKeeper } from './parent-keeper.ts'
 
 describe('parent keeper', () => {
   const settings = { origin: 'https://myreg.azurecr.io', tokenName: 'device-7', password: 'hunter2' }
+  const missing = { kind: 'parent', answers: false, code: 'PARENT_MISSING', message: 'no parent is set' } as const
   const lines: string[] = []
   let keeper: ParentKeeper
 
@@ -32,5 +33,23 @@ describe('parent keeper', () => {
     assert.equal(keeper.current(), undefined)
     assert.match(lines.join(''), /the parent cannot be used/)
     assert.ok(!lines.join('').includes('hunter2'))
+    assert.deepEqual(keeper.explain(missing), {
+      ...missing,
+      code: 'PARENT_INVALID',
+      message: "the parent's address must read https://host[:port]"
+    })
+  })
+
+  it('says of a parent that is named and cannot be used why, and of one that is not named nothing', () => {
+    assert.deepEqual(keeper.explain(missing), missing)
+    assert.equal(keeper.setParent({ problem: 'ACR_PARENT_GATEWAY_ENDPOINT must be host or host:port' }), false)
+    assert.equal(keeper.current(), undefined)
+    assert.deepEqual(keeper.explain(missing), {
+      ...missing,
+      code: 'PARENT_INVALID',
+      message: 'ACR_PARENT_GATEWAY_ENDPOINT must be host or host:port'
+    })
+    keeper.setParent(settings)
+    assert.deepEqual(keeper.explain({ ...missing, code: 'PARENT_DENIED' }), { ...missing, code: 'PARENT_DENIED' })
   })
 })

@@ -2,7 +2,8 @@ import type { Log } from './log/log.ts'
 import type { TakenCredential } from './parent/credentials.ts'
 import { createParent, type Parent } from './parent/parent.ts'
 import type { ParentNews } from './parent/watch.ts'
-import type { ParentSettings } from './settings/parent.ts'
+import type { ParentProblem, ParentSettings } from './settings/parent.ts'
+import type { SyncEvent } from './sync/events.ts'
 import { version } from './version.ts'
 
 export interface ParentKeeperOptions extends ParentNews {
@@ -16,17 +17,20 @@ export interface ParentKeeperOptions extends ParentNews {
 /** Holds the client of the parent in force, and makes another one when its address, credentials or trust change. */
 export class ParentKeeper {
   readonly #options: ParentKeeperOptions
-  #made: { readonly from: string; readonly parent: Parent | undefined } | undefined
+  #made: { readonly from: string; readonly parent?: Parent; readonly problem?: string } | undefined
   #settings: ParentSettings | undefined
   #trustBundle: string | undefined
+  /** Why the parent that is named cannot be used. */
+  #problem: string | undefined
 
   constructor(options: ParentKeeperOptions) {
     this.#options = options
   }
 
   /** @returns whether the parent is another one now */
-  setParent(settings: ParentSettings | undefined): boolean {
-    this.#settings = settings
+  setParent(named: ParentSettings | ParentProblem | undefined): boolean {
+    this.#problem = named && 'problem' in named ? named.problem : undefined
+    this.#settings = named && 'origin' in named ? named : undefined
     return this.#renew()
   }
 
@@ -47,6 +51,14 @@ export class ParentKeeper {
   readonly current = (correlationId?: string): Parent | undefined => {
     const parent = this.#made?.parent
     return correlationId === undefined ? parent : parent?.correlated(correlationId)
+  }
+
+  /** What sync tells of a parent that it does not have: that one is named, where that is so, and why it cannot be used. */
+  explain(event: SyncEvent): SyncEvent {
+    const problem = this.#problem ?? this.#made?.problem
+    return problem !== undefined && event.kind === 'parent' && !event.answers && event.code === 'PARENT_MISSING'
+      ? { ...event, code: 'PARENT_INVALID', message: problem }
+      : event
   }
 
   /** Lends a client of a parent that is not in force yet, for as long as the work takes. */
@@ -75,15 +87,14 @@ export class ParentKeeper {
     const from = this.#settings && JSON.stringify([this.#settings, this.#trustBundle])
     if (from === this.#made?.from) return false
     this.#retire()
-    if (from !== undefined && this.#settings !== undefined) this.#made = { from, parent: this.#make(this.#settings) }
+    if (from !== undefined && this.#settings !== undefined) this.#made = { from, ...this.#make(this.#settings) }
     return true
   }
 
-  /** @returns undefined where the address is none: the sync then says that there is no parent, and the log why */
-  #make({ origin, tokenName, password, otherCredentials }: ParentSettings): Parent | undefined {
+  #make({ origin, tokenName, password, otherCredentials }: ParentSettings): { parent: Parent } | { problem: string } {
     const { log, variables, onCredential, self, onLineage, onClock, onCertificateTime } = this.#options
     try {
-      return createParent({
+      const parent = createParent({
         origin,
         tokenName,
         password,
@@ -98,9 +109,11 @@ export class ParentKeeper {
         userAgent: `causeway/${version}`,
         log
       })
+      return { parent }
     } catch (error) {
-      log.error('the parent cannot be used', { reason: error instanceof Error ? error.message : String(error) })
-      return undefined
+      const problem = error instanceof Error ? error.message : String(error)
+      log.error('the parent cannot be used', { reason: problem })
+      return { problem }
     }
   }
 

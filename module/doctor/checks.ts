@@ -102,7 +102,7 @@ export function names(
   return {
     name: 'names',
     async look() {
-      if (host === undefined) return skipped('no parent is set')
+      if (host === undefined) return skipped('there is no name of a parent')
       if (isProxied()) return skipped(`the outbound proxy resolves ${host}`)
       try {
         const found = await resolve(host)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { formatConnectionString, parseConnectionString } from './connection-string.ts'
+import { formatConnectionString, parseConnectionString, unknownFields } from './connection-string.ts'
 import { SettingsError } from './errors.ts'
 
 const text =
@@ -18,11 +18,22 @@ describe('connection string', () => {
     assert.equal(parseConnectionString(text.replace(/;ParentEndpointProtocol.*/, '')).parentEndpointProtocol, 'https')
   })
 
+  it('passes over fields of a newer az, and says where they stand', () => {
+    assert.deepEqual(unknownFields(text), [])
+    assert.deepEqual(parseConnectionString(`${text};AuthType=SyncToken;stray`), parseConnectionString(text))
+    assert.deepEqual(unknownFields(`AuthType=SyncToken;${text};stray`), [1, 7])
+  })
+
+  it('takes keys in any case, and quotes around the whole', () => {
+    const lower = text.replace(/\w+(?==)/, (key) => key.toLowerCase())
+    for (const given of [lower, `"${text}"`, `'${text}'`])
+      assert.deepEqual(parseConnectionString(given), parseConnectionString(text))
+  })
+
   for (const [what, bad] of [
     ['a missing field', text.replace(/SyncTokenName=[^;]*;/, '')],
     ['an empty field', text.replace(/SyncTokenName=[^;]*;/, 'SyncTokenName=;')],
-    ['a field twice', `${text};SyncTokenName=x`],
-    ['an unknown field', `${text};Oops=x`],
+    ['a field twice', `${text};synctokenname=x`],
     ['another protocol', text.replace('=https', '=ftp')],
     ['plain text', 'hello']
   ] as const)

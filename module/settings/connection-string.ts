@@ -18,18 +18,17 @@ const keys = [
 ] as const
 
 /**
- * Reads `Key=value;…`. A value may itself contain `=` (passwords do), so each pair is split at its first one.
+ * Reads `Key=value;…`. A value may itself contain `=` (passwords do), so each pair is split at its first one. Fields of a newer
+ * az are passed over, keys may be in any case, and quotes around the whole, which files of variables keep, are none of it.
  *
  * @throws {SettingsError} `CONNECTION_STRING_INVALID`, never with a value in the message
  */
 export function parseConnectionString(text: string): ConnectionString {
   const values = new Map<string, string>()
-  for (const pair of text.split(';').filter((part) => part.trim() !== '')) {
-    const equals = pair.indexOf('=')
-    const key = pair.slice(0, Math.max(equals, 0)).trim()
-    if (!(keys as readonly string[]).includes(key)) throw invalid('it holds a field that is none of its five')
+  for (const { key, value } of fieldsOf(text)) {
+    if (key === undefined) continue
     if (values.has(key)) throw invalid(`${key} stands twice`)
-    values.set(key, pair.slice(equals + 1).trim())
+    values.set(key, value)
   }
   const value = (key: (typeof keys)[number]): string => {
     const found = values.get(key)
@@ -45,6 +44,28 @@ export function parseConnectionString(text: string): ConnectionString {
     parentGatewayEndpoint: value('ParentGatewayEndpoint'),
     parentEndpointProtocol: protocol
   }
+}
+
+/**
+ * Where fields stand that {@link parseConnectionString} passes over, counted from 1. Their names are not told: behind a stray
+ * semicolon they may be part of a password.
+ */
+export function unknownFields(text: string): number[] {
+  return fieldsOf(text).flatMap(({ key }, index) => (key === undefined ? [index + 1] : []))
+}
+
+/** @returns `key` undefined where it is none of the five */
+function fieldsOf(text: string): { readonly key: (typeof keys)[number] | undefined; readonly value: string }[] {
+  return text
+    .trim()
+    .replace(/^(["'])(.*)\1$/, '$2')
+    .split(';')
+    .filter((part) => part.trim() !== '')
+    .map((part) => {
+      const equals = part.indexOf('=')
+      const name = part.slice(0, Math.max(equals, 0)).trim().toLowerCase()
+      return { key: keys.find((key) => key.toLowerCase() === name), value: part.slice(equals + 1).trim() }
+    })
 }
 
 /** Writes what {@link parseConnectionString} reads, in az's order. */

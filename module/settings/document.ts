@@ -5,6 +5,7 @@ import { artifactReference } from './artifact-reference.ts'
 import { cron } from './cron.ts'
 import { imageSet } from './image-set.ts'
 import { parseNotificationPattern } from './notification-pattern.ts'
+import { isEndpoint } from './parent-endpoint.ts'
 import { isPasswordHash } from './password-hash.ts'
 import { retentionRule, stay } from './retention.ts'
 import { mostActionsPerScopeMap, readScopeMap } from './scope-map.ts'
@@ -58,13 +59,7 @@ const clientToken = z.strictObject({
 const parent = z.strictObject({
   endpoint: z
     .string()
-    .refine(
-      (text) =>
-        /^[^\s/@?#]+$/.test(text) && URL.canParse(`https://${text.replace('$IOTEDGE_PARENTHOSTNAME', 'parent')}`),
-      {
-        error: 'must be host or host:port'
-      }
-    )
+    .refine(isEndpoint, { error: 'must be host or host:port' })
     .describe('host[:port] of the parent; $IOTEDGE_PARENTHOSTNAME is filled in on the device'),
   protocol: z
     .enum(['https', 'http'])

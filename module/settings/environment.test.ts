@@ -15,6 +15,12 @@ describe('environment', () => {
       assert.deepEqual(ignoredVariables({ ACR_REGISTRY_LOGIN_SERVER: value }), [])
   })
 
+  it('says where a connection string has a field that it does not know', () => {
+    assert.deepEqual(ignoredVariables({ ACR_REGISTRY_CONNECTION_STRING: `${connectionString};AuthType=SyncToken` }), [
+      'field 6 of ACR_REGISTRY_CONNECTION_STRING is unknown to this release, and ignored'
+    ])
+  })
+
   it('reads what IoT Edge gives', () => {
     const environment = readEnvironment({
       IOTEDGE_DEVICEID: 'gateway',
@@ -24,10 +30,11 @@ describe('environment', () => {
     assert.deepEqual(environment.source, { kind: 'twin', deviceId: 'gateway' })
     assert.equal(environment.dataFolder, '/var/acr/data/causeway')
     assert.deepEqual(environment.listen, { host: '0.0.0.0', port: 8080 })
-    assert.equal(
-      resolveParent(environment.connection, undefined, environment.parentHostName)?.origin,
-      'https://top.plant.example:8000'
-    )
+    assert.deepEqual(resolveParent(environment, undefined), {
+      origin: 'https://top.plant.example:8000',
+      tokenName: 'lower-sync',
+      password: 'p'
+    })
   })
 
   it('takes a settings file instead, a data folder and a listening address', () => {
@@ -77,12 +84,12 @@ describe('parent', () => {
       parent: { endpoint: 'myreg.azurecr.io', tokenName: 'device-7', password: 'x' }
     })
     assert.ok(reading.ok)
-    assert.deepEqual(resolveParent(undefined, reading.settings, undefined), {
+    assert.deepEqual(resolveParent({}, reading.settings), {
       origin: 'https://myreg.azurecr.io',
       tokenName: 'device-7',
       password: 'x'
     })
-    assert.equal(resolveParent(undefined, undefined, undefined), undefined)
+    assert.equal(resolveParent({}, undefined), undefined)
   })
 
   it('keeps the other credential for the same parent, and for no other', () => {
@@ -99,7 +106,9 @@ describe('parent', () => {
         parent: { endpoint, tokenName: 'gateway-sync', password }
       })
       assert.ok(reading.ok)
-      return resolveParent(connection, reading.settings, undefined)?.otherCredentials
+      const parent = resolveParent({ connection }, reading.settings)
+      assert.ok(parent && 'origin' in parent)
+      return parent.otherCredentials
     }
     assert.deepEqual(desired('myreg.azurecr.io', 'in the twin'), {
       tokenName: 'gateway-sync',
@@ -107,6 +116,69 @@ describe('parent', () => {
     })
     assert.equal(desired('other.azurecr.io', 'in the twin'), undefined)
     assert.equal(desired('myreg.azurecr.io', 'in the connection string'), undefined)
-    assert.equal(resolveParent(connection, undefined, undefined)?.otherCredentials, undefined)
+    assert.ok(!('otherCredentials' in (resolveParent({ connection }, undefined) ?? {})))
+  })
+
+  const named = (variables: Readonly<Record<string, string>>, endpoint?: string): unknown => {
+    const environment = readEnvironment({ IOTEDGE_DEVICEID: 'gateway', ...variables })
+    return resolveParent(
+      environment,
+      endpoint === undefined
+        ? undefined
+        : { parent: { endpoint, protocol: 'https', tokenName: 'twin', password: 'in the twin' } }
+    )
+  }
+  const at = (endpoint: string): Readonly<Record<string, string>> => ({
+    ACR_REGISTRY_CONNECTION_STRING: connectionString.replace('$IOTEDGE_PARENTHOSTNAME:8000', endpoint)
+  })
+  const theGateway = 'ParentGatewayEndpoint of ACR_REGISTRY_CONNECTION_STRING'
+  for (const [what, variables, endpoint, problem] of [
+    ['a placeholder', at('<parent gateway endpoint>'), undefined, `${theGateway} must be host or host:port`],
+    ['an address with its protocol', at('https://my.azurecr.io'), undefined, `${theGateway} must be host or host:port`],
+    ['no port', at('my.azurecr.io:99999'), undefined, `${theGateway} must be host or host:port`],
+    [
+      'a variable that is not set',
+      at('$IOTEDGE_PARENTHOSTNAME:8000'),
+      undefined,
+      `${theGateway} names $IOTEDGE_PARENT`
+    ],
+    [
+      'a variable that holds no host',
+      { ...at('$IOTEDGE_PARENTHOSTNAME'), IOTEDGE_PARENTHOSTNAME: 'a b' },
+      undefined,
+      `${theGateway} names $IOTEDGE_PARENTHOSTNAME, and`
+    ],
+    [
+      'an override that is none',
+      { ...at('a'), ACR_PARENT_GATEWAY_ENDPOINT: 'a b' },
+      undefined,
+      'ACR_PARENT_GATEWAY_ENDPOINT must be'
+    ],
+    [
+      'a string without its token',
+      { ACR_REGISTRY_CONNECTION_STRING: 'SyncTokenPassword=secret' },
+      undefined,
+      'ACR_REGISTRY_CONNECTION_STRING cannot be used: ConnectedRegistryName is missing'
+    ],
+    [
+      'a variable in the twin that is not set',
+      {},
+      '$IOTEDGE_PARENTHOSTNAME',
+      'parent.endpoint of the settings names $IOTEDGE_PARENTHOSTNAME'
+    ]
+  ] as const)
+    it(`says of ${what} where it stands and what it takes`, () => {
+      const parent = named(variables, endpoint) as { problem: string }
+      assert.deepEqual(Object.keys(parent), ['problem'])
+      assert.ok(parent.problem.startsWith(problem), parent.problem)
+      assert.ok(!parent.problem.includes('secret'))
+    })
+
+  it('asks the desired parent whatever is wrong with the connection string', () => {
+    assert.deepEqual(named({ ACR_REGISTRY_CONNECTION_STRING: 'oops' }, 'my.azurecr.io'), {
+      origin: 'https://my.azurecr.io',
+      tokenName: 'twin',
+      password: 'in the twin'
+    })
   })
 })

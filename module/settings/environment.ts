@@ -1,5 +1,6 @@
-import { parseConnectionString, type ConnectionString } from './connection-string.ts'
+import { parseConnectionString, unknownFields, type ConnectionString } from './connection-string.ts'
 import { SettingsError } from './errors.ts'
+import { endpointProblem } from './parent-endpoint.ts'
 
 /** What the module reads from its environment, once, at start. */
 export interface Environment {
@@ -7,6 +8,8 @@ export interface Environment {
   readonly source:
     { readonly kind: 'twin'; readonly deviceId: string } | { readonly kind: 'file'; readonly path: string }
   readonly connection?: ConnectionString
+  /** Why no parent can be reached by the connection string; absent where one may be, and where there is no connection string. */
+  readonly connectionProblem?: string
   readonly parentHostName?: string
   /** The module's own folder; Microsoft's files beside it are never touched. */
   readonly dataFolder: string
@@ -23,23 +26,39 @@ const defaultListen = '0.0.0.0:8080'
 /**
  * Reads the environment that IoT Edge, a container engine or a person gives.
  *
- * @throws {SettingsError} `ENVIRONMENT_INVALID` or `CONNECTION_STRING_INVALID`, saying which variable and what it takes
+ * @throws {SettingsError} `ENVIRONMENT_INVALID`, saying which variable and what it takes. A connection string is no reason not to
+ *   start: what is here is served, and the settings may name another parent.
  */
 export function readEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
-  const connectionString = nonEmpty(variables['ACR_REGISTRY_CONNECTION_STRING'])
   const parentHostName = nonEmpty(variables['IOTEDGE_PARENTHOSTNAME'])
-  const gateway = nonEmpty(variables['ACR_PARENT_GATEWAY_ENDPOINT'])
   const apiProxy = nonEmpty(variables['CAUSEWAY_API_PROXY'])
-  const parsed = connectionString === undefined ? undefined : parseConnectionString(connectionString)
-  const connection =
-    parsed === undefined || gateway === undefined ? parsed : { ...parsed, parentGatewayEndpoint: gateway }
   return {
     source: readSource(variables),
-    ...(connection === undefined ? {} : { connection }),
+    ...readConnection(variables, parentHostName),
     ...(parentHostName === undefined ? {} : { parentHostName }),
     dataFolder: `${(nonEmpty(variables['CAUSEWAY_DATA']) ?? defaultData).replace(/\/+$/, '')}/causeway`,
     listen: readListen(variables),
     ...(apiProxy === undefined ? {} : { apiProxy: readAddress('CAUSEWAY_API_PROXY', apiProxy, 'IoTEdgeAPIProxy:8000') })
+  }
+}
+
+function readConnection(
+  variables: Readonly<Record<string, string | undefined>>,
+  parentHostName: string | undefined
+): Pick<Environment, 'connection' | 'connectionProblem'> {
+  const text = nonEmpty(variables['ACR_REGISTRY_CONNECTION_STRING'])
+  if (text === undefined) return {}
+  const gateway = nonEmpty(variables['ACR_PARENT_GATEWAY_ENDPOINT'])
+  try {
+    const parsed = parseConnectionString(text)
+    const connection = gateway === undefined ? parsed : { ...parsed, parentGatewayEndpoint: gateway }
+    const where =
+      gateway === undefined ? 'ParentGatewayEndpoint of ACR_REGISTRY_CONNECTION_STRING' : 'ACR_PARENT_GATEWAY_ENDPOINT'
+    const problem = endpointProblem(connection.parentGatewayEndpoint, parentHostName)
+    return { connection, ...(problem === undefined ? {} : { connectionProblem: `${where} ${problem}` }) }
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error
+    return { connectionProblem: error.message }
   }
 }
 
@@ -51,9 +70,17 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
  * called by several names, and what `get-settings` prints for it is a placeholder.
  */
 export function ignoredVariables(variables: Readonly<Record<string, string | undefined>>): string[] {
-  return nonEmpty(variables['ACR_REGISTRY_LOGIN_SERVER']) === undefined
-    ? []
-    : ['ACR_REGISTRY_LOGIN_SERVER is set and limits nothing: this registry answers under every name that leads to it']
+  const server = nonEmpty(variables['ACR_REGISTRY_LOGIN_SERVER'])
+  return [
+    ...unknownFields(variables['ACR_REGISTRY_CONNECTION_STRING'] ?? '').map(
+      (place) => `field ${place} of ACR_REGISTRY_CONNECTION_STRING is unknown to this release, and ignored`
+    ),
+    ...(server === undefined
+      ? []
+      : [
+          'ACR_REGISTRY_LOGIN_SERVER is set and limits nothing: this registry answers under every name that leads to it'
+        ])
+  ]
 }
 
 function readSource(variables: Readonly<Record<string, string | undefined>>): Environment['source'] {

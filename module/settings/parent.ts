@@ -1,5 +1,7 @@
 import type { ConnectionString } from './connection-string.ts'
 import type { Settings } from './document.ts'
+import type { Environment } from './environment.ts'
+import { endpointProblem, expandEndpoint } from './parent-endpoint.ts'
 
 /** Where the module syncs from, and as whom. */
 export interface ParentSettings {
@@ -11,23 +13,34 @@ export interface ParentSettings {
   readonly otherCredentials?: { readonly tokenName: string; readonly password: string }
 }
 
+/** A parent is named, and nothing can be reached by that. */
+export interface ParentProblem {
+  /** Which variable or setting, and what it takes. */
+  readonly problem: string
+}
+
 /**
  * The parent in force: desired `parent` before the connection string (automatic deployments have one content for all their
  * devices, so what differs between devices rides in the twin).
  *
- * @param parentHostName `IOTEDGE_PARENTHOSTNAME`, which IoT Edge gives to modules of nested devices and does not itself
- *   expand in other variables
+ * @returns undefined where none is named
  */
 export function resolveParent(
-  connection: ConnectionString | undefined,
-  settings: Pick<Settings, 'parent'> | undefined,
-  parentHostName: string | undefined
-): ParentSettings | undefined {
-  const connected = connection && fromConnection(connection, parentHostName)
+  {
+    connection,
+    connectionProblem,
+    parentHostName
+  }: Pick<Environment, 'connection' | 'connectionProblem' | 'parentHostName'>,
+  settings: Pick<Settings, 'parent'> | undefined
+): ParentSettings | ParentProblem | undefined {
   const desired = settings?.parent
+  if (desired === undefined && connectionProblem !== undefined) return { problem: connectionProblem }
+  const connected = connection && fromConnection(connection, parentHostName)
   if (desired === undefined) return connected
+  const problem = endpointProblem(desired.endpoint, parentHostName)
+  if (problem !== undefined) return { problem: `parent.endpoint of the settings ${problem}` }
   const { tokenName, password } = desired
-  const origin = `${desired.protocol}://${loginServer(expand(desired.endpoint, parentHostName))}`
+  const origin = `${desired.protocol}://${loginServer(expandEndpoint(desired.endpoint, parentHostName))}`
   // A password is for the host that it was made for, and for no other.
   const isAnother =
     connected?.origin === origin && (connected.tokenName !== tokenName || connected.password !== password)
@@ -41,7 +54,7 @@ export function resolveParent(
 
 function fromConnection(connection: ConnectionString, parentHostName: string | undefined): ParentSettings {
   return {
-    origin: `${connection.parentEndpointProtocol}://${loginServer(expand(connection.parentGatewayEndpoint, parentHostName))}`,
+    origin: `${connection.parentEndpointProtocol}://${loginServer(expandEndpoint(connection.parentGatewayEndpoint, parentHostName))}`,
     tokenName: connection.syncTokenName,
     password: connection.syncTokenPassword
   }
@@ -53,8 +66,4 @@ function fromConnection(connection: ConnectionString, parentHostName: string | u
  */
 export function loginServer(endpoint: string): string {
   return endpoint.toLowerCase().replace(/^([a-z0-9-]+)\.[a-z0-9-]+\.data\.(azurecr\.(?:io|us|cn))(:\d+)?$/, '$1.$2$3')
-}
-
-function expand(endpoint: string, parentHostName: string | undefined): string {
-  return parentHostName === undefined ? endpoint : endpoint.replaceAll('$IOTEDGE_PARENTHOSTNAME', parentHostName)
 }

@@ -6,6 +6,7 @@ const table = {
   SettingsMissing: ['Settings', true],
   SettingsInvalid: ['Settings', false],
   ParentMissing: ['Parent', true],
+  ParentInvalid: ['Parent', true],
   ParentUnreachable: ['Parent', false],
   ParentUntrusted: ['Parent', true],
   ParentUnauthorized: ['Parent', true],
