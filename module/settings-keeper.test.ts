@@ -88,6 +88,43 @@ describe('settings keeper', () => {
     assert.equal(status.snapshot().appliedVersion, 7)
   })
 
+  it('says at each moment what is wrong with the settings of that moment, and no more', async () => {
+    const bad = { ...good, mode: 'Neither' }
+    const digest = `sha256:${'a'.repeat(64)}`
+    const waiting = { ...good, settingsArtifact: { repository: 'causeway/settings', digest } }
+    const said = (): string[] =>
+      (status.snapshot().statusDetails ?? []).map(({ code, description }) => `${code}: ${description}`).toSorted()
+    await keeper.restore()
+    keeper.reportMissing()
+    assert.deepEqual(said(), ['SettingsMissing: run causeway configure'])
+    await keeper.take(bad, 1)
+    keeper.reportMissing()
+    const [invalid, missing] = said()
+    assert.match(invalid ?? '', /^SettingsInvalid: refused: mode: .*; no settings are in force$/)
+    assert.equal(missing, 'SettingsMissing: no settings are in force: those given are refused')
+    assert.match(status.snapshot().lastDesiredStatus?.description ?? '', /; no settings are in force$/)
+    await keeper.take({}, 2)
+    assert.deepEqual(said(), ['SettingsMissing: run causeway configure'])
+    await keeper.take(waiting, 3)
+    assert.deepEqual(said(), [
+      'SettingsMissing: no settings are in force: those given wait for their settings artifact'
+    ])
+    keeper.unreadable('settings.json cannot be read: EIO')
+    assert.deepEqual(said(), [
+      'SettingsInvalid: settings.json cannot be read: EIO; no settings are in force',
+      'SettingsMissing: no settings are in force: those given cannot be read'
+    ])
+    await keeper.take(good, 4)
+    assert.deepEqual(said(), [])
+    await keeper.take(bad, 5)
+    assert.match(said().join(), /^SettingsInvalid: refused: mode: .*; the settings in force stay$/)
+    await keeper.take(waiting, 6)
+    assert.deepEqual(said(), [])
+    await keeper.take(bad, 7)
+    await keeper.take({}, 8)
+    assert.deepEqual(said(), ['SettingsMissing: run causeway configure'])
+  })
+
   it('keeps them too when the twin loses its settings', async () => {
     await keeper.restore()
     await keeper.take(good, 5)

@@ -51,6 +51,8 @@ export class SettingsKeeper {
   /** How the last document was judged, and its version. */
   #judged: { readonly version: number; readonly verdict: Verdict } | undefined
   readonly #saver: SettingsSaver
+  /** Whether anything was given that could be judged, be it only a file that cannot be read. */
+  #isJudged = false
   /** Why the settings in force would be lost by a restart. */
   #unkept: string | undefined
   #turn: Promise<void> = Promise.resolve()
@@ -86,7 +88,8 @@ export class SettingsKeeper {
 
   /** Reports that no settings are in force, where that is so. Settings from a file are looked for first. */
   reportMissing(): void {
-    if (this.#applied === undefined) this.#options.status.setFault('SettingsMissing', this.#options.howToMend)
+    // What was given and is of no use has been told already.
+    if (this.#applied === undefined && !this.#isJudged) this.#tellFaults({ missing: this.#options.howToMend })
   }
 
   /** Takes a whole document, after those before it: applied as one where it is right, else the settings in force stay. */
@@ -127,9 +130,10 @@ export class SettingsKeeper {
   #await(document: Document, version: number, reference: ArtifactReference): void {
     const awaited = { version, stop: new AbortController() }
     this.#awaited = awaited
+    this.#tellFaults({ missing: this.#orNone('those given wait for their settings artifact') })
     this.#judge(version, {
       code: 202,
-      description: `waits for settings artifact ${reference.digest}; the settings in force stay`
+      description: `waits for settings artifact ${reference.digest}; ${this.#whatStays()}`
     })
     void this.#fetch(document, awaited, reference)
   }
@@ -171,12 +175,12 @@ export class SettingsKeeper {
     this.#options.log.warn('the settings artifact does not come, and is asked for again', { version, reason })
     this.#judge(version, {
       code: 202,
-      description: `waits for its settings artifact; the settings in force stay: ${reason}`.slice(0, 600)
+      description: `waits for its settings artifact; ${this.#whatStays()}: ${reason}`.slice(0, 600)
     })
   }
 
   async #accept(document: Document, version: number, reading: Accepted): Promise<void> {
-    const { log, status, apply } = this.#options
+    const { log, apply } = this.#options
     for (const { path, reason } of reading.warnings) log.warn('settings: passed over', { path, reason })
     const text = canonical(document)
     if (text !== this.#applied?.document) {
@@ -184,8 +188,7 @@ export class SettingsKeeper {
       log.info('settings applied', { version })
     }
     this.#applied = { document: text, version }
-    status.clearFault('SettingsMissing')
-    status.clearFault('SettingsInvalid')
+    this.#tellFaults({})
     this.#unkept = await this.#saver.save({ version, document })
     if (this.#unkept === undefined) await this.#forgetArtifacts(document)
     this.#judge(version, { code: 200, description: 'applied', warnings: reading.warnings })
@@ -226,23 +229,45 @@ export class SettingsKeeper {
   /** A settings file that cannot be read. */
   unreadable(reason: string): void {
     this.#options.log.error('settings refused', { reason })
-    this.#options.status.setFault('SettingsInvalid', `${reason}; the settings in force stay`)
+    this.#tellFaults({
+      missing: this.#orNone('those given cannot be read'),
+      invalid: `${reason}; ${this.#whatStays()}`
+    })
   }
 
   #missing(version: number): void {
-    const { howToMend, status, log } = this.#options
+    const { howToMend, log } = this.#options
     log.warn('there are no settings', { version, whatToDo: howToMend })
-    status.setFault('SettingsMissing', howToMend)
+    this.#tellFaults({ missing: howToMend })
     this.#judge(version, { code: 417, description: howToMend })
   }
 
   #refuse(version: number, errors: readonly SettingsProblem[]): void {
-    const { log, status } = this.#options
+    const { log } = this.#options
     for (const { path, reason } of errors) log.error('settings refused', { version, path, reason })
     const first = errors[0]
-    const description = `refused: ${first?.path ?? ''}: ${first?.reason ?? ''}${errors.length > 1 ? `, and ${errors.length - 1} more` : ''}; the settings in force stay`
-    status.setFault('SettingsInvalid', description)
+    const description = `refused: ${first?.path ?? ''}: ${first?.reason ?? ''}${errors.length > 1 ? `, and ${errors.length - 1} more` : ''}; ${this.#whatStays()}`
+    this.#tellFaults({ missing: this.#orNone('those given are refused'), invalid: description })
     this.#judge(version, { code: 400, description, errors })
+  }
+
+  /** What is wrong with the settings now, and nothing of what was wrong with others before. */
+  #tellFaults({ missing, invalid }: { readonly missing?: string | undefined; readonly invalid?: string }): void {
+    const { status } = this.#options
+    this.#isJudged = true
+    if (missing === undefined) status.clearFault('SettingsMissing')
+    else status.setFault('SettingsMissing', missing)
+    if (invalid === undefined) status.clearFault('SettingsInvalid')
+    else status.setFault('SettingsInvalid', invalid)
+  }
+
+  #whatStays(): string {
+    return this.#applied === undefined ? 'no settings are in force' : 'the settings in force stay'
+  }
+
+  /** @returns undefined where there are settings in force */
+  #orNone(why: string): string | undefined {
+    return this.#applied === undefined ? `no settings are in force: ${why}` : undefined
   }
 
   #judge(version: number, verdict: Verdict): void {
