@@ -28,7 +28,7 @@ import { RegistryTokens } from './cloud-registry/registry-tokens.ts'
 import { CloudServer, type LoggedRequest } from './cloud-http.ts'
 import { clouds, type CloudNames, type SimulatedCloud } from './cloud-names.ts'
 import { keyVault, type VaultKnobs } from './key-vault/key-vault.ts'
-import { audiencesOf, entra } from './login/entra.ts'
+import { audiencesOf, entra, type EntraKnobs } from './login/entra.ts'
 import { PipelineIdentity, pipelinesHost } from './login/pipeline-identity.ts'
 import { EntraTokenError, EntraTokens, type EntraIdentity } from './login/entra-tokens.ts'
 import type { Network } from './network.ts'
@@ -76,7 +76,7 @@ export interface Cloud {
   /** Every request to any host of the cloud, in order of arrival. */
   readonly requests: readonly LoggedRequest[]
   readonly arm: ArmKnobs
-  readonly login: { tokenSeconds: number }
+  readonly login: EntraKnobs
   /** A job of Azure Pipelines that the application trusts. */
   readonly pipeline: Pick<PipelineIdentity, 'accessToken' | 'serviceConnectionId' | 'requestUri'>
   /** @throws {Error} where there is no registry of this name */
@@ -127,7 +127,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     options.network.unroute(`${host}:443`)
   }
 
-  const login = { tokenSeconds: 3599 }
+  const login: EntraKnobs = { tokenSeconds: 3599, fault: undefined }
   const pipeline = new PipelineIdentity(now)
   announce(pipelinesHost, pipeline.serve)
   const entraHost = entra({
@@ -136,7 +136,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     clientId: options.clientId,
     clientSecret: options.clientSecret,
     trusts: (assertion) => pipeline.trusts(assertion),
-    lifetime: () => login.tokenSeconds
+    knobs: login
   })
   // MSAL asks at the name it prefers, whatever authority it is given: in China at the second.
   for (const host of [names.login, ...names.loginAliases]) announce(host, entraHost)

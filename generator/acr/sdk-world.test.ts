@@ -6,7 +6,7 @@ import {
   ContainerRegistryManagementClient,
   type ContainerRegistryManagementClientOptionalParams
 } from '@azure/arm-containerregistry'
-import { ClientSecretCredential } from '@azure/identity'
+import { ClientSecretCredential, type ClientSecretCredentialOptions } from '@azure/identity'
 import { CertificateAuthority } from '../../simulator/certificates.ts'
 import { startCloud, type Cloud, type CloudRegistry } from '../../simulator/cloud.ts'
 import { Network } from '../../simulator/network.ts'
@@ -61,15 +61,20 @@ export class SdkWorld {
   }
 
   /** @param more of the SDK's own settings: without any it retries as it does in production */
-  sdk(more: ContainerRegistryManagementClientOptionalParams = {}): ContainerRegistryManagementClient {
-    const { credential, options } = this.#connection()
-    return new ContainerRegistryManagementClient(credential, azure.subscription, { ...options, ...more })
+  sdk({
+    credential = this.credential(),
+    ...more
+  }: ContainerRegistryManagementClientOptionalParams & {
+    readonly credential?: ClientSecretCredential
+  } = {}): ContainerRegistryManagementClient {
+    const options = { proxyOptions: this.#proxyOptions, ...more }
+    return new ContainerRegistryManagementClient(credential, azure.subscription, options)
   }
 
   acr(registry: string, more: Partial<AcrClientOptions> = {}): Acr {
-    const { credential } = this.#connection()
     const { signal } = new AbortController()
-    return createAcrClient({ ...azure, registry }, { credential, signal, pollInterval: 5, client: this.sdk(), ...more })
+    const options = { credential: this.credential(), signal, pollInterval: 5, client: this.sdk() }
+    return createAcrClient({ ...azure, registry }, { ...options, ...more })
   }
 
   /** Runs a command over a site whose registry this is. */
@@ -92,9 +97,10 @@ export class SdkWorld {
     return kept?.state === 'stored' && this.registry(registry).accepts(token, kept.value)
   }
 
-  #connection(): { credential: ClientSecretCredential; options: object } {
-    const options = { proxyOptions: this.#proxyOptions }
-    return { credential: new ClientSecretCredential(tenantId, clientId, clientSecret, options), options }
+  /** @param more as with {@link sdk} */
+  credential(more: ClientSecretCredentialOptions = {}): ClientSecretCredential {
+    const options = { proxyOptions: this.#proxyOptions, ...more }
+    return new ClientSecretCredential(tenantId, clientId, clientSecret, options)
   }
 
   async close(): Promise<void> {

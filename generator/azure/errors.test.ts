@@ -81,7 +81,7 @@ describe('errors of Azure', () => {
         ),
         { name: 'AuthenticationError' }
       ),
-      /^AZURE_UNAVAILABLE .*the sign-in service of Azure, or a proxy before it, answers 502; run this again later/
+      /^AZURE_UNAVAILABLE .*the sign-in service of Azure, or a proxy before it, has a problem .*\(HTTP 502\); run this again later/
     ],
     [
       'a sign-in service that cannot be reached',

@@ -59,13 +59,8 @@ const otherCloud =
 function signInError(error: Error, what: string): GeneratorError {
   if (/network_error|endpoints_resolution_error|openid_config_error/.test(error.message))
     return networkError(networkCodeOf(error) ?? 'network_error', what, 'the sign-in service of Azure', error)
-  const [, status] = /Http status code: (\d{3})/.exec(error.message) ?? []
-  if (/server_error/.test(error.message) && status?.startsWith('5') === true)
-    return new GeneratorError(
-      'AZURE_UNAVAILABLE',
-      `${what}: the sign-in service of Azure, or a proxy before it, answers ${status}; run this again later`,
-      { cause: error }
-    )
+  const passing = passingSignInError(error, what)
+  if (passing !== undefined) return passing
   const [, tenant] = /not configured to acquire tokens for tenant ([\w-]+)/.exec(error.message) ?? []
   if (tenant !== undefined)
     return new GeneratorError(
@@ -73,7 +68,7 @@ function signInError(error: Error, what: string): GeneratorError {
       `${what}: it belongs to tenant ${tenant}, and you sign in to another. Set AZURE_TENANT_ID to it, or run az login --tenant ${tenant}; look at azure.cloud and the names in the site file too`,
       { cause: error }
     )
-  const refused = /AADSTS\d+: [^\r\n]{1,200}/.exec(error.message)?.[0]
+  const refused = signInReason(error)
   const [, more] = /More details:\s*([^\r\n]+)/.exec(error.message) ?? []
   const reason =
     refused === undefined
@@ -83,6 +78,34 @@ function signInError(error: Error, what: string): GeneratorError {
     ? `${otherCloud}. Otherwise check AZURE_TENANT_ID`
     : 'Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run az login'
   return new GeneratorError('AZURE_UNAUTHORIZED', `${what}: ${reason}. ${advice}`, { cause: error })
+}
+
+/** Too many sign-ins, by this application or by the tenant. */
+const signInThrottled = /\bAADSTS(?:50196|90055)\b|Http status code: 429/
+/** Faults of Entra ID's own, by OAuth's words and by its numbers. */
+const signInUnavailable = /\b(?:server_error|temporarily_unavailable)\b|\bAADSTS(?:90006|90024|90033)\b/
+
+/** What is not the fault of whoever signs in, and passes by itself. MSAL tells the status only where the body was no JSON. */
+function passingSignInError(error: Error, what: string): GeneratorError | undefined {
+  const [, status] = /Http status code: (\d{3})/.exec(error.message) ?? []
+  const said = signInReason(error) ?? (status === undefined ? undefined : `HTTP ${status}`)
+  const reason = said === undefined ? '' : ` (${firstLine(said)})`
+  if (signInThrottled.test(error.message))
+    return new GeneratorError(
+      'AZURE_THROTTLED',
+      `${what}: the sign-in service of Azure has been asked too often${reason}; run this again in a minute`,
+      { cause: error }
+    )
+  if (!signInUnavailable.test(error.message)) return undefined
+  return new GeneratorError(
+    'AZURE_UNAVAILABLE',
+    `${what}: the sign-in service of Azure, or a proxy before it, has a problem of its own${reason}; run this again later`,
+    { cause: error }
+  )
+}
+
+function signInReason(error: Error): string | undefined {
+  return /AADSTS\d+: [^\r\n]{1,200}/.exec(error.message)?.[0]
 }
 
 /** The error for an HTTP status, with advice by kind. */

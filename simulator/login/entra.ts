@@ -32,8 +32,22 @@ export interface EntraOptions {
   readonly clientSecret: string
   /** Whether the application trusts what somebody else says of a client: its federated credentials. */
   readonly trusts: (assertion: string) => Promise<boolean>
+  readonly knobs: EntraKnobs
+}
+
+/** Switches of the pretend login; a test changes them while the cloud runs. */
+export interface EntraKnobs {
   /** Seconds a token lives. */
-  readonly lifetime: () => number
+  tokenSeconds: number
+  /** What whoever asks for a token is answered in its place, as when the service is busy. */
+  fault: EntraFault | undefined
+}
+
+export interface EntraFault {
+  readonly status: number
+  /** OAuth's word, and what is said with it, its AADSTS number first; the body is empty without. */
+  readonly error?: string
+  readonly description?: string
 }
 
 /** The refusals, by their public AADSTS numbers. */
@@ -88,7 +102,10 @@ async function route(exchange: Exchange, options: EntraOptions): Promise<void> {
   }
   if (exchange.method === 'POST' && rest === 'oauth2/v2.0/token') {
     checkTenant(tenant, options)
-    await issue(exchange, options)
+    const { fault } = options.knobs
+    if (fault === undefined) await issue(exchange, options)
+    else if (fault.error === undefined) exchange.bytes(fault.status, Buffer.alloc(0))
+    else tellRefusal(exchange, fault.status, fault.error, fault.description ?? '', options.names.login)
     return
   }
   exchange.bytes(404, Buffer.alloc(0))
@@ -105,7 +122,7 @@ async function issue(exchange: Exchange, options: EntraOptions): Promise<void> {
       `Application with identifier '${clientId}' was not found in the directory '${options.tokens.tenantId}'.`
     )
   await authenticate(form, clientId, options)
-  const lifetime = options.lifetime()
+  const lifetime = options.knobs.tokenSeconds
   const token = await options.tokens.issue(clientId, audienceOf(form.get('scope'), options.names), lifetime)
   exchange.json(
     200,
@@ -159,16 +176,20 @@ function checkTenant(tenant: string, options: EntraOptions): void {
 
 function refuse(exchange: Exchange, refusal: Refusal, loginHost: string): void {
   const [status, error] = refusals[refusal.code]
+  tellRefusal(exchange, status, error, `${refusal.code}: ${refusal.message}`, loginHost)
+}
+
+function tellRefusal(exchange: Exchange, status: number, error: string, description: string, loginHost: string): void {
   const trace = randomUUID()
   const correlation = exchange.header('client-request-id') ?? randomUUID()
   const timestamp = new Date()
     .toISOString()
     .replace('T', ' ')
     .replace(/\.\d+Z$/, 'Z')
-  const number = Number(refusal.code.slice('AADSTS'.length))
+  const number = Number(/^AADSTS(\d+):/.exec(description)?.[1] ?? 0)
   exchange.json(status, {
     error,
-    error_description: `${refusal.code}: ${refusal.message} Trace ID: ${trace} Correlation ID: ${correlation} Timestamp: ${timestamp}`,
+    error_description: `${description} Trace ID: ${trace} Correlation ID: ${correlation} Timestamp: ${timestamp}`,
     error_codes: [number],
     timestamp,
     trace_id: trace,
