@@ -111,6 +111,7 @@ describe(`${fleet} devices under two automatic deployments`, function () {
     tls.setDefaultCACertificates(trusted)
   })
 
+  const noTwins = (): Promise<never> => Promise.reject(new Error('nothing is in doubt here'))
   const patience = { signal: new AbortController().signal, timeout: 20_000, soonest: 1, slowest: 20 }
   const out = (site: Site, name: string, from = template): Promise<RolledOut> => {
     const deployment = site.deployments[name]!
@@ -185,6 +186,7 @@ describe(`${fleet} devices under two automatic deployments`, function () {
     const content = automaticContent(site, site.deployments['ships']!, template, { secrets, now })
     const { planned } = await planAutomatic(
       hub,
+      noTwins,
       site.deployments['ships']!,
       content,
       site.moduleName,
@@ -199,6 +201,7 @@ describe(`${fleet} devices under two automatic deployments`, function () {
     const content = automaticContent(site, site.deployments['ships']!, template, { secrets, now })
     const { planned } = await planAutomatic(
       hub,
+      noTwins,
       site.deployments['ships']!,
       content,
       site.moduleName,

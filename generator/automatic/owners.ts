@@ -11,6 +11,8 @@ export interface SecondOwner {
   readonly owner: string
   /** Top-level keys of the settings, sorted. */
   readonly sections: readonly string[]
+  /** What a site file calls or called it, where causeway made it. */
+  readonly name?: string
 }
 
 /**
@@ -40,7 +42,10 @@ export async function secondOwners(
       const own = automaticDeploymentOf(site, id)?.name
       if (configuration === undefined || configuration.labels[labels.name] === own) return []
       const sections = sectionsOf(configuration, site.moduleName)
-      return sections.length === 0 ? [] : [{ device: id, owner: name, sections }]
+      const called = configuration.labels[labels.name]
+      return sections.length === 0
+        ? []
+        : [{ device: id, owner: name, sections, ...(called === undefined ? {} : { name: called }) }]
     })
   )
 }
@@ -58,6 +63,8 @@ function sectionsOf({ content }: HubConfiguration, moduleName: string): readonly
 }
 
 /** In words, for a person. */
-export function secondOwnerSentence({ owner, sections }: SecondOwner, moduleName: string): string {
+export function secondOwnerSentence({ owner, sections, name }: SecondOwner, moduleName: string): string {
+  if (name !== undefined)
+    return `the automatic deployment ${owner}, which causeway made as ${name}, sets ${sections.join(', ')} of ${moduleName} too: where the site file has no ${name} any more, retire it with causeway deploy --deployment ${name} --allow-remove`
   return `the automatic deployment ${owner} sets ${sections.join(', ')} of ${moduleName} too, which the site file has: take it out of one of the two`
 }

@@ -1,4 +1,5 @@
 import { isRecord } from '../deployment/template.ts'
+import type { GeneratorError } from '../errors.ts'
 import type { DeploymentManifest } from '../deployment/generate.ts'
 import type { Hub, HubConfiguration, HubTwin } from '../hub/hub.ts'
 import { planDevice, removedModules, type CurrentTwins } from '../plan/device.ts'
@@ -6,6 +7,7 @@ import { differences } from '../plan/difference.ts'
 import type { Fingerprints } from '../plan/fingerprints.ts'
 import { fingerprintOf, type Change, type PlannedPart } from '../plan/plan.ts'
 import type { AutomaticDeployment } from '../site-file/site.ts'
+import { bandRefusal, devicesOfOthers } from './alone.ts'
 import type { AutomaticContent } from './content.ts'
 import { labels, ownConfigurations } from './rollout.ts'
 
@@ -18,20 +20,42 @@ export interface AutomaticPlan {
   readonly planned: PlannedPart
   /** Modules that devices would lose, sorted. */
   readonly lost: readonly string[]
+  /** Devices of other sites, which the deployment in place is for and this one would not be. */
+  readonly others: number
+  /** Why it could not be rolled out. */
+  readonly refusals: readonly GeneratorError[]
 }
 
-/** What rolling out an automatic deployment would change. */
+/**
+ * What rolling out an automatic deployment would change.
+ *
+ * @param agents twins of `$edgeAgent` of all the site's devices; read only where another site's deployment may be of this name
+ */
 export async function planAutomatic(
   hub: Hub,
+  agents: () => Promise<ReadonlyMap<string, HubTwin>>,
   deployment: AutomaticDeployment,
   content: AutomaticContent,
   moduleName: string,
   fingerprints: Fingerprints
 ): Promise<AutomaticPlan> {
   const part = `deployment ${deployment.name}`
-  const own = ownConfigurations(await hub.configurations(), deployment.name)
+  const all = await hub.configurations()
+  const own = ownConfigurations(all, deployment.name)
+  const mixed = bandRefusal(all, own, deployment)
   const base = newest(own, 'base')
   const current = twinsOf(base)
+  // Of one condition both would be on the same devices: then it is this one.
+  const others =
+    base === undefined || base.targetCondition === deployment.targetCondition
+      ? 0
+      : devicesOfOthers(await hub.configuration(base.id), await agents())
+  const taken =
+    others === 0
+      ? {}
+      : {
+          warning: `${base?.id} is for ${others} devices that the site file does not have, as another site's deployment of this name would be; deploy needs --allow-remove for it`
+        }
   const lost =
     base === undefined ? await lostOnDevices(hub, deployment, content) : removedModules(current, content.base.content)
   const { changes } = planDevice(
@@ -45,11 +69,11 @@ export async function planAutomatic(
   const found: Change[] = [
     ...own
       .filter(({ id }) => id !== content.base.id && id !== content.settings.id)
-      .map((each): Change => ({ code: 'P302', action: 'remove', part, subject: each.id, differences: [] })),
+      .map((each): Change => ({ code: 'P302', action: 'remove', part, subject: each.id, differences: [], ...taken })),
     ...[content.settings.id, content.base.id]
       .filter((id) => !own.some((each) => each.id === id))
       .map((id): Change => ({ code: 'P301', action: 'add', part, subject: id, differences: [] })),
-    ...targeting(part, base, deployment, fingerprints),
+    ...targeting(part, base, deployment, fingerprints).map((change) => ({ ...change, ...taken })),
     ...changes.filter(({ code }) => code !== 'P203').map((change) => ({ ...change, part })),
     ...lost.map((name): Change => ({
       code: 'P203',
@@ -65,6 +89,8 @@ export async function planAutomatic(
     deployment,
     content,
     lost,
+    others,
+    refusals: mixed === undefined ? [] : [mixed],
     planned: {
       part,
       changes: found,

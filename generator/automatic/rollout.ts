@@ -3,6 +3,7 @@ import { GeneratorError } from '../errors.ts'
 import { refusalOf } from '../hub/deploy.ts'
 import type { Hub, HubConfiguration, NewConfiguration } from '../hub/hub.ts'
 import type { AutomaticDeployment } from '../site-file/site.ts'
+import { band, bandRefusal } from './alone.ts'
 import type { AutomaticContent } from './content.ts'
 
 /** Labels by which the deployments of a site are found again; the values are names and no more. */
@@ -13,12 +14,7 @@ const mostConfigurations = 100
 /** Devices that are named where they refuse a deployment; more are looked for only where more may fail. */
 const mostNamed = 100
 
-/**
- * Priorities in the hub. Each priority of the site file has a band of ten: what is in place is at its bottom, and what takes
- * its place comes above that, so that no two layers ever have one priority (facts: deployment-manifests §1.6). A settings
- * layer is always above its base.
- */
-const band = 10
+/** Places in a band: what is in place is at its bottom, and what takes its place above that. A settings layer is always above its base. */
 const steady = { base: 0, settings: 1 } as const
 const rolling = { base: 5, settings: 6 } as const
 type Part = keyof typeof steady
@@ -69,7 +65,8 @@ export async function rollOut(
 ): Promise<RolledOut> {
   const all = await hub.configurations()
   const own = ownConfigurations(all, wanted.name)
-  assertAlone(all, own, wanted)
+  const mixed = bandRefusal(all, own, wanted)
+  if (mixed !== undefined) throw mixed
   const ids = { base: content.base.id, settings: content.settings.id }
   const old = own.filter(({ id }) => id !== ids.base && id !== ids.settings)
   const missing = (['settings', 'base'] as const).filter((part) => !own.some(({ id }) => id === ids[part]))
@@ -236,25 +233,6 @@ async function refusals(hub: Hub, id: string, enough: number): Promise<string[]>
   return refused.sort()
 }
 
-/** What somebody else has in this deployment's band would go before it by chance. */
-function assertAlone(
-  all: readonly HubConfiguration[],
-  own: readonly HubConfiguration[],
-  { name, priority }: AutomaticDeployment
-): void {
-  const other = all.find(
-    (each) =>
-      !own.includes(each) &&
-      Math.floor(each.priority / band) === priority &&
-      each.content['modulesContent'] !== undefined
-  )
-  if (other === undefined) return
-  throw new GeneratorError(
-    'DEPLOYMENT_MIXED',
-    `the automatic deployment ${other.id} has priority ${other.priority}, and ${name} needs ${priority * band} to ${priority * band + band - 1} for itself: which goes first would be chance. Give ${name} another priority in the site file`
-  )
-}
-
-function basesFirst(a: HubConfiguration, b: HubConfiguration): number {
+export function basesFirst(a: HubConfiguration, b: HubConfiguration): number {
   return (a.labels[labels.part] ?? '').localeCompare(b.labels[labels.part] ?? '')
 }

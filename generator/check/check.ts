@@ -15,7 +15,8 @@ export const findingCodes = {
   C203: 'deployment not taken yet',
   C204: 'deployment refused or failed',
   C205: 'device has reported nothing',
-  C206: 'settings have a second owner'
+  C206: 'settings have a second owner',
+  C207: 'automatic deployment in the way of another deployment'
 } as const
 export type FindingCode = keyof typeof findingCodes | Change['code']
 

@@ -5,7 +5,6 @@ import { judgementOf, refusalOf } from '../hub/deploy.ts'
 import type { HubTwin } from '../hub/hub.ts'
 import { sentence } from '../plan/format.ts'
 import { makePlan } from '../plan/make.ts'
-import { registryPart } from '../plan/registry.ts'
 import { compareTokens } from '../rotation/compare.ts'
 import { expiredSince } from '../secrets/current-password.ts'
 import { slots } from '../secrets/store.ts'
@@ -33,8 +32,10 @@ const differences: Check = {
       message: sentence(change)
     }))
     // What was made anew elsewhere is told of the token itself.
-    const refused = refusals.flatMap(({ code, message }): CheckFinding[] =>
-      code === 'PASSWORD_SUPERSEDED' ? [] : [{ code: 'C103', severity: 'difference', part: registryPart, message }]
+    const refused = refusals.flatMap(({ part, error: { code, message } }): CheckFinding[] =>
+      code === 'PASSWORD_SUPERSEDED'
+        ? []
+        : [{ code: code === 'DEPLOYMENT_MIXED' ? 'C207' : 'C103', severity: 'difference', part, message }]
     )
     return [...changes, ...refused]
   }

@@ -39,7 +39,11 @@ export function addChangeCommands(program: Command, act: Runner): void {
   common(program.command('deploy'))
     .description('give devices their deployment manifests, and wait until they run')
     .addOption(devicesOption('not needed where the site has one'))
-    .option('--deployment <name>', 'roll out an automatic deployment; may be given several times', collect)
+    .option(
+      '--deployment <name>',
+      'roll out an automatic deployment, or retire one that the site file no longer has; may be given several times',
+      collect
+    )
     .addOption(
       new Option('--may-fail <devices>', 'devices that may refuse an automatic deployment before it is rolled back')
         .argParser(count)
@@ -49,7 +53,7 @@ export function addChangeCommands(program: Command, act: Runner): void {
     .option('--manifest <file>', 'a manifest made by generate, instead of making one now')
     .addOption(templateOption())
     .addOption(platformOption())
-    .option('--allow-remove', 'take away modules that the manifest does not have')
+    .option('--allow-remove', 'take away modules that the manifest does not have, and automatic deployments')
     .addOption(imageCheckOption())
     .option('--no-wait', 'do not wait for the device')
     .addOption(timeoutOption(600))

@@ -1,5 +1,6 @@
 import { pushSettings } from '../acr/push-settings.ts'
 import type { AutomaticPlan } from '../automatic/plan.ts'
+import { deviceRefusal } from '../automatic/alone.ts'
 import { rollOut } from '../automatic/rollout.ts'
 import { allDevicesOf, anyDeviceOf, twinInterval, type CommonOptions, type Context } from '../context.ts'
 import { formatManifest, type DeploymentManifest } from '../deployment/generate.ts'
@@ -13,10 +14,11 @@ import { deploy, modulesToRun, waitForDeployment } from '../hub/deploy.ts'
 import type { Hub } from '../hub/hub.ts'
 import { proxyOf, restartProxy } from '../hub/restart-proxy.ts'
 import type { Progress } from '../output/progress.ts'
-import { isRecreated, planDevice, readCurrent, removedModules, type CurrentTwins } from '../plan/device.ts'
+import { isRecreated, planDevice, readCurrent, removedModules } from '../plan/device.ts'
 import { Fingerprints } from '../plan/fingerprints.ts'
 import { assertImages } from '../plan/images.ts'
-import { lookForImages, makePlan, type DevicePlan } from '../plan/make.ts'
+import { lookForImages } from '../plan/look-for-images.ts'
+import { makePlan, type DevicePlan } from '../plan/make.ts'
 import { assertCurrent, readPlan } from '../plan/saved.ts'
 import { hasRegistry } from '../site-file/has-registry.ts'
 import {
@@ -27,11 +29,12 @@ import {
   type Site
 } from '../site-file/site.ts'
 import { assertValid } from '../validate/assert.ts'
+import { retireNamed } from './retire.ts'
 
 export interface DeployOptions extends CommonOptions {
   readonly device?: readonly string[]
   /** Automatic deployments, by name. */
-  readonly deployment?: readonly string[]
+  readonly deployment?: readonly string[] | undefined
   readonly mayFail: number
   readonly manifest?: string
   readonly plan?: string
@@ -52,8 +55,12 @@ const devicesAtOnce = 20
 /** Gives devices their deployment manifests, and waits until they run. */
 export async function deployCommand(context: Context, options: DeployOptions): Promise<void> {
   const site = await context.site()
-  const { devices, deployments } = await planned(context, options, site)
-  for (const { device, current } of devices) assertAlone(device, current)
+  if (options.manifest !== undefined && (options.plan !== undefined || options.deployment !== undefined))
+    throw new GeneratorError('USAGE', '--manifest goes with neither --plan nor --deployment')
+  const deployment = await retireNamed(context, site, options)
+  if (deployment?.length === 0 && options.device === undefined) return
+  const { devices, deployments } = await planned(context, { ...options, deployment }, site)
+  assertNothingTaken(deployments, options.allowRemove === true)
   assertNothingRemoved(devices, deployments, options.allowRemove === true)
   await pushSettings(
     context,
@@ -173,11 +180,8 @@ interface Planned {
 
 /** What each device is to get, compared with what it has; refused where it could not work out. */
 async function planned(context: Context, options: DeployOptions, site: Site): Promise<Planned> {
-  if (options.manifest !== undefined) {
-    if (options.plan !== undefined || options.deployment !== undefined)
-      throw new GeneratorError('USAGE', '--manifest goes with neither --plan nor --deployment')
+  if (options.manifest !== undefined)
     return { devices: [await fromFile(context, options, options.manifest, site)], deployments: [] }
-  }
   const saved = options.plan === undefined ? undefined : await readPlan(options.plan, context.io.workingFolder)
   const inPlan = (kind: string): string[] =>
     Object.keys(saved?.parts ?? {}).flatMap((part) => (part.startsWith(kind) ? [part.slice(kind.length)] : []))
@@ -190,7 +194,7 @@ async function planned(context: Context, options: DeployOptions, site: Site): Pr
     env: context.io.env,
     platform: options.platform
   })
-  const { plan, missing, warnings, ...made } = await makePlan(context, site, {
+  const { plan, missing, warnings, refusals, ...made } = await makePlan(context, site, {
     registry: false,
     images: options.imageCheck,
     devices,
@@ -202,6 +206,7 @@ async function planned(context: Context, options: DeployOptions, site: Site): Pr
   for (const warning of warnings) context.stderr.write(`${warning}\n`)
   if (saved !== undefined) assertCurrent(saved, plan)
   assertImages(site, missing)
+  throwAll(refusals.map(({ error }) => error))
   return made
 }
 
@@ -232,18 +237,6 @@ function chosen(site: Site, options: DeployOptions): readonly (Device | Relay)[]
   return devices
 }
 
-/** @throws {GeneratorError} `DEPLOYMENT_MIXED` where automatic deployments are on the device: they would come back over this one */
-function assertAlone({ id }: Device | Relay, current: CurrentTwins): void {
-  const applied = Object.entries(current.get('$edgeAgent')?.configurations ?? {})
-    .filter(([, { status }]) => status === 'Applied')
-    .map(([name]) => name)
-  if (applied.length > 0)
-    throw new GeneratorError(
-      'DEPLOYMENT_MIXED',
-      `${id} has the automatic deployment ${applied.join(', ')}, which would come back over this one: take the device out of its target condition first, or deploy with --deployment`
-    )
-}
-
 async function fromFile(context: Context, options: DeployOptions, file: string, site: Site): Promise<DevicePlan> {
   const devices = chosen(site, options)
   const [device] = devices
@@ -266,6 +259,8 @@ async function fromFile(context: Context, options: DeployOptions, file: string, 
       await lookForImages(await context.content(site), site, secrets, [{ devices: [device], manifest }])
     )
   const current = await readCurrent(await context.hub(site), device.id, manifest)
+  const refusal = deviceRefusal(device.id, current.get('$edgeAgent'))
+  if (refusal !== undefined) throw refusal
   const fingerprints = new Fingerprints(secrets.values())
   const part = planDevice(device.id, current, manifest, site.moduleName, fingerprints, formatManifest(manifest))
   return { device, manifest, current, planned: part }
@@ -280,6 +275,16 @@ function assertArtifact(site: Site, device: Device, manifest: DeploymentManifest
     throw new GeneratorError(
       'MANIFEST_INVALID',
       `${file} was made from another site file: its settings go on in an artifact that this one does not give; generate it again`
+    )
+}
+
+/** @throws {GeneratorError} `DEPLOYMENT_MIXED`, before anything is given to any device */
+function assertNothingTaken(deployments: readonly AutomaticPlan[], allowRemove: boolean): void {
+  const [taken] = allowRemove ? [] : deployments.filter(({ others }) => others > 0)
+  if (taken !== undefined)
+    throw new GeneratorError(
+      'DEPLOYMENT_MIXED',
+      `the automatic deployment ${taken.deployment.name} of the hub is for ${taken.others} devices that the site file does not have, as another site's of this name would be. Call this one otherwise in the site file, or say --allow-remove to replace it`
     )
 }
 

@@ -49,7 +49,7 @@ export async function planCommand(context: Context, options: PlanOptions): Promi
     if (options.summary !== undefined)
       await saveText(options.summary, context.io.workingFolder, formatPlan(plan, 'markdown', context.sitePath))
     context.stdout.write(formatPlan(plan, options.output ?? styleOfService(context.io.env), context.sitePath))
-    throwAll(refusals)
+    throwAll(refusals.map(({ error }) => error))
     return plan.changes.length === 0 ? exitCodes.ok : exitCodes.differences
   })
 }

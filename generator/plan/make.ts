@@ -1,7 +1,8 @@
-import type { Login, RegistryContent } from '../acr/content.ts'
 import { automaticContent } from '../automatic/content.ts'
 import { settingsOf } from '../automatic/own-settings.ts'
 import { secondOwners, secondOwnerSentence } from '../automatic/owners.ts'
+import { deviceRefusal } from '../automatic/alone.ts'
+import { formerChanges } from '../automatic/former.ts'
 import { planAutomatic, type AutomaticPlan } from '../automatic/plan.ts'
 import type { Context } from '../context.ts'
 import { wantedOf } from '../acr/wanted.ts'
@@ -10,9 +11,9 @@ import type { Template } from '../deployment/template.ts'
 import type { GeneratorError } from '../errors.ts'
 import { FleetTwins } from '../fleet/read.ts'
 import { atOnce } from '../hub/at-once.ts'
-import type { Hub } from '../hub/hub.ts'
+import type { Hub, HubTwin } from '../hub/hub.ts'
 import { withRevocations } from '../secrets/revoked.ts'
-import { currentSlot, type Secrets } from '../secrets/store.ts'
+import type { Secrets } from '../secrets/store.ts'
 import { hasRegistry } from '../site-file/has-registry.ts'
 import {
   automaticDeploymentOf,
@@ -22,18 +23,11 @@ import {
   type Site
 } from '../site-file/site.ts'
 import { assertValid } from '../validate/assert.ts'
-import { declaredImages } from './declared-images.ts'
 import { planDevice, planOwnSettings, readCurrent, type CurrentTwins } from './device.ts'
 import { Fingerprints } from './fingerprints.ts'
-import {
-  imageChanges,
-  missingImages,
-  neededImages,
-  type ManifestOfDevices,
-  type MissingImage,
-  type NeededImage
-} from './images.ts'
-import type { Plan, PlannedPart } from './plan.ts'
+import { imageChanges, missingImages, neededImages, type MissingImage } from './images.ts'
+import { loginsOf, lookForDeclared } from './look-for-images.ts'
+import type { Change, Plan, PlannedPart } from './plan.ts'
 import { HashedSecrets, PlanningSecrets } from './planning-secrets.ts'
 import { planRegistry, registryPart } from './registry.ts'
 
@@ -70,7 +64,13 @@ export interface MadePlan {
   /** What `validate` has to say of the manifests, a line each. */
   readonly warnings: readonly string[]
   /** Why it could not be carried out as it stands. */
-  readonly refusals: readonly GeneratorError[]
+  readonly refusals: readonly Refusal[]
+}
+
+/** Why a part of a plan could not be carried out. */
+export interface Refusal {
+  readonly part: string
+  readonly error: GeneratorError
 }
 
 /** Twins read at the same time: far below what a hub allows, and enough to hide the way there. */
@@ -86,12 +86,12 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   const secrets = new PlanningSecrets(store, scope.unmade ?? [])
   const fingerprints = new Fingerprints(store.values())
   const parts: PlannedPart[] = []
-  const refusals: GeneratorError[] = []
+  const refusals: Refusal[] = []
   if (scope.registry) {
     const wanted = wantedOf(withRevocations(site, store))
     const planned = await planRegistry(await context.acr(site), wanted, store, store.place)
     parts.push(planned)
-    refusals.push(...planned.refusals)
+    refusals.push(...planned.refusals.map((error) => ({ part: registryPart, error })))
   }
   const alone = scope.devices.filter(({ id }) => automaticDeploymentOf(site, id) === undefined)
   const made = alone.map((device) => manifestsOf(site, device, scope, store, secrets))
@@ -123,22 +123,38 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   const devices =
     made.length === 0 ? [] : await planDevices(await context.hub(site), site, made, scope.twins, fingerprints)
   parts.push(...devices.map(({ planned }) => planned))
+  for (const { device, current, planned } of devices) {
+    const error = deviceRefusal(device.id, current.get('$edgeAgent'))
+    if (error !== undefined) refusals.push({ part: planned.part, error })
+  }
+  const fleet = scope.twins ?? new FleetTwins(() => context.hub(site), idsFor(scope, site))
+  const agents = (): ReturnType<FleetTwins['of']> => fleet.of('$edgeAgent')
   const deployments: AutomaticPlan[] = []
-  for (const { deployment, content } of contents)
-    deployments.push(await planAutomatic(await context.hub(site), deployment, content, site.moduleName, fingerprints))
-  parts.push(...deployments.map(({ planned }) => planned))
+  for (const { deployment, content } of contents) {
+    const hub = await context.hub(site)
+    deployments.push(await planAutomatic(hub, agents, deployment, content, site.moduleName, fingerprints))
+  }
+  for (const { planned, refusals: why } of deployments) {
+    parts.push(planned)
+    refusals.push(...why.map((error) => ({ part: planned.part, error })))
+  }
   const shared = scope.devices.filter((device) => !alone.includes(device)).filter(hasRegistry)
   if (shared.length > 0) {
-    warnings.push(...(await overwritten(await context.hub(site), site, shared, scope.twins)))
+    warnings.push(...(await overwritten(await context.hub(site), site, shared, await agents())))
     parts.push(...(await planSettings(await context.hub(site), site, shared, scope.twins, complete, fingerprints)))
   }
+  const former = scope.registry
+    ? await planFormer(context, site, devices, shared.length === 0 ? new Map() : await agents())
+    : []
   const plan: Plan = {
     schemaVersion: '1.0',
     registry: site.loginServer,
     hub: site.hubHost,
-    changes: [...imageChanges([...missing, ...declared.missing]), ...parts.flatMap(({ changes }) => changes)].sort(
-      byPart
-    ),
+    changes: [
+      ...imageChanges([...missing, ...declared.missing]),
+      ...parts.flatMap(({ changes }) => changes),
+      ...former
+    ].sort(byPart),
     parts: Object.fromEntries(parts.map(({ part, state }) => [part, state])),
     unmade: secrets.unmade
   }
@@ -189,12 +205,32 @@ async function overwritten(
   hub: Hub,
   site: Site,
   devices: readonly Device[],
-  twins: FleetTwins | undefined
+  agents: ReadonlyMap<string, HubTwin>
 ): Promise<readonly string[]> {
-  const ids = devices.map(({ id }) => id)
-  const agents = await (twins ?? new FleetTwins(() => Promise.resolve(hub), ids)).of('$edgeAgent')
   const found = await secondOwners(site, devices, agents, () => hub.configurations())
   return found.map((each) => `warning ${each.device}: ${secondOwnerSentence(each, site.moduleName)}`)
+}
+
+/** Automatic deployments that the site file had, as far as the devices that were looked at have them. */
+async function planFormer(
+  context: Context,
+  site: Site,
+  alone: readonly DevicePlan[],
+  shared: ReadonlyMap<string, HubTwin>
+): Promise<readonly Change[]> {
+  const agents = new Map(shared)
+  for (const { device, current } of alone) {
+    const agent = current.get('$edgeAgent')
+    if (agent !== undefined) agents.set(device.id, agent)
+  }
+  if (agents.size === 0) return []
+  const hub = await context.hub(site)
+  return formerChanges(hub, site, agents, () => hub.configurations())
+}
+
+/** Whose twins are read: of all devices, where an automatic deployment is looked at by itself. */
+function idsFor({ devices }: PlanScope, site: Site): readonly string[] {
+  return devices.length > 0 ? devices.map(({ id }) => id) : [...Object.keys(site.devices), ...Object.keys(site.relays)]
 }
 
 /** What `configure` would change in the twins of devices whose modules an automatic deployment brings. */
@@ -213,47 +249,6 @@ async function planSettings(
     const { settings, own } = wanted(device)
     return planOwnSettings(device.id, site.moduleName, twin, own(twin?.desired ?? {}), settings, fingerprints)
   })
-}
-
-/** Looks for the images with the logins that the devices have, and with the pull token for those that have none of their own. */
-export async function lookForImages(
-  content: RegistryContent,
-  site: Site,
-  secrets: Secrets,
-  manifests: readonly ManifestOfDevices[]
-): Promise<readonly MissingImage[]> {
-  return missingImages(content, neededImages(site, manifests, loginsOf(secrets)))
-}
-
-/** Looks for what the site file itself names, but for what deployments need: that was looked for as they do. */
-async function lookForDeclared(
-  content: RegistryContent,
-  site: Site,
-  secrets: Secrets,
-  needed: readonly NeededImage[]
-): Promise<{ readonly missing: readonly MissingImage[]; readonly warnings: readonly string[] }> {
-  const { images, unread } = declaredImages(site, loginsOf(secrets))
-  const looked = new Set(needed.map(({ image }) => image))
-  return {
-    missing: await missingImages(
-      content,
-      images.filter(({ image }) => !looked.has(image))
-    ),
-    warnings: unread.map(
-      (image) =>
-        `warning image ${image}: no token of the site file may read it, so whether it is in the cloud registry is not looked at; causeway images import brings it there`
-    )
-  }
-}
-
-function loginsOf(secrets: Secrets): (token: string) => Login | undefined {
-  const now = new Date()
-  return (token) => {
-    if (secrets.isRevoked?.(token) === true) return undefined
-    const slot = currentSlot(secrets, token, now)
-    const record = slot === undefined ? undefined : secrets.slot(token, slot)
-    return record?.state === 'stored' ? { username: token, password: record.value } : undefined
-  }
 }
 
 function devicesOf(site: Site, { devices }: AutomaticDeployment): Device[] {

@@ -403,6 +403,88 @@ describe('causeway plan', () => {
       assert.match(inHub.stderr, /DEPLOYMENT_MIXED: gateway has the automatic deployment other/)
     })
 
+    const deploymentsOf = (name: string, condition = "tags.plant='one'"): Promise<void> =>
+      writeFile(
+        join(folder, 'site.yaml'),
+        siteText(
+          undefined,
+          `deployments:\n  ${name}: { targetCondition: "${condition}", priority: 1, devices: [gateway] }\n`
+        )
+      )
+    /** What the hub then says of it on the device. */
+    function applyAll(): void {
+      const configurations = Object.fromEntries([...hub.automatic.keys()].map((id) => [id, { status: 'Applied' }]))
+      hub.put('gateway', '$edgeAgent', { ...hub.twins.get('gateway/$edgeAgent'), configurations })
+    }
+
+    it('takes no deployment of this name away from devices of another site, unasked', async () => {
+      assert.equal((await causeway('deploy --deployment plants')).code, 0)
+      await deploymentsOf('plants', "deviceId='gateway'")
+      const { changes } = await plan()
+      const said = /is for 1 devices that the site file does not have.*deploy needs --allow-remove/
+      assert.match(changes.find(({ code }) => code === 'P303')?.warning ?? '', said)
+      hub.writes.length = 0
+      const refused = await causeway('deploy --deployment plants')
+      assert.equal(refused.code, 5)
+      assert.match(refused.stderr, /DEPLOYMENT_MIXED: .* plants of the hub is for 1 devices/)
+      assert.deepEqual(hub.writes, [])
+      applyAll()
+      assert.equal((await plan()).changes.find(({ code }) => code === 'P303')?.warning, undefined)
+      assert.equal((await causeway('deploy --deployment plants')).code, 0)
+      hub.put('gateway', '$edgeAgent', { ...hub.twins.get('gateway/$edgeAgent'), configurations: {} })
+      await deploymentsOf('plants', "tags.plant='one'")
+      assert.equal((await causeway('deploy --deployment plants --allow-remove')).code, 0)
+    })
+
+    it('is refused by plan as by deploy where a renamed one is in the way, which is retired by its old name', async () => {
+      assert.equal((await causeway('deploy --deployment plants')).code, 0)
+      applyAll()
+      await deploymentsOf('farms')
+      const planned = await causeway('plan --output json')
+      assert.equal(planned.code, 1)
+      assert.match(planned.stderr, /DEPLOYMENT_MIXED: .*retire it with causeway deploy --deployment <its name>/)
+      const { changes } = JSON.parse(planned.stdout) as Plan
+      const retired = changes.filter(({ code }) => code === 'P302')
+      assert.deepEqual(retired.map(({ subject }) => subject).sort(), [...hub.automatic.keys()].sort())
+      assert.match(retired[0]?.warning ?? '', /causeway deploy --deployment plants --allow-remove retires it/)
+      const before = hub.automatic.size
+      assert.equal((await causeway('deploy --deployment farms')).code, 5)
+      const unasked = await causeway('deploy --deployment plants')
+      assert.equal(unasked.code, 5)
+      assert.match(unasked.stderr, /MODULES_WOULD_GO: the site file has no deployment plants.*--allow-remove/)
+      assert.equal(hub.automatic.size, before)
+      const done = await causeway('deploy --deployment plants --deployment farms --allow-remove')
+      assert.equal(done.code, 0, done.stderr)
+      assert.match(done.stdout, /^plants: retired plants-settings-[0-9a-f]{12}$/m)
+      assert.ok([...hub.automatic.keys()].every((id) => id.startsWith('farms-')))
+    })
+
+    it('is refused by plan and found by check where the site file has none any more', async () => {
+      assert.equal((await causeway('deploy --deployment plants')).code, 0)
+      applyAll()
+      await writeFile(join(folder, 'site.yaml'), siteText())
+      const planned = await causeway('plan')
+      assert.equal(planned.code, 1)
+      assert.match(planned.stderr, /DEPLOYMENT_MIXED: gateway has the automatic deployment plants-/)
+      const { stdout } = await causeway('check')
+      assert.match(stdout, /^difference C207 .*gateway has the automatic deployment plants-/m)
+      assert.match(stdout, /^difference P302 .*plants-settings-/m)
+      assert.match(stdout, /^difference C206 .*causeway made as plants.*retire it/m)
+      assert.equal((await causeway('deploy --deployment plants --allow-remove')).code, 0)
+      assert.equal(hub.automatic.size, 0)
+    })
+
+    it('is not retired where devices of another site have it', async () => {
+      assert.equal((await causeway('deploy --deployment plants')).code, 0)
+      await writeFile(join(folder, 'site.yaml'), siteText())
+      const { code, stderr } = await causeway('deploy --deployment plants --allow-remove')
+      assert.equal(code, 5)
+      assert.match(stderr, /DEPLOYMENT_MIXED: .* is for 1 devices that the site file does not have/)
+      applyAll()
+      hub.automaticMetrics = { ...hub.automaticMetrics, targetedCount: 2 }
+      assert.ok(!(await causeway('plan')).stdout.includes('P302'))
+    })
+
     it('is not rolled out over modules that would vanish, unasked', async () => {
       hub.put('gateway', '$edgeAgent', { desired: { modules: { camera: {} } } })
       const { code, stderr } = await causeway('deploy --deployment plants')
