@@ -134,6 +134,11 @@ export class Context {
     return progress
   }
 
+  /** Takes away what is drawn of progress. */
+  stopDrawing(): void {
+    this.#progress?.close()
+  }
+
   #createProgress(): Promise<Progress> {
     return createProgress(chooseStyle(this.options.progress ?? 'auto', this.io.stderr, this.io.env), this.stderr)
   }

@@ -33,3 +33,12 @@ process.exitCode = await run(
   },
   azureServices
 )
+
+// Calls that were given up on may hold connections for minutes: nobody waits for those, only for what is still to be read.
+for (const output of [process.stdout, process.stderr])
+  await new Promise<void>((resolve) => {
+    output.write('', () => {
+      resolve()
+    })
+  })
+process.exit()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { GeneratorError } from './errors.ts'
 import { FakeAcr, FakeHub, runCommand, siteText, type CommandLine } from './testing.ts'
 
@@ -74,6 +75,32 @@ describe('the command line', () => {
       second.stdout,
       /^updated +password crimagepulltoken\/password1 \(the reply to an earlier run was lost\)$/m
     )
+  })
+
+  it('stops reading at Ctrl-C where nothing comes in', async () => {
+    for (const words of ['validate -', 'secrets import']) {
+      const stopping = new AbortController()
+      const silent = new Readable({
+        read: () => {
+          stopping.abort()
+        }
+      })
+      const { code, stderr } = await causeway(words, { stdin: silent, signal: stopping.signal })
+      assert.equal(code, 130, stderr)
+      assert.match(stderr, /^error CANCELLED: [^\n]*\n$/, words)
+    }
+  })
+
+  it('says why it stopped before it lets go of anything', async () => {
+    const failing = Object.assign(new FakeHub(), {
+      twin: () => Promise.reject(new GeneratorError('AZURE_UNREACHABLE', 'the cable')),
+      close: () => {
+        throw new Error('it does not let go')
+      }
+    })
+    const { code, stderr } = await causeway('status', { hub: failing })
+    assert.equal(code, 1)
+    assert.match(stderr, /^error AZURE_UNREACHABLE: the cable\nerror UNEXPECTED: it does not let go/)
   })
 
   it('makes a password anew when told to, and only for tokens of the site', async () => {

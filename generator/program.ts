@@ -27,8 +27,8 @@ export async function run(args: readonly string[], io: Io, services: Services): 
     try {
       failed = (await action(context)) ?? exitCodes.ok
     } catch (error) {
-      // What is drawn goes first, so that the error stands below it.
-      await context.close()
+      // What is drawn goes first, so that the error stands below it; the rest may fail or take its time.
+      context.stopDrawing()
       failed = reportError(error, { stderr: context.stderr, env: io.env })
     } finally {
       await context.close()

@@ -136,7 +136,12 @@ const refusalsOfHub: readonly (Expected & { readonly fault: HubFault })[] = [
     told: /AZURE_UNREACHABLE: .*check the name/,
     exit: 1
   },
-  { what: 'silence', fault: 'silence', told: /TIMED_OUT: .*no answer/, exit: 1 }
+  {
+    what: 'silence',
+    fault: 'silence',
+    told: /TIMED_OUT: .*azure-devices\.net has not answered in .*run this again/,
+    exit: 1
+  }
 ]
 
 const asksArm = ['provision', 'plan', 'rotate', 'revoke plant-client', 'check', `acr token list -r ${registry}`]

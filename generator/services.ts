@@ -8,7 +8,7 @@ export const azureServices: Services = {
       import('./acr/client.ts'),
       import('./azure/credential.ts')
     ])
-    const credential = await createCredential(site.azure.cloud)
+    const credential = await createCredential(site.azure.cloud, io.signal)
     return createAcrClient(site.azure, { credential, signal: io.signal, showWait })
   },
   async management(scope, io, showWait) {
@@ -16,14 +16,15 @@ export const azureServices: Services = {
       import('./acr/management.ts'),
       import('./azure/credential.ts')
     ])
-    return createManagement(scope, { credential: await createCredential(scope.cloud), signal: io.signal, showWait })
+    const credential = await createCredential(scope.cloud, io.signal)
+    return createManagement(scope, { credential, signal: io.signal, showWait })
   },
   async hub(site, io) {
     const { createHubClient } = await import('./hub/client.ts')
     return createHubClient(site.hubHost, {
       signal: io.signal,
       env: io.env,
-      credential: async () => (await import('./azure/credential.ts')).createCredential(site.azure.cloud)
+      credential: async () => (await import('./azure/credential.ts')).createCredential(site.azure.cloud, io.signal)
     })
   },
   async vault(url, io) {
@@ -31,7 +32,8 @@ export const azureServices: Services = {
       import('./secrets/vault-client.ts'),
       import('./azure/credential.ts')
     ])
-    return createVault(url, { credential: await createCredential(cloudOf(new URL(url).hostname)), signal: io.signal })
+    const credential = await createCredential(cloudOf(new URL(url).hostname), io.signal)
+    return createVault(url, { credential, signal: io.signal })
   },
   async content(site, io) {
     const { createContentClient } = await import('./acr/content.ts')

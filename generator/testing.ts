@@ -308,7 +308,8 @@ export async function runCommand(
     readonly acr?: Acr
     readonly hub?: Hub
     readonly signal?: AbortSignal
-    readonly stdin?: string
+    /** All that comes in, or what it comes from. */
+    readonly stdin?: string | Readable
     /** Whether a person sits at stdin. */
     readonly asked?: boolean
     readonly management?: Management
@@ -329,7 +330,11 @@ export async function runCommand(
     stderr: capture('stderr'),
     ...(options.stdin === undefined
       ? {}
-      : { stdin: Object.assign(Readable.from([options.stdin]), { isTTY: options.asked === true }) }),
+      : {
+          stdin: Object.assign(typeof options.stdin === 'string' ? Readable.from([options.stdin]) : options.stdin, {
+            isTTY: options.asked === true
+          })
+        }),
     env: { CAUSEWAY_SECRETS_KEY: testSecretsKey, ...options.env },
     workingFolder: options.folder,
     signal: options.signal ?? new AbortController().signal

@@ -1,6 +1,6 @@
 import { adviceByCode, isOperationUnderWay } from '../azure/advice.ts'
 import { azureError, refusalOf } from '../azure/errors.ts'
-import { throwIfCancelled, type ShowWait } from '../azure/wait.ts'
+import { throwIfCancelled, unlessAborted, type ShowWait } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
 import { operationTimeout } from './pipeline.ts'
 import { settled, underWay, type Provisioned } from './settled.ts'
@@ -70,13 +70,14 @@ export function createCalls(
   { advice, timeout = operationTimeout, interval, showWait }: CallOptions
 ): Calls {
   const late = new AbortController()
+  const ended = AbortSignal.any([signal, late.signal])
   async function attempt<Result>(what: string, call: () => PromiseLike<Result>): Promise<Result> {
     throwIfCancelled(signal)
     const timer = setTimeout(() => {
       late.abort()
     }, timeout)
     try {
-      return await call()
+      return await unlessAborted(call(), ended)
     } catch (error) {
       throwIfCancelled(signal)
       // Nobody cancelled: a request, or the operation with all its polls, took longer than it may.
@@ -93,7 +94,7 @@ export function createCalls(
   }
   const patience = { signal, interval, timeout: settleTimeout, showWait }
   return {
-    signal: AbortSignal.any([signal, late.signal]),
+    signal: ended,
     attempt,
     absentOr: (what, call) => attempt(what, () => unlessAbsent(call)),
     settled: (what, read, busy) => settled(what, read, busy, patience),

@@ -2,9 +2,9 @@ import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
 import { digestOf } from '../../module/oci/digest.ts'
 import { mediaTypes } from '../../module/oci/media-types.ts'
 import { azureError } from '../azure/errors.ts'
-import { throwIfCancelled } from '../azure/wait.ts'
+import { limited, throwIfCancelled } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
-import { limited, withRetries } from '../hub/retry.ts'
+import { withRetries } from '../hub/retry.ts'
 
 /** A login of the cloud registry's content side. */
 export interface Login {
@@ -72,12 +72,12 @@ export function createContentClient(loginServer: string, options: ContentOptions
   ): Promise<{ readonly status: number; readonly headers: Dispatcher.ResponseData['headers']; readonly text: string }> {
     const once = (): ReturnType<typeof send> =>
       limited(
-        async () => {
+        async (ended) => {
           const answer = await request(url, {
             method,
             headers,
             dispatcher,
-            signal,
+            signal: ended,
             ...(body === undefined ? {} : { body })
           })
           const text = await answer.body.text()
@@ -88,7 +88,7 @@ export function createContentClient(loginServer: string, options: ContentOptions
             })
           return { status: answer.statusCode, headers: answer.headers, text }
         },
-        { signal, timeout }
+        { signal, timeout, what: `${method} ${url.pathname}: ${url.host}` }
       )
     return withRetries(once, { signal, delay: options.retryDelay ?? 1000 })
   }
@@ -176,7 +176,8 @@ export function createContentClient(loginServer: string, options: ContentOptions
         throw azureError(error, `pushing settings to ${repository}`, loginServer)
       }
     },
-    close: () => dispatcher.close()
+    // Closing would wait for a proxy or registry that was given up on.
+    close: () => dispatcher.destroy()
   }
 }
 

@@ -1,13 +1,19 @@
 import type { TokenCredential } from '@azure/identity'
 import { GeneratorError } from '../errors.ts'
 import { cloudNames, clouds, type CloudName } from './clouds.ts'
+import { limited } from './wait.ts'
+
+/** Milliseconds for a token: `az` alone takes many seconds on a small build agent, and comes after all others were tried. */
+const signInTimeout = 60_000
 
 /**
  * Who the pipeline is: the service connection of a job in Azure Pipelines, or else in Azure's own order: environment (client
  * secret or certificate), workload identity, managed identity, then what a person signed in with (`az login`). Never asks anybody
  * anything.
+ *
+ * @param signal ends a sign-in on Ctrl-C
  */
-export async function createCredential(cloud: CloudName): Promise<TokenCredential> {
+export async function createCredential(cloud: CloudName, signal: AbortSignal): Promise<TokenCredential> {
   const { AzurePipelinesCredential, DefaultAzureCredential } = await import('@azure/identity')
   const { env } = process
   const options = { authorityHost: authorityOf(cloud, env['AZURE_AUTHORITY_HOST']) }
@@ -20,8 +26,20 @@ export async function createCredential(cloud: CloudName): Promise<TokenCredentia
     env['SYSTEM_ACCESSTOKEN']
   ]
   if (tenant !== undefined && client !== undefined && connection !== undefined && token !== undefined)
-    return new AzurePipelinesCredential(tenant, client, connection, token, options)
-  return new DefaultAzureCredential(options)
+    return limitedCredential(new AzurePipelinesCredential(tenant, client, connection, token, options), signal)
+  return limitedCredential(new DefaultAzureCredential(options), signal)
+}
+
+/** MSAL neither gives up on a link that swallows packets nor listens to a signal on all of its ways. */
+export function limitedCredential(
+  credential: TokenCredential,
+  signal: AbortSignal,
+  timeout = signInTimeout
+): TokenCredential {
+  const what = 'signing in to Azure: the sign-in service, managed identity or az'
+  return {
+    getToken: (scopes, options) => limited(() => credential.getToken(scopes, options), { signal, timeout, what })
+  }
 }
 
 /**

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { wantedOf } from '../acr/wanted.ts'
+import { throwIfCancelled, unlessAborted } from '../azure/wait.ts'
 import type { CommonOptions, Context } from '../context.ts'
 import { GeneratorError } from '../errors.ts'
 import { currentPassword, expiredSince } from '../secrets/current-password.ts'
@@ -51,11 +52,16 @@ export async function secretsImport(context: Context, file: string): Promise<voi
 }
 
 async function readInput(context: Context, file: string): Promise<Buffer> {
-  const { stdin, workingFolder } = context.io
+  const { stdin, workingFolder, signal } = context.io
   if (file === '-') {
     if (stdin === undefined || stdin.isTTY === true)
       throw new GeneratorError('USAGE', 'nothing comes in on stdin: pipe what az printed into this, or name a file')
-    return buffer(stdin)
+    try {
+      return await unlessAborted(buffer(stdin), signal)
+    } catch (error) {
+      throwIfCancelled(signal)
+      throw error
+    }
   }
   try {
     return await readFile(resolve(workingFolder, file))

@@ -24,7 +24,7 @@ export async function validate(
   names: readonly string[],
   options: ValidateOptions
 ): Promise<ExitCode> {
-  const { files, unreadable } = await readManifestFiles(names, context.io.workingFolder, context.io.stdin)
+  const { files, unreadable } = await readManifestFiles(names, context.io.workingFolder, context.io)
   const examined = files.map(({ file, text, encoding }) => examine(text, file, encoding))
   checkLayers(examined.map(({ deployment }) => deployment))
   const reports = examined.map((each) => each.toReport())

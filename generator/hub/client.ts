@@ -2,12 +2,12 @@ import type { TokenCredential } from '@azure/identity'
 import iothub, { type Client, type Registry } from 'azure-iothub'
 import { azureError, refusalOf } from '../azure/errors.ts'
 import { agentFor } from '../azure/proxy.ts'
-import { throwIfCancelled } from '../azure/wait.ts'
+import { limited, throwIfCancelled } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
 import type { Hub, HubTwin, MethodOutcome } from './hub.ts'
 import { Pace, type CallKind } from './pace.ts'
 import { readConfiguration, readTwin } from './reading.ts'
-import { limited, withRetries } from './retry.ts'
+import { withRetries } from './retry.ts'
 
 export interface HubClientOptions {
   readonly signal: AbortSignal
@@ -49,7 +49,7 @@ export async function createHubClient(host: string, options: HubClientOptions): 
     try {
       const paced = async (): Promise<Result> => {
         await pace.take(kind, signal)
-        return limited(send, { signal, timeout: patience })
+        return limited(send, { signal, timeout: patience, what: `${what}: ${host}` })
       }
       return await withRetries(paced, { signal, delay })
     } catch (error) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { limited } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
-import { limited, withRetries } from './retry.ts'
+import { withRetries } from './retry.ts'
 
 const options = { signal: new AbortController().signal, delay: 1 }
 
@@ -64,7 +65,7 @@ describe('retries', () => {
   it('give up on silence', async () => {
     const silence = new Promise<never>(() => undefined)
     await assert.rejects(
-      withRetries(() => limited(() => silence, { ...options, timeout: 5 }), options),
+      withRetries(() => limited(() => silence, { ...options, timeout: 5, what: 'reading a twin: the hub' }), options),
       (error: unknown) => error instanceof GeneratorError && error.code === 'TIMED_OUT'
     )
   })
@@ -78,7 +79,10 @@ describe('retries', () => {
       return new Promise<never>(() => undefined)
     }
     const { signal } = stopping
-    const sent = withRetries(() => limited(silence, { signal, timeout: 60_000 }), { ...options, signal })
+    const sent = withRetries(() => limited(silence, { signal, timeout: 60_000, what: 'reading a twin: the hub' }), {
+      ...options,
+      signal
+    })
     await assert.rejects(sent, { code: 'CANCELLED' })
   })
 })

@@ -17,7 +17,7 @@ const passing = new Set([408, 429, 500, 502, 503, 504])
  * Sends until it gets through: throttling, the service's own faults, broken connections and silence pass. All that is sent
  * this way may be sent twice: reads, a whole deployment manifest, and patches that an etag guards.
  *
- * @param send limits its own time, as with {@link limited}
+ * @param send limits its own time, as with `limited` of azure/wait.ts
  * @throws whatever the last try threw; `CANCELLED` is ours
  */
 export async function withRetries<Result>(send: () => Promise<Result>, options: RetryOptions): Promise<Result> {
@@ -49,35 +49,4 @@ function retryAfter(error: unknown): number {
   const headers = (error as { response?: { headers?: Record<string, unknown> } }).response?.headers
   const seconds = Number(headers?.['retry-after'])
   return Number.isFinite(seconds) ? Math.min(seconds, 60) * 1000 : 0
-}
-
-/**
- * The SDK can neither time out nor cancel; its late answer, if any, goes nowhere.
- *
- * @param timeout milliseconds
- * @throws {GeneratorError} `TIMED_OUT` or `CANCELLED`
- */
-export async function limited<Result>(
-  send: () => Promise<Result>,
-  { signal, timeout }: { readonly signal: AbortSignal; readonly timeout: number }
-): Promise<Result> {
-  let stop: () => void = () => undefined
-  const limit = new Promise<never>((_resolve, reject) => {
-    const cancelled = (): void => {
-      reject(new GeneratorError('CANCELLED', 'stopped; run the same command again to go on'))
-    }
-    const timer = setTimeout(() => {
-      reject(new GeneratorError('TIMED_OUT', `no answer in ${Math.round(timeout / 1000)} s`))
-    }, timeout)
-    signal.addEventListener('abort', cancelled, { once: true })
-    stop = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', cancelled)
-    }
-  })
-  try {
-    return await Promise.race([send(), limit])
-  } finally {
-    stop()
-  }
 }

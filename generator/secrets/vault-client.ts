@@ -1,7 +1,7 @@
 import type { TokenCredential } from '@azure/identity'
 import { SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets'
 import { azureError, refusalOf } from '../azure/errors.ts'
-import { throwIfCancelled } from '../azure/wait.ts'
+import { throwIfCancelled, unlessAborted } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
 import type { Vault } from './key-vault.ts'
 
@@ -38,7 +38,7 @@ export function createVault(
       late.abort()
     }, timeout)
     try {
-      return await call()
+      return await unlessAborted(call(), once.abortSignal)
     } catch (error) {
       throwIfCancelled(signal)
       if (late.signal.aborted)

@@ -2,7 +2,9 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { buffer as readAll } from 'node:stream/consumers'
 import { Readable } from 'node:stream'
+import { throwIfCancelled, unlessAborted } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
+import type { Io } from '../io.ts'
 import { decodeText, type Encoding } from './encoding.ts'
 import { JsonSyntaxError, memberOf, parseJson, type JsonNode } from './json.ts'
 
@@ -28,19 +30,26 @@ export interface ManifestFiles {
 /**
  * Reads files, folders (every deployment manifest below them) and `-` for stdin, in the order given. What cannot be read is told
  * beside the others: one wrong name among a hundred does not lose what is to be said of the rest.
+ *
+ * @param stdin who writes to it may take for ever; Ctrl-C ends that
+ * @throws {GeneratorError} `CANCELLED`
  */
 export async function readManifestFiles(
   names: readonly string[],
   workingFolder: string,
-  stdin: Readable = Readable.from([])
+  { stdin = Readable.from([]), signal }: Pick<Io, 'stdin' | 'signal'>
 ): Promise<ManifestFiles> {
   const found: ManifestFiles[] = []
-  for (const name of names) found.push(await collect(() => readNamed(name, workingFolder, stdin)))
+  const input = (): Promise<Buffer> => unlessAborted(readAll(stdin), signal)
+  for (const name of names) {
+    found.push(await collect(() => readNamed(name, workingFolder, input)))
+    throwIfCancelled(signal)
+  }
   return together(found)
 }
 
-async function readNamed(name: string, workingFolder: string, stdin: Readable): Promise<ManifestFiles> {
-  if (name === '-') return readable({ file: '-', ...decodeText(await reading('stdin', () => readAll(stdin))) })
+async function readNamed(name: string, workingFolder: string, input: () => Promise<Buffer>): Promise<ManifestFiles> {
+  if (name === '-') return readable({ file: '-', ...decodeText(await reading('stdin', input)) })
   const path = resolve(workingFolder, name)
   const entry = await reading(name, () => stat(path))
   if (!entry.isDirectory()) return readable(await readOne(name, path))

@@ -30,7 +30,7 @@ const store = await SecretStore.open(await openBackend({ ...at, io, vault }), si
 const keep = store.keep.bind(store)
 store.keep = (token, slot, password) => keep(token, slot, password, cheapHash(password.value))
 const acr = createAcrClient(site.azure, {
-  credential: await createCredential(site.azure.cloud),
+  credential: await createCredential(site.azure.cloud, signal),
   signal,
   pollInterval: 5
 })
