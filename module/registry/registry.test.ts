@@ -65,44 +65,6 @@ describe('registry', () => {
     assert.equal(await said('/v2/'), undefined)
   })
 
-  it('says with every answer, 304, part, error and sendfile too, that it is no page to a browser', async () => {
-    const [small, big] = [layer, bigLayer].map((bytes) => `/v2/samples/app/blobs/${digestOf(bytes)}`) as [
-      string,
-      string
-    ]
-    const asked: readonly (readonly [
-      status: number,
-      path: string,
-      headers?: Record<string, string>,
-      method?: string
-    ])[] = [
-      [200, '/v2/'],
-      [401, '/v2/', { authorization: '' }],
-      [200, '/v2/_catalog'],
-      [200, '/v2/samples/app/tags/list'],
-      [200, `/v2/samples/app/referrers/${digestOf(manifest)}`],
-      [200, '/v2/samples/app/manifests/1.0'],
-      [200, '/v2/samples/app/manifests/1.0', {}, 'HEAD'],
-      [304, '/v2/samples/app/manifests/1.0', { 'if-none-match': `"${digestOf(manifest)}"` }],
-      [404, '/v2/samples/app/manifests/none'],
-      [200, small],
-      [200, big],
-      [206, big, { range: 'bytes=0-9' }],
-      [416, small, { range: 'bytes=9999-' }],
-      [417, small, { expect: 'a miracle' }],
-      [405, '/v2/samples/app/manifests/1.0', {}, 'DELETE'],
-      [404, '/v2/samples/app/no/such/thing'],
-      [200, '/acr/oauth2/token?service=x'],
-      [404, '/elsewhere']
-    ]
-    for (const [status, path, more, method = 'GET'] of asked) {
-      const answer = await world.send(method, path, { authorization: basic, ...more })
-      assert.equal(answer.status, status, `${method} ${path}`)
-      assert.equal(answer.headers['x-content-type-options'], 'nosniff', `${status} ${method} ${path}`)
-      assert.equal(answer.headers['content-security-policy'], "default-src 'none'; sandbox", `${status} ${path}`)
-    }
-  })
-
   describe('permission', () => {
     it('tells what scope would do', async () => {
       const scope = async (path: string, method = 'GET'): Promise<string | undefined> => {
