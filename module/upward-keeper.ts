@@ -87,7 +87,7 @@ export class UpwardKeeper {
 
   /** For the way down. */
   get pushes(): LocalPushes {
-    return this.#queue
+    return this.#queue.pushes
   }
 
   configure(settings: Settings | undefined): void {

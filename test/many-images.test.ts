@@ -68,6 +68,7 @@ describe('many images that share layers, from the pretend ACR', function () {
     /** Real, but for the pause between two passes, which is over when a test says so. */
     const clock: Clock = {
       now: Date.now,
+      elapsed: () => performance.now(),
       delay: (milliseconds, signal) =>
         milliseconds < 60_000
           ? delay(milliseconds, undefined, { signal })

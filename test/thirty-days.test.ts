@@ -34,6 +34,10 @@ class FakeClock implements SyncClock, PacerClock {
     return this.#now
   }
 
+  elapsed(): number {
+    return this.#now - beginning
+  }
+
   after(milliseconds: number, ring: () => void): () => void {
     const timer = { at: this.#now + milliseconds, ring }
     this.#timers.add(timer)
@@ -169,7 +173,7 @@ class Life {
     this.#status = status
     this.#pacer = pacer
     const log = new LineLog(() => undefined)
-    this.#queue = await UpwardQueue.open(content.index, log, () => clock.now())
+    this.#queue = await UpwardQueue.open(content.index, log, clock)
     const allowance = new Allowance(clock, content.index)
     this.#upward = new Upward({
       queue: this.#queue,
@@ -182,7 +186,7 @@ class Life {
       onChange: () => this.#tellUpward()
     })
     this.#sync = createSync({
-      pushes: this.#queue,
+      pushes: this.#queue.pushes,
       allowance,
       content,
       parent: () => parent,

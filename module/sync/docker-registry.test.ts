@@ -167,6 +167,7 @@ function impatientClock(lastWait: number): Clock & { readonly reached: Promise<v
   return {
     reached: reached.then(() => undefined),
     now: () => Date.now(),
+    elapsed: () => performance.now(),
     delay: async (milliseconds, signal) => {
       signal.throwIfAborted()
       waits += 1

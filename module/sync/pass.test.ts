@@ -22,6 +22,7 @@ describe('sync: a pass', () => {
   let delays: number[]
   const standingStill: Clock = {
     now: () => 0,
+    elapsed: () => 0,
     delay: (milliseconds, signal) => {
       delays.push(milliseconds)
       return signal.aborted ? Promise.reject(signal.reason as Error) : Promise.resolve()

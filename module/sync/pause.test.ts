@@ -10,6 +10,7 @@ import { MemoryContent } from './testing/memory-content.ts'
 /** Time that stands still: what waits, waits until it is aborted. */
 const clock: Clock = {
   now: () => Date.parse('2026-11-21T00:00:00Z'),
+  elapsed: () => 0,
   delay: (_milliseconds, signal) =>
     new Promise((_resolve, reject) => {
       const abort = (): void => reject(signal.reason as Error)

@@ -113,6 +113,8 @@ export type ContentChange =
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
+  /** Milliseconds since some moment: no setting of the clock changes what has passed. */
+  elapsed(): number
   /** Resolves after so many milliseconds; rejects with the signal's reason when that comes first. */
   delay(milliseconds: number, signal: AbortSignal): Promise<void>
 }

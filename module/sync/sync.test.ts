@@ -22,6 +22,10 @@ class ManualClock implements Clock {
     return this.time
   }
 
+  elapsed(): number {
+    return this.time
+  }
+
   delay(milliseconds: number, signal: AbortSignal): Promise<void> {
     this.waits.push(milliseconds)
     this.news.emit('waiting', milliseconds)

@@ -4,6 +4,7 @@ import type { Clock } from './ports.ts'
 /** Real time. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   delay: async (milliseconds, signal) => {
     try {
       await delay(milliseconds, undefined, { signal })

@@ -8,6 +8,8 @@ interface Sleeper {
 /** Time that goes on when a test says so, for everybody who waits. */
 export class FakeClock implements Clock {
   #now: number
+  /** What {@link now} would be, had nobody set it. */
+  #elapsed = 0
   #sleepers: Sleeper[] = []
 
   /** @param start ISO 8601 */
@@ -17,6 +19,10 @@ export class FakeClock implements Clock {
 
   now(): number {
     return this.#now
+  }
+
+  elapsed(): number {
+    return this.#elapsed
   }
 
   get time(): string {
@@ -57,11 +63,16 @@ export class FakeClock implements Clock {
       const next = this.#sleepers.toSorted((one, other) => one.at - other.at)[0]
       if (next === undefined || next.at > until) break
       this.#sleepers = this.#sleepers.filter((other) => other !== next)
-      this.#now = Math.max(this.#now, next.at)
+      this.#goOnTo(Math.max(this.#now, next.at))
       next.wake()
     }
-    this.#now = until
+    this.#goOnTo(until)
     await settle()
+  }
+
+  #goOnTo(time: number): void {
+    this.#elapsed += time - this.#now
+    this.#now = time
   }
 
   /** @param time ISO 8601 */

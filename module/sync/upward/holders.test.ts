@@ -33,7 +33,7 @@ describe('what goes up for a repository', () => {
   })
 
   async function open(): Promise<void> {
-    queue = await UpwardQueue.open(content.index, log, () => clock.now())
+    queue = await UpwardQueue.open(content.index, log, clock)
     record = recordDeeds(content, queue, () => true)
   }
 

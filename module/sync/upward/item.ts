@@ -126,6 +126,17 @@ export class Earlier {
   }
 }
 
+/** The first of the items, in order, that has to be done before this one; undefined where there is none. */
+export function waitsBehind(item: Item, items: Iterable<Item>): Item | undefined {
+  const earlier = new Earlier()
+  for (const other of items) {
+    if (other.number >= item.number) return undefined
+    earlier.add(other)
+    if (earlier.holdsUp(item)) return other
+  }
+  return undefined
+}
+
 /** An item as it was written down; undefined where it is none. */
 export function readItem(value: unknown): Item | undefined {
   if (typeof value !== 'object' || value === null) return undefined

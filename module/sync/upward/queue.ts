@@ -1,6 +1,8 @@
 import type { Log } from '../../log/log.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/name.ts'
+import type { Clock } from '../ports.ts'
+import { systemClock } from '../system-clock.ts'
 import { History, type Ended } from './history.ts'
 import {
   baseOf,
@@ -11,26 +13,22 @@ import {
   readItem,
   resultOf,
   tagsOf,
+  waitsBehind,
   type Deed,
   type Item,
   type Outcome,
   type Setback
 } from './item.ts'
+import { KnownTags, type Known } from './known-tags.ts'
+import { Lifetimes } from './lifetimes.ts'
 import type { LocalPushes, StateChange, StateStore } from './ports.ts'
+import { WaitingTags } from './waiting-tags.ts'
 
 const queuePrefix = 'upward/queue/'
-const knownPrefix = 'upward/known/'
 /** What garbage collection spares the bytes for; see `keepPrefix` of the storage. */
 const keepPrefix = 'keep/upward/'
 
-/** A clock that says less was never set: gateways without a battery begin in 1970. What was pushed then lives from when it is. */
-const earliestTime = Date.parse('2025-01-01T00:00:00Z')
-
-/** What the parent's tag names where that is not what it names here, as of when the latter was so. */
-interface Known {
-  readonly here: Digest | null
-  readonly there: Digest | null
-}
+type QueueClock = Pick<Clock, 'now' | 'elapsed'>
 
 /** Items that are being written down together with what they tell of. */
 export interface Recording {
@@ -46,40 +44,39 @@ export interface Recording {
  * What was pushed and deleted here and is for the parent, in order. Durable: an item is written in the transaction that makes
  * the push or the delete itself, and goes in the one that says what became of it.
  */
-export class UpwardQueue implements LocalPushes {
+export class UpwardQueue {
   readonly #store: StateStore
   readonly #log: Log
-  readonly #now: () => number
+  readonly #clock: QueueClock
+  readonly #lifetimes: Lifetimes
   readonly history: History
+  readonly #tags = new WaitingTags()
   /** In order. */
   readonly #items = new Map<number, Item>()
   readonly #recording = new Set<number>()
   readonly #setbacks = new Map<number, Setback>()
-  readonly #known = new Map<string, Known>()
-  /** Items by `repository:tag`, in order. */
-  readonly #byTag = new Map<string, number[]>()
-  /** Of each tag, when something of it was added or ended last. */
-  readonly #changed = new Map<string, number>()
-  #generation = 0
+  readonly #known: KnownTags
+  /** Those whose time was corrected since it was written down. */
+  readonly #corrected = new Set<number>()
   #next = 1
   #listener: () => void = () => undefined
 
-  private constructor(store: StateStore, history: History, log: Log, now: () => number) {
+  private constructor(store: StateStore, history: History, known: KnownTags, log: Log, clock: QueueClock) {
     this.#store = store
     this.history = history
+    this.#known = known
     this.#log = log
-    this.#now = now
+    this.#clock = clock
+    this.#lifetimes = new Lifetimes(clock)
   }
 
-  static async open(store: StateStore, log: Log, now: () => number = Date.now): Promise<UpwardQueue> {
-    const queue = new UpwardQueue(store, await History.read(store), log, now)
+  static async open(store: StateStore, log: Log, clock: QueueClock = systemClock): Promise<UpwardQueue> {
+    const queue = new UpwardQueue(store, await History.read(store), await KnownTags.read(store), log, clock)
     for (const [key, value] of await store.states(queuePrefix)) {
       const item = readItem(value)
       if (item === undefined) log.error('an entry of the queue upwards cannot be read and is passed over', { key })
       else queue.#take(item)
     }
-    for (const [key, value] of await store.states(knownPrefix))
-      queue.#known.set(key.slice(knownPrefix.length), value as Known)
     return queue
   }
 
@@ -88,21 +85,14 @@ export class UpwardQueue implements LocalPushes {
     this.#listener = listener
   }
 
-  isWaiting(repository: Repository, tag: Tag): boolean {
-    return this.#byTag.has(nameOf(repository, tag))
-  }
-
-  get generation(): number {
-    return this.#generation
-  }
-
-  mayFollowParent(repository: Repository, tag: Tag, asked: number): boolean {
-    return !this.isWaiting(repository, tag) && (this.#changed.get(nameOf(repository, tag)) ?? 0) <= asked
+  /** For the way down. */
+  get pushes(): LocalPushes {
+    return this.#tags
   }
 
   /** Whether the item that waits last for the tag would set it to this. */
   willBe(repository: Repository, tag: Tag): Digest | null | undefined {
-    const last = this.#byTag.get(nameOf(repository, tag))?.at(-1)
+    const last = this.#tags.numbersOf(nameOf(repository, tag)).at(-1)
     const item = last === undefined ? undefined : this.#items.get(last)
     return item && resultOf(item)
   }
@@ -114,30 +104,29 @@ export class UpwardQueue implements LocalPushes {
    */
   baseFor(repository: Repository, tag: Tag, here: Digest | undefined): Digest | null {
     const name = nameOf(repository, tag)
-    const waiting = this.#byTag.get(name)?.at(-1)
+    const waiting = this.#tags.numbersOf(name).at(-1)
     const before = waiting === undefined ? undefined : this.#items.get(waiting)
     if (before !== undefined) return baseOf(before)
-    const known = this.#known.get(name)
-    return known !== undefined && known.here === (here ?? null) ? known.there : (here ?? null)
+    return this.#known.there(name, here ?? null)
   }
 
   /** Takes a place in the queue for each. To be called in the same turn as the changes are applied, so that orders agree. */
   record(deeds: readonly (Deed & { readonly bytes: number })[]): Recording {
-    const items = deeds.map((deed): Item => ({ ...deed, number: this.#next++, at: this.#now() }))
+    const at = this.#now()
+    const items = deeds.map((deed): Item => ({ ...deed, number: this.#next++, at }))
     const changes: StateChange[] = []
     for (const item of items) {
       this.#take(item)
+      this.#lifetimes.own(item)
       this.#recording.add(item.number)
       changes.push(set(keyOf(item.number), item), ...this.#keep(item))
-      for (const name of tagsOf(item)) if (this.#known.has(name)) changes.push(set(knownPrefix + name, undefined))
     }
+    const forgotten = this.#known.forget(items.flatMap(tagsOf))
     return {
-      changes,
+      changes: [...changes, ...forgotten.changes],
       confirm: () => {
-        for (const item of items) {
-          this.#recording.delete(item.number)
-          for (const name of tagsOf(item)) this.#known.delete(name)
-        }
+        for (const item of items) this.#recording.delete(item.number)
+        forgotten.confirm()
         this.#listener()
       },
       revoke: () => {
@@ -165,8 +154,9 @@ export class UpwardQueue implements LocalPushes {
     return this.#setbacks.get(item.number)
   }
 
-  postpone(item: Item, setback: Setback): void {
-    this.#setbacks.set(item.number, setback)
+  /** @param wait milliseconds from now until it may be tried again */
+  postpone(item: Item, setback: Omit<Setback, 'nextAt'>, wait: number): void {
+    this.#setbacks.set(item.number, { ...setback, nextAt: this.#now() + wait })
     this.#listener()
   }
 
@@ -184,17 +174,17 @@ export class UpwardQueue implements LocalPushes {
     const ended: Ended = { what: describeDeed(item), ...('digest' in item ? { digest: item.digest } : {}), ...outcome }
     const { changes: told, confirm } = this.history.add(ended, this.#now())
     const moved = outcome.kind === 'delivered' ? this.#moveBases(item) : []
-    const known = outcome.kind === 'delivered' ? [] : this.#learn(item, outcome)
+    const learnt = this.#known.learn(outcome.kind === 'delivered' ? [] : this.#differences(item, outcome))
     await this.#store.apply([
       set(keyOf(item.number), undefined),
       ...(contentOf(item) === undefined ? [] : [set(`${keepPrefix}${pad(item.number)}`, undefined)]),
       ...moved.map((each) => set(keyOf(each.number), each)),
-      ...known.map(([name, value]) => set(knownPrefix + name, value)),
+      ...learnt.changes,
       ...told
     ])
     confirm()
     for (const each of moved) this.#items.set(each.number, each)
-    for (const [name, value] of known) this.#known.set(name, value)
+    learnt.confirm()
     this.#forget(item)
     if (outcome.kind !== 'delivered')
       this.#log.warn(`upwards: ${outcome.kind}`, { what: ended.what, reason: outcome.reason, correlationId })
@@ -209,19 +199,21 @@ export class UpwardQueue implements LocalPushes {
    */
   async expire(timeToLive: number, except?: Item): Promise<void> {
     const now = this.#now()
-    for (const item of [...this.#items.values()]) {
-      if (this.#recording.has(item.number) || item.number === except?.number) continue
-      if (item.at < earliestTime && now >= earliestTime) await this.#beginLife(item, now)
-      else if (item.at >= earliestTime && now - item.at >= timeToLive) {
-        const why = this.#setbacks.get(item.number)?.reason ?? 'the parent was not reached in its time to live'
-        await this.end(item, { kind: 'expired', reason: why })
-      }
-    }
+    await this.#writeCorrected()
+    const waiting = [...this.#items.values()].filter(
+      ({ number }) => !this.#recording.has(number) && number !== except?.number
+    )
+    for (const item of waiting) if (this.#lifetimes.isUndated(item, now)) await this.#beginLife(item, now)
+    const over = waiting.filter((item) => this.#lifetimes.isOver(item, timeToLive, now))
+    // Reasons first: what holds an item up is often over together with it.
+    for (const [item, reason] of over.map((each) => [each, this.#whyNot(each)] as const))
+      await this.end(item, { kind: 'expired', reason })
   }
 
   /** When the next item expires; undefined where nothing waits. */
   expiresAt(timeToLive: number): number | undefined {
-    const times = [...this.#items.values()].map(({ at }) => (at < earliestTime ? this.#now() : at) + timeToLive)
+    const now = this.#now()
+    const times = [...this.#items.values()].map((item) => this.#lifetimes.endOf(item, timeToLive, now))
     return times.length === 0 ? undefined : Math.min(...times)
   }
 
@@ -238,6 +230,39 @@ export class UpwardQueue implements LocalPushes {
     const changed = { ...item, at: now }
     await this.#store.apply([set(keyOf(item.number), changed)])
     if (this.#items.has(item.number)) this.#items.set(item.number, changed)
+    this.#lifetimes.own(item)
+  }
+
+  /** The time; where the clock was set, what was dated by it before goes along. */
+  #now(): number {
+    const by = this.#lifetimes.shift()
+    if (by !== 0) {
+      for (const [number, item] of this.#items)
+        if (this.#lifetimes.isOwn(item)) {
+          this.#items.set(number, { ...item, at: item.at + by })
+          this.#corrected.add(number)
+        }
+      for (const [number, setback] of this.#setbacks)
+        this.#setbacks.set(number, { ...setback, nextAt: setback.nextAt + by })
+    }
+    return this.#clock.now()
+  }
+
+  async #writeCorrected(): Promise<void> {
+    const corrected = [...this.#corrected].filter((number) => !this.#recording.has(number))
+    if (corrected.length === 0) return
+    const items = corrected.flatMap((number) => this.#items.get(number) ?? [])
+    await this.#store.apply(items.map((item) => set(keyOf(item.number), item)))
+    for (const number of corrected) this.#corrected.delete(number)
+  }
+
+  /** Why an item has not gone up. */
+  #whyNot(item: Item): string {
+    const own = this.#setbacks.get(item.number)?.reason
+    if (own !== undefined) return own
+    const before = waitsBehind(item, this.#items.values())
+    if (before !== undefined) return `it waited behind ${describeDeed(before)}: ${this.#whyNot(before)}`
+    return 'the parent was not reached in its time to live'
   }
 
   #free(): Item[] {
@@ -260,9 +285,9 @@ export class UpwardQueue implements LocalPushes {
   }
 
   /** Where nothing more waits for a tag, what it names here and what it names there differ from now on. */
-  #learn(item: Item, outcome: Exclude<Outcome, { kind: 'delivered' }>): [name: string, known: Known][] {
+  #differences(item: Item, outcome: Exclude<Outcome, { kind: 'delivered' }>): [name: string, known: Known][] {
     return tagsOf(item)
-      .filter((name) => this.#byTag.get(name)?.length === 1)
+      .filter((name) => this.#tags.numbersOf(name).length === 1)
       .map((name) => [
         name,
         { here: resultOf(item), there: outcome.kind === 'conflict' ? outcome.there : baseOf(item) }
@@ -278,26 +303,14 @@ export class UpwardQueue implements LocalPushes {
   #take(item: Item): void {
     this.#items.set(item.number, item)
     this.#next = Math.max(this.#next, item.number + 1)
-    for (const name of tagsOf(item)) {
-      this.#byTag.set(name, [...(this.#byTag.get(name) ?? []), item.number])
-      this.#count(name)
-    }
+    this.#tags.add(item)
   }
 
   #forget(item: Item): void {
     this.#items.delete(item.number)
     this.#setbacks.delete(item.number)
-    for (const name of tagsOf(item)) {
-      const left = (this.#byTag.get(name) ?? []).filter((number) => number !== item.number)
-      if (left.length === 0) this.#byTag.delete(name)
-      else this.#byTag.set(name, left)
-      this.#count(name)
-    }
-  }
-
-  #count(name: string): void {
-    this.#generation += 1
-    this.#changed.set(name, this.#generation)
+    this.#lifetimes.forget(item)
+    this.#tags.remove(item)
   }
 }
 

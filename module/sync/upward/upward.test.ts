@@ -45,7 +45,7 @@ describe('the way up', () => {
 
   /** As after a start: with nothing but what was written down. */
   async function open(configuration: UpwardConfiguration = { timeToLive: 2 * day }): Promise<void> {
-    queue = await UpwardQueue.open(content.index, log, () => clock.now())
+    queue = await UpwardQueue.open(content.index, log, clock)
     record = recordDeeds(content, queue, () => mode === 'ReadWrite')
     const allowance = new Allowance(clock, content.index)
     const target = (correlationId?: string): FakeParent => {
@@ -139,7 +139,7 @@ describe('the way up', () => {
         { kind: 'setTag', repository: app, tag: parseTag('1'), digest }
       ])
     )
-    assert.deepEqual([queue.size, queue.isWaiting(app, parseTag('1'))], [0, false])
+    assert.deepEqual([queue.size, queue.pushes.isWaiting(app, parseTag('1'))], [0, false])
   })
 
   it('queues nothing where it may not, and goes on with what waits', async () => {
@@ -290,7 +290,7 @@ describe('the way up', () => {
       const sync = createSync({
         content,
         parent: () => parent,
-        pushes: queue,
+        pushes: queue.pushes,
         observer: () => undefined,
         log,
         clock,
@@ -324,7 +324,14 @@ describe('the way up', () => {
         await clock.delay(minute, signal)
         return piece
       }
-      const sync = createSync({ content, parent: () => parent, pushes: queue, observer: () => undefined, log, clock })
+      const sync = createSync({
+        content,
+        parent: () => parent,
+        pushes: queue.pushes,
+        observer: () => undefined,
+        log,
+        clock
+      })
       sync.configure({
         imageSets: { all: { repositories: ['plant/app'], priority: 1, deletions: 'mirror', referrers: false } },
         intervalMinutes: 15
@@ -353,7 +360,14 @@ describe('the way up', () => {
         assert.equal(queue.size, 0)
         return piece
       }
-      const sync = createSync({ content, parent: () => parent, pushes: queue, observer: () => undefined, log, clock })
+      const sync = createSync({
+        content,
+        parent: () => parent,
+        pushes: queue.pushes,
+        observer: () => undefined,
+        log,
+        clock
+      })
       sync.configure({ imageSets: { all: { repositories: ['plant/app:1'], priority: 1 } }, intervalMinutes: 15 })
       sync.start()
       await clock.advance(10 * minute)
@@ -366,7 +380,14 @@ describe('the way up', () => {
 
   it('keeps a repository that no image set names any more until what was pushed to it is above', async () => {
     parent.put('plant/app:1', [1000])
-    const sync = createSync({ content, parent: () => parent, pushes: queue, observer: () => undefined, log, clock })
+    const sync = createSync({
+      content,
+      parent: () => parent,
+      pushes: queue.pushes,
+      observer: () => undefined,
+      log,
+      clock
+    })
     const configure = (imageSets: Parameters<typeof sync.configure>[0]['imageSets']): void =>
       sync.configure({ imageSets, intervalMinutes: 15, cleanUp: true })
     configure({ all: { repositories: ['plant/app'], priority: 1 } })
@@ -383,7 +404,14 @@ describe('the way up', () => {
 
   it('keeps a repository that something is pushed to in the moment before it is removed', async () => {
     parent.put('plant/app:1', [1000])
-    const sync = createSync({ content, parent: () => parent, pushes: queue, observer: () => undefined, log, clock })
+    const sync = createSync({
+      content,
+      parent: () => parent,
+      pushes: queue.pushes,
+      observer: () => undefined,
+      log,
+      clock
+    })
     const configure = (imageSets: Parameters<typeof sync.configure>[0]['imageSets']): void =>
       sync.configure({ imageSets, intervalMinutes: 15, cleanUp: true })
     configure({ all: { repositories: ['plant/app:1'], priority: 1, referrers: false } })
@@ -462,6 +490,68 @@ describe('the way up', () => {
     assert.deepEqual([queue.size, troubles()], [0, ['expired push plant/app:1']])
   })
 
+  it('lets a push wait as long as it may, whatever the clock is set to meanwhile', async () => {
+    for (const wrong of ['2026-10-31T00:00:00Z', '2027-11-22T00:00:00Z']) {
+      clock.jump(wrong)
+      await open()
+      parent.trouble = () => fault('PARENT_UNREACHABLE')
+      await push('plant/app:1')
+      await goUp(hour)
+      clock.jump('2026-11-22T07:00:00Z')
+      const tried = parent.requests.length
+      await clock.advance(day)
+      assert.deepEqual([queue.size, troubles()], [1, []], wrong)
+      assert.ok(parent.requests.length > tried + 20, `it was tried ${parent.requests.length - tried} times in a day`)
+      assert.ok(Math.abs(queue.items()[0]!.at - Date.parse('2026-11-22T06:00:00Z')) < minute)
+      await upward.stop()
+      await open()
+      await goUp(day - 2 * hour)
+      assert.deepEqual([queue.size, troubles()], [1, []], 'also after a start')
+      await clock.advance(2 * hour)
+      assert.deepEqual([queue.size, troubles().length], [0, 1], wrong)
+      await upward.stop()
+      content = new MemoryContent()
+    }
+  })
+
+  it('begins anew with what an earlier process seems to have pushed in the future, and with nothing else', async () => {
+    parent.trouble = () => fault('PARENT_UNREACHABLE')
+    await push('plant/app:1')
+    clock.jump('2027-11-21T10:00:00Z')
+    // A start by a clock that is ahead, and a push by it.
+    await open({ timeToLive: 2 * 365 * day })
+    await push('plant/app:2')
+    clock.jump('2026-11-20T10:00:00Z')
+    // A start by a clock that was restored from before, and is set right soon.
+    await open()
+    await goUp(minute)
+    clock.jump('2026-11-22T10:00:00Z')
+    await clock.advance(day - hour)
+    assert.equal(queue.size, 2)
+    await clock.advance(2 * hour)
+    assert.deepEqual([queue.size, troubles()], [1, ['expired push plant/app:1']])
+    await clock.advance(day)
+    assert.equal(queue.size, 0)
+  })
+
+  it('names what a push waited behind where that is why it did not go up', async () => {
+    await push('plant/app:1')
+    await goUp(minute)
+    parent.trouble = (request) => (request.startsWith('DELETE') ? fault('PARENT_REFUSED') : undefined)
+    await remove(app, '1')
+    await push('plant/app:1')
+    await clock.advance(hour)
+    upward.configure({ timeToLive: minute })
+    await clock.advance(minute)
+    assert.deepEqual(
+      queue.history.troubles.map(({ what, reason }) => [what, reason]),
+      [
+        ['push plant/app:1', 'it waited behind delete plant/app:1: fault PARENT_REFUSED'],
+        ['delete plant/app:1', 'fault PARENT_REFUSED']
+      ]
+    )
+  })
+
   describe('where the parent refuses', () => {
     for (const code of ['PARENT_DENIED', 'PARENT_REFUSED', 'PARENT_PROTOCOL'])
       it(`parks what it does not take (${code}), and lets the others by`, async () => {
@@ -486,6 +576,16 @@ describe('the way up', () => {
       await goUp(day)
       const tried = parent.requests.filter((request) => request.startsWith('PUT')).length
       assert.ok(tried >= 3 && tried <= 8, String(tried))
+    })
+
+    it('tries what it parked again also where the clock is set back meanwhile', async () => {
+      parent.trouble = (request) => (request.startsWith('PUT') ? fault('PARENT_DENIED') : undefined)
+      await push('plant/app:1')
+      await goUp(minute)
+      clock.jump('2025-11-21T10:00:00Z')
+      parent.trouble = () => undefined
+      await clock.advance(2 * hour)
+      assert.equal(queue.size, 0)
     })
 
     it('sends nothing round in a circle, and says why', async () => {

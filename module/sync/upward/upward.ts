@@ -71,6 +71,7 @@ export class Upward {
   /** Somebody asked: until the queue has been gone through once, or nothing goes up, windows do not matter. */
   #asked = false
   #holds = 0
+  /** By what has passed: a clock that is set back must not hold everything up for as long. */
   #heldUntil = 0
   #inARow = 0
   #sending: Item | undefined
@@ -120,7 +121,7 @@ export class Upward {
   get state(): UpwardState {
     const { queue, clock } = this.#options
     const due = queue.dueAt()
-    const next = due === undefined ? undefined : Math.max(due, this.#heldUntil)
+    const next = due === undefined ? undefined : Math.max(due, this.#holdEnds)
     return {
       bytesSent: this.#bytesSent,
       ...(this.#sending === undefined ? {} : { sending: describeDeed(this.#sending) }),
@@ -154,7 +155,7 @@ export class Upward {
         // The disk's troubles are told by whoever else writes to it; the queue is as it was.
         this.#options.log.warn('the queue upwards cannot be worked on', { reason: reasonOf(error) })
         this.#hold(reasonOf(error))
-        await this.#wait(this.#heldUntil - this.#options.clock.now(), stopping)
+        await this.#wait(this.#heldUntil - this.#options.clock.elapsed(), stopping)
       }
     }
   }
@@ -182,7 +183,7 @@ export class Upward {
       // A clock may jump to the right time meanwhile.
       return wait(Math.min(window.opensAt ?? Infinity, now + minute))
     }
-    if (this.#heldUntil > now) return wait(this.#heldUntil)
+    if (this.#holdEnds > now) return wait(this.#holdEnds)
     const item = queue.next()
     if (item === undefined) {
       this.#asked = false
@@ -227,7 +228,7 @@ export class Upward {
    * go on, all but those that have to come after it.
    */
   #failed(item: Item, error: unknown, correlationId: string): void {
-    const { clock, queue } = this.#options
+    const { queue } = this.#options
     const log = withFields(this.#options.log, { correlationId })
     const fault = asParentFault(error)
     const reason = reasonOf(error)
@@ -247,7 +248,7 @@ export class Upward {
     )
     if (parked) log.warn('upwards: parked', { what: describeDeed(item), code: codeOf(error), reason })
     else this.#inARow += 1
-    queue.postpone(item, { reason, tries, parked, nextAt: clock.now() + wait })
+    queue.postpone(item, { reason, tries, parked }, wait)
     if (this.#inARow >= mostInARow) this.#hold(reason)
   }
 
@@ -256,8 +257,14 @@ export class Upward {
     this.#asked = false
     this.#holds += 1
     const wait = backoff(least, longestHold, this.#holds, this.#random)
-    this.#heldUntil = this.#options.clock.now() + Math.max(wait, afterSeconds * 1000)
+    this.#heldUntil = this.#options.clock.elapsed() + Math.max(wait, afterSeconds * 1000)
     this.#say(reason)
+  }
+
+  /** By the clock as it is now. */
+  get #holdEnds(): number {
+    const { clock } = this.#options
+    return clock.now() + this.#heldUntil - clock.elapsed()
   }
 
   #say(reason: string): void {
