@@ -7,7 +7,7 @@ describe('sync: a pass before its time', () => {
   const app = parseRepository('plant/app')
   let clock: FakeClock
   let early: EarlyPass
-  const after = (minutes: number): void => clock.jump(new Date(clock.now() + minutes * 60_000).toISOString())
+  const after = (minutes: number): Promise<void> => clock.advance(minutes * 60_000)
 
   beforeEach(() => {
     clock = new FakeClock('2026-11-21T00:00:00Z')
@@ -25,16 +25,25 @@ describe('sync: a pass before its time', () => {
     assert.equal(early.isWorth({ repository: app, reference: '1.0' }), true)
   })
 
-  it('begins once for each within an interval, however often an engine asks, and a minute apart', () => {
+  it('begins once for each within an interval, however often an engine asks, and a minute apart', async () => {
     assert.equal(early.isWorth({ repository: app, reference: '1.0' }), true)
     assert.equal(early.isWorth({ repository: app, reference: '1.1' }), false)
     let passes = 0
     for (let minute = 0; minute < 60; minute += 1) {
-      after(1)
+      await after(1)
       if (early.isWorth({ repository: app, reference: '1.0' })) passes += 1
     }
     assert.equal(passes, 4)
-    after(1)
+    await after(1)
     assert.equal(early.isWorth({ repository: app, reference: '1.1' }), true)
+  })
+
+  it('begins also where the clock was set back since the last one, and no sooner where it was set forward', async () => {
+    assert.equal(early.isWorth({ repository: app, reference: '1.0' }), true)
+    clock.jump('2026-11-22T00:00:00Z')
+    assert.equal(early.isWorth({ repository: app, reference: '1.1' }), false)
+    clock.jump('2025-11-21T00:00:00Z')
+    await after(15)
+    assert.equal(early.isWorth({ repository: app, reference: '1.0' }), true)
   })
 })

@@ -34,7 +34,7 @@ export class EarlyPass {
 
   /** Whether a pass is to begin now for what somebody asked for and did not get. */
   isWorth({ repository, reference }: Missed): boolean {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     const key = `${repository} ${reference}`
     const before = this.#asked.get(key)
     if (now - this.#last < leastApart || (before !== undefined && now - before < this.#intervalMs)) return false
