@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { LineLog } from '../log/log.ts'
 import { digestOf, hexOf, type Digest } from '../oci/digest.ts'
+import { mediaTypes } from '../oci/media-types.ts'
 import { parseRepository, parseTag, type Repository } from '../oci/name.ts'
 import { Allowance } from './allowance.ts'
 import type { SyncEvent } from './events.ts'
@@ -137,6 +138,30 @@ describe('sync: image sets', () => {
         failed?.image.reason ?? '',
         /none of the platforms windows\/amd64: it has linux\/amd64, linux\/arm64/
       )
+    })
+
+    it('takes one that is there though an index within the index has others, and fails where nothing is left', async () => {
+      const amd = parent.put('samples/app', [4000], { for: 'amd64' })
+      const arm = parent.put('samples/app', [5000], { for: 'arm64' })
+      const platforms = new Map([
+        [amd, 'linux/amd64'],
+        [arm, 'linux/arm64']
+      ])
+      const inner = parent.putIndex('samples/app', [arm], described(platforms))
+      const more = (digest: Digest): object =>
+        digest === inner ? { mediaType: mediaTypes.ociIndex } : described(platforms)(digest)
+      const index = parent.putIndex('samples/app:1.0', [amd, inner], more)
+      parent.putIndex('samples/app:2.0', [inner], more)
+      const set = (tag: string) => ({ a: { repositories: [`samples/app:${tag}`], platforms: ['linux/amd64'] } })
+      assert.equal((await pass(set('1.0'))).succeeded, true)
+      assert.deepEqual(manifestsHere(), [amd, inner, index])
+      assert.equal(parent.totalServed(), parent.blobBytes(amd))
+      parent.requests.length = 0
+      await pass(set('1.0'))
+      assert.deepEqual(parent.requests, ['HEAD samples/app:1.0'], 'what is kept is whole')
+      assert.equal((await pass(set('2.0'))).succeeded, false)
+      const failed = events.findLast((event) => event.kind === 'image')
+      assert.match(failed?.image.reason ?? '', /none of the platforms linux\/amd64: it has others/)
     })
 
     function attestation(digest: Digest): object {

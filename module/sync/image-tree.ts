@@ -46,6 +46,9 @@ export interface ImageTree {
   readonly tags: { readonly tag: Tag; readonly digest: Digest }[]
 }
 
+/** What was found of a child of an index: it is in the tree, it has nothing of the platforms, or the parent lacks it. */
+type Found = 'wanted' | 'unwanted' | 'absent'
+
 /** An index in an index in an index; deeper is a mistake or an attack. */
 const deepestIndex = 4
 
@@ -57,6 +60,7 @@ export function emptyTree(): ImageTree {
  * Adds a manifest and all that it names to a tree, fetching the manifests that are not here.
  *
  * @param platforms what to keep of an index; undefined for all
+ * @returns false for an index within one that has nothing of the platforms: it comes alone, so that what is here counts as whole
  */
 export async function growTree(
   tree: ImageTree,
@@ -66,8 +70,8 @@ export async function growTree(
   platforms: readonly string[] | undefined,
   mediaType?: string,
   depth = 0
-): Promise<void> {
-  if (tree.manifests.some((manifest) => manifest.digest === digest)) return
+): Promise<boolean> {
+  if (tree.manifests.some((manifest) => manifest.digest === digest)) return true
   if (depth > deepestIndex) throw new OciError('MANIFEST_INVALID', `indexes are nested more than ${deepestIndex} deep`)
   const { size, contents } = await holdManifest(repository, digest, mediaType, options)
   for (const blob of contents.blobs) {
@@ -75,21 +79,21 @@ export async function growTree(
       throw new OciError('MANIFEST_INVALID', `manifests disagree on the size of ${blob.digest}`)
     tree.blobs.set(blob.digest, blob.size)
   }
-  const kept = keptChildren(contents, platforms)
-  if (contents.manifests.length > 0 && kept.length === 0)
-    throw new OciError(
-      'MANIFEST_UNKNOWN',
-      `${repository}@${digest} has none of the platforms ${platforms?.join(', ') ?? ''}: it has ${platformsOf(contents).join(', ')}`
-    )
-  let children = 0
-  for (const child of kept)
-    if (await growChild(tree, repository, digest, child, options, platforms, depth)) children += 1
-  if (kept.length > 0 && children === 0)
+  const found = new Set<Found>()
+  for (const child of keptChildren(contents, platforms))
+    found.add(await growChild(tree, repository, digest, child, options, platforms, depth))
+  const isWanted = contents.manifests.length === 0 || found.has('wanted')
+  if (!isWanted && found.has('absent') && !found.has('unwanted'))
     throw new OciError('MANIFEST_UNKNOWN', `the parent has none of the manifests that ${repository}@${digest} names`)
+  if (!isWanted && depth === 0) {
+    const others = platformsOf(contents).join(', ') || 'others, in the indexes that it names'
+    const message = `${repository}@${digest} has none of the platforms ${platforms?.join(', ') ?? ''}: it has ${others}`
+    throw new OciError('MANIFEST_UNKNOWN', message)
+  }
   tree.manifests.push({ digest, mediaType: contents.mediaType, size, ...referenceOf(contents) })
+  return isWanted
 }
 
-/** @returns whether the parent has it */
 async function growChild(
   tree: ImageTree,
   repository: Repository,
@@ -98,18 +102,18 @@ async function growChild(
   options: TreeOptions,
   platforms: readonly string[] | undefined,
   depth: number
-): Promise<boolean> {
+): Promise<Found> {
   const name = childName(repository, child.digest)
   try {
-    await growTree(tree, repository, child.digest, options, platforms, child.mediaType, depth + 1)
+    const isWanted = await growTree(tree, repository, child.digest, options, platforms, child.mediaType, depth + 1)
     options.absent.delete(name)
-    return true
+    return isWanted ? 'wanted' : 'unwanted'
   } catch (error) {
     if (asParentFault(error)?.code !== 'PARENT_NOT_FOUND') throw error
     // Mirrors copy an index with some of its platforms only: then the parent's whole is what there is to bring.
     options.absent.add(name)
     options.log.warn('the parent lacks a platform of an index', { repository, index, child: child.digest })
-    return false
+    return 'absent'
   }
 }
 
