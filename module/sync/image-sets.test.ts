@@ -213,6 +213,78 @@ describe('sync: image sets', () => {
       assert.equal(readyOrder().indexOf('tools:1') < readyOrder().indexOf('tools:2'), true)
     })
 
+    /** Holds back the tag list of a repository, until it is let go. */
+    function holdBack(held: string): () => void {
+      const gate = Promise.withResolvers<undefined>()
+      const tags = parent.tags.bind(parent)
+      parent.tags = async function* (repository) {
+        if (repository === held) await gate.promise
+        yield* tags(repository)
+      }
+      return () => gate.resolve(undefined)
+    }
+    const until = async (isSo: () => boolean): Promise<void> => {
+      for (let turn = 0; !isSo(); turn += 1) {
+        assert.ok(turn < 100_000, `not so far: ${readyOrder().join(', ')}`)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+
+    it('keeps nothing waiting for the list of what is less urgent, or of the same priority', async () => {
+      for (const name of ['samples/app:1', 'tools:1', 'plant/same:1', 'plant/late:1', 'quick:1'])
+        parent.put(name, [100])
+      const open = holdBack('samples/app')
+      const work = pass({
+        listed: { repositories: ['samples/app', 'quick'], priority: 5 },
+        first: { repositories: ['tools:1'], priority: 1 },
+        same: { repositories: ['plant/same:1'], priority: 5 },
+        late: { repositories: ['plant/late:1'], priority: 9 }
+      })
+      await until(() => readyOrder().length === 2 && parent.requests.includes('TAGS quick'))
+      assert.deepEqual(readyOrder(), ['tools:1', 'plant/same:1'])
+      open()
+      assert.equal((await work).succeeded, true)
+      assert.deepEqual(readyOrder().slice(0, 2), ['tools:1', 'plant/same:1'])
+      assert.deepEqual(readyOrder().slice(2, 4).sort(), ['quick:1', 'samples/app:1'])
+      assert.deepEqual(readyOrder().slice(4), ['plant/late:1'])
+    })
+
+    it('brings what somebody waits for, whatever list is yet to come', async () => {
+      for (const name of ['samples/app:1', 'plant/late:1']) parent.put(name, [100])
+      const open = holdBack('samples/app')
+      const waitedFor = new WaitedFor()
+      const sets = { a: { repositories: ['samples/app'] }, z: { repositories: ['plant/late:1'], priority: 900 } }
+      const work = pass(sets, { waitedFor })
+      waitedFor.add({ repository: parseRepository('plant/late'), reference: '1' })
+      await until(() => readyOrder().length === 1)
+      assert.deepEqual(readyOrder(), ['plant/late:1'])
+      open()
+      assert.equal((await work).succeeded, true)
+    })
+
+    it('ends with a list that cannot be had of any parent, when what was under way has let go of its files', async () => {
+      const layer = Buffer.alloc(50_000, 'x')
+      parent.put('tools:1', [layer])
+      parent.put('samples/app:1', [100])
+      const open = holdBack('samples/app')
+      parent.onPiece = (_blob, offset, piece, signal) => {
+        if (offset < 20_000) return piece
+        parent.trouble = (request) => (request.startsWith('TAGS') ? fault('PARENT_UNAUTHORIZED') : undefined)
+        open()
+        return new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+        )
+      }
+      const sets = { first: { repositories: ['tools:1'], priority: 1 }, listed: { repositories: ['samples/app'] } }
+      const outcome = await pass(sets)
+      assert.deepEqual([outcome.succeeded, outcome.retry], [false, { soon: false }])
+      parent.trouble = () => undefined
+      parent.onPiece = (_blob, _offset, piece) => piece
+      parent.served.clear()
+      assert.equal((await pass(sets)).succeeded, true)
+      assert.equal(parent.served.get(digestOf(layer)), 30_000)
+    })
+
     it('does not let large layers that are under way hold it up', async () => {
       const gate = Promise.withResolvers<undefined>()
       parent.put('samples/app:1.0', [30_000, 30_000, 30_000, 30_000])

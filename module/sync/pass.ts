@@ -4,15 +4,15 @@ import type { Repository, Tag } from '../oci/name.ts'
 import { isExact } from '../settings/image-filter.ts'
 import type { Allowance } from './allowance.ts'
 import { Board } from './board.ts'
+import { atOnce, Bringing } from './bringing.ts'
 import { cleanUp, mirrorDeletions, readBrought } from './cleaning.ts'
 import type { ImageStatus, SyncObserver } from './events.ts'
 import { codeOf, isFatal, reasonOf, retryAfter, retryImages, type Retry } from './failure.ts'
 import { Patience } from './patience.ts'
-import { byPriority, listedRepositories, planImages, readWants, type ImageSets, type PlannedImage } from './plan.ts'
+import { listedRepositories, planImages, readWants, type ImageSets, type Want } from './plan.ts'
 import { asParentFault, type Clock, type Content, type ParentSource } from './ports.ts'
 import type { LocalPushes } from './upward/ports.ts'
 import type { WaitedFor } from './waited-for.ts'
-import { ImageWork } from './work.ts'
 
 export interface PassOptions {
   readonly content: Content
@@ -54,8 +54,8 @@ export interface PassOutcome {
   readonly retry?: Retry
 }
 
-/** Images whose tag and manifests are asked for at once. */
-const imagesAtOnce = 4
+/** Repositories whose tags are asked for at once. */
+const listsAtOnce = 4
 
 /**
  * Brings what the image sets want, once. One image's failure leaves the others alone; a parent that is not there, or a disk
@@ -135,85 +135,75 @@ class Pass {
     if (parent === undefined) throw noParent()
     if (wants.length === 0) await this.#patience.ask(() => parent.check(this.#signal))
     const mirrored = new Set(wants.filter(({ mirror }) => mirror).map(({ filter }) => filter.repository))
-    const there = await this.#list(parent, repositories, mirrored)
-    // What is here of a repository that cannot be listed just now is still wanted.
-    const images = planImages(wants, (repository) => there.tags.get(repository) ?? here.get(repository))
-    const unlisted = wants
-      .filter(({ filter }) => !isExact(filter) && there.failures.has(filter.repository))
-      .map(({ text, filter, imageSet }): ImageStatus => ({
-        image: text,
-        imageSets: [imageSet],
-        state: 'failed',
-        reason: reasonOf(there.failures.get(filter.repository))
-      }))
-    if (repositories.length > 0) {
-      await this.#board.plan(images, content, absent, this.#signal)
-      this.#board.announce(unlisted)
-    }
-    await this.#bringImages(parent, images, there.tags)
-    this.#signal.throwIfAborted()
-    if (!parent.isIncomplete())
-      await mirrorDeletions({ ...this.#options, wants, images, listed: there.tags, here, asked })
-    else if (mirrored.size > 0) this.#options.log.info('no deletions are mirrored: the parent is not complete itself')
-    if (this.#options.cleanUp) await cleanUp({ ...this.#options, wants })
-  }
-
-  /** Priority by priority: first it is found out what is missing, then the image that lacks least comes first. */
-  async #bringImages(
-    parent: ParentSource,
-    images: readonly PlannedImage[],
-    listed: ReadonlyMap<Repository, readonly Tag[]>
-  ): Promise<void> {
-    const { waitedFor, content } = this.#options
-    const work = new ImageWork({
+    const listed = new Map<Repository, ReadonlySet<Tag>>()
+    const bringing = new Bringing({
       ...this.#options,
       parent,
       board: this.#board,
       patience: this.#patience,
       signal: this.#signal,
-      listed: new Map([...listed].map(([repository, tags]) => [repository, new Set(tags)])),
+      listed,
       brought: await readBrought(content.index),
       onFailure: (error) => this.#failures.push(error),
       onFatal: (error) => this.#stop(error)
     })
-    const urgent: Promise<void>[] = []
-    const hurry = (): void => {
-      for (const missed of waitedFor.all())
-        for (const image of images) if (work.hurry(image, missed)) urgent.push(work.bring(image))
-    }
-    waitedFor.listen(hurry)
+    // What needs no list does not wait for one either: a list may be long, and drip. Unless it is of something more urgent.
+    const certain = known.filter(({ repository }) => !repositories.includes(repository))
+    const firstListed = Math.min(...wants.filter(({ filter }) => !isExact(filter)).map(({ priority }) => priority))
+    bringing.plan(certain)
+    const early = bringing.bring(certain.filter(({ priority }) => priority <= firstListed))
+    let images = certain
     try {
-      hurry()
-      for (const group of byPriority(images)) {
-        await atOnce(imagesAtOnce, group, (image) => work.prepare(image), this.#signal)
-        if (this.#signal.aborted) break
-        hurry()
-        work.order(group)
-        await Promise.all(group.map((image) => work.bring(image)))
+      const failures = await this.#list(parent, repositories, mirrored, listed)
+      if (repositories.length > 0) {
+        // What is here of a repository that cannot be listed just now is still wanted.
+        images = planImages(wants, (repository) => [...(listed.get(repository) ?? here.get(repository) ?? [])])
+        await this.#board.plan(images, content, absent, this.#signal)
+        this.#board.announce(unlistedIn(wants, failures))
+        bringing.plan(images)
+        await bringing.bring(images)
       }
-      await Promise.all(urgent)
+    } catch (error) {
+      this.#stop(error)
     } finally {
-      waitedFor.listen(() => undefined)
+      await early
+      await bringing.end()
     }
+    this.#signal.throwIfAborted()
+    const isListed = new Map([...listed].map(([repository, tags]) => [repository, [...tags]]))
+    if (!parent.isIncomplete())
+      await mirrorDeletions({ ...this.#options, wants, images, listed: isListed, here, asked })
+    else if (mirrored.size > 0) this.#options.log.info('no deletions are mirrored: the parent is not complete itself')
+    if (this.#options.cleanUp) await cleanUp({ ...this.#options, wants })
   }
 
-  /** The parent's tags of repositories; one that cannot be listed does not keep the others from it. */
-  async #list(parent: ParentSource, repositories: readonly Repository[], mirrored: ReadonlySet<Repository>) {
-    const tags = new Map<Repository, readonly Tag[]>()
+  /**
+   * Finds the parent's tags of repositories; one that cannot be listed, or slowly, does not keep the others from it.
+   *
+   * @returns what went wrong
+   */
+  async #list(
+    parent: ParentSource,
+    repositories: readonly Repository[],
+    mirrored: ReadonlySet<Repository>,
+    listed: Map<Repository, ReadonlySet<Tag>>
+  ): Promise<ReadonlyMap<Repository, unknown>> {
     const failures = new Map<Repository, unknown>()
-    for (const repository of repositories)
+    const list = async (repository: Repository): Promise<void> => {
       try {
-        tags.set(repository, await this.#patience.ask(() => collect(parent.tags(repository, this.#signal))))
+        listed.set(repository, await this.#patience.ask(() => collect(parent.tags(repository, this.#signal))))
       } catch (error) {
         if (isFatal(error)) throw error
         // A repository that was deleted in the parent has no tags: that is what a mirror has to know.
         const isGone = asParentFault(error)?.code === 'PARENT_NOT_FOUND' && !parent.isIncomplete()
-        if (mirrored.has(repository) && isGone) tags.set(repository, [])
+        if (mirrored.has(repository) && isGone) listed.set(repository, new Set())
         failures.set(repository, error)
         this.#failures.push(error)
         this.#options.log.warn('a repository cannot be listed', { repository, reason: reasonOf(error) })
       }
-    return { tags, failures }
+    }
+    await atOnce(listsAtOnce, repositories, list, this.#signal)
+    return failures
   }
 
   /** Nothing that was asked of the parent worked: what every image says for itself is the parent's trouble. */
@@ -247,18 +237,16 @@ async function tagsHere(
   return here
 }
 
-/** Works through a list, so many at once, until it is done or nobody wants it any more. */
-async function atOnce<T>(
-  most: number,
-  items: readonly T[],
-  work: (item: T) => Promise<unknown>,
-  signal: AbortSignal
-): Promise<void> {
-  const queue = [...items]
-  const worker = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined && !signal.aborted; next = queue.shift()) await work(next)
-  }
-  await Promise.all(Array.from({ length: most }, worker))
+/** How the entries stand whose repositories cannot be listed. */
+function unlistedIn(wants: readonly Want[], failures: ReadonlyMap<Repository, unknown>): ImageStatus[] {
+  return wants
+    .filter(({ filter }) => !isExact(filter) && failures.has(filter.repository))
+    .map(({ text, filter, imageSet }) => ({
+      image: text,
+      imageSets: [imageSet],
+      state: 'failed',
+      reason: reasonOf(failures.get(filter.repository))
+    }))
 }
 
 function noParent(): Error {
@@ -266,8 +254,8 @@ function noParent(): Error {
   return Object.assign(new Error(message), { code: 'PARENT_MISSING' })
 }
 
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
+async function collect<T>(items: AsyncIterable<T>): Promise<Set<T>> {
+  const all = new Set<T>()
+  for await (const item of items) all.add(item)
   return all
 }
