@@ -161,6 +161,26 @@ describe('Conversation', () => {
     assert.deepEqual(told, [[{ a: 1 }, 1]])
   })
 
+  it('asks again in time where the clock is set back meanwhile', async () => {
+    const { now } = Date
+    try {
+      reported.want({ a: 1 })
+      await session.answer(twin({ $version: 1 }))
+      await session.fail(new TwinError('TWIN_TIMEOUT', 'late'))
+      // The failure has been dealt with, and the wait begun.
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+      Date.now = () => now() - 6 * 3_600_000
+      await session.request()
+      assert.deepEqual(session.asked, ['get', { a: 1 }, { a: 1 }])
+      await session.answer()
+      await settled.promise
+      conversation.readAgain()
+      await session.request()
+    } finally {
+      Date.now = now
+    }
+  })
+
   it('gives up on a session that is silent three times', async () => {
     for (let read = 0; read < 3; read++) await session.fail(new TwinError('TWIN_TIMEOUT', 'late'))
     await assert.rejects(over, { code: 'TWIN_TIMEOUT' })

@@ -20,7 +20,7 @@ export interface ConversationOptions {
   readonly settled: () => void
 }
 
-/** A thing to do, and not before a time: milliseconds since the epoch. */
+/** A thing to do, and not before a time: milliseconds of {@link performance.now}, since the device's clock may be set at any time. */
 interface Task {
   due: number
   failures: number
@@ -52,7 +52,7 @@ export class Conversation {
     })
     for (;;) {
       if (over !== undefined) return over
-      const now = Date.now()
+      const now = performance.now()
       if (this.#read.due <= now) await this.#readTwin(session)
       else {
         const patch = this.#options.reported.next()
@@ -84,7 +84,7 @@ export class Conversation {
   async #readTwin(session: Session): Promise<void> {
     const { desired, reported, refreshMs } = this.#options
     this.#heldBack = []
-    this.#read.due = Date.now() + refreshMs
+    this.#read.due = performance.now() + refreshMs
     try {
       const twin = await session.getTwin()
       desired.replace(twin.desired)
@@ -126,7 +126,7 @@ export class Conversation {
     }
     task.failures += 1
     const delay = delayAfter(task.failures, this.#options.backoff)
-    task.due = Date.now() + delay
+    task.due = performance.now() + delay
     const fields = { reason: messageOf(error), retryInMs: Math.round(delay) }
     if (task.failures === 1) this.#options.log.warn(what, fields)
     else this.#options.log.debug(what, fields)
@@ -135,7 +135,7 @@ export class Conversation {
   /** Waits until a time, or until something happens. */
   async #until(time: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>()
-    const timer = setTimeout(() => resolve(undefined), Math.max(0, Math.min(time - Date.now(), 2 ** 31 - 1)))
+    const timer = setTimeout(() => resolve(undefined), Math.max(0, Math.min(time - performance.now(), 2 ** 31 - 1)))
     this.#wake = () => resolve(undefined)
     await promise
     clearTimeout(timer)

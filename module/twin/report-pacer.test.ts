@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { ReportPacer, type Budget, type Clock, type ReportPacerOptions } from './report-pacer.ts'
+import { ReportPacer, systemClock, type Budget, type Clock, type ReportPacerOptions } from './report-pacer.ts'
 
 const second = 1_000
 const day = 86_400 * second
@@ -7,10 +7,20 @@ const day = 86_400 * second
 /** Time that only passes when it is told to. */
 class FakeClock implements Clock {
   #now = 0
+  #ahead = 0
   #timers: { readonly at: number; readonly callback: () => void }[] = []
 
   now(): number {
     return this.#now
+  }
+
+  time(): number {
+    return this.#now + this.#ahead
+  }
+
+  /** Somebody sets the device's clock. */
+  set(milliseconds: number): void {
+    this.#ahead += milliseconds
   }
 
   after(milliseconds: number, callback: () => void): () => void {
@@ -56,6 +66,29 @@ describe('ReportPacer', () => {
       ...options
     })
   }
+
+  it('waits no longer where the clock is set back, and no shorter where it is set forward', () => {
+    const pacer = make()
+    pacer.stateChanged()
+    clock.set(-day)
+    clock.pass(5 * second)
+    assert.deepEqual(sent, [1 * second])
+    pacer.progressed()
+    clock.set(2 * day)
+    clock.pass(day)
+    assert.deepEqual(sent, [1 * second, 901 * second])
+  })
+
+  it('measures its waits by a clock that nobody sets', () => {
+    const { now } = Date
+    const before = systemClock.now()
+    try {
+      Date.now = () => now() - day
+      assert.ok(systemClock.now() >= before)
+    } finally {
+      Date.now = now
+    }
+  })
 
   it('says nothing by itself', () => {
     make()

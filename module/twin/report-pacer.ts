@@ -1,13 +1,16 @@
 /** What the pacer needs of time; a test brings its own. */
 export interface Clock {
-  /** Milliseconds since any fixed moment. */
+  /** Milliseconds since any fixed moment, whatever the device's clock is set to meanwhile. */
   now(): number
+  /** Milliseconds since the epoch by the device's clock, which outlives this process. */
+  time(): number
   /** Calls back once after so many milliseconds; the result cancels. */
   after(milliseconds: number, callback: () => void): () => void
 }
 
 export const systemClock: Clock = {
-  now: Date.now,
+  now: () => performance.now(),
+  time: Date.now,
   after: (milliseconds, callback) => {
     const timer = setTimeout(callback, Math.min(milliseconds, 2 ** 31 - 1))
     return () => clearTimeout(timer)
@@ -17,7 +20,7 @@ export const systemClock: Clock = {
 /** What is left of the day's budget. */
 export interface Budget {
   readonly tokens: number
-  /** When that was so, by the clock. */
+  /** When that was so, by the device's clock. */
   readonly at: number
 }
 
@@ -84,7 +87,7 @@ export class ReportPacer {
     this.#budget = budgetOf(updatesPerDay)
     this.#tokens = Math.min(this.#budget.burst, options.left?.tokens ?? this.#budget.burst)
     // A clock that was set back since then only delays the refill.
-    this.#countedAt = Math.min(clock.now(), options.left?.at ?? clock.now())
+    this.#countedAt = clock.now() - Math.max(0, clock.time() - (options.left?.at ?? clock.time()))
     this.#progressDue = this.#nextProgress()
   }
 
@@ -144,7 +147,7 @@ export class ReportPacer {
       return
     }
     this.#tokens -= 1
-    this.#onSpent({ tokens: this.#tokens, at: this.#countedAt })
+    this.#onSpent({ tokens: this.#tokens, at: this.#clock.time() })
     this.#waitingSince.clear()
     this.#progressDue = this.#nextProgress()
     this.#send()

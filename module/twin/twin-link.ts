@@ -154,10 +154,10 @@ export class TwinLink extends EventEmitter<TwinLinkEvents> {
     await Promise.resolve()
     const stopped = (): boolean => signal.aborted
     while (!stopped()) {
-      const startedAt = Date.now()
+      const startedAt = performance.now()
       const reason = await this.#serve()
       if (stopped()) break
-      failures = Date.now() - startedAt > this.#timing.steadyMs ? 1 : failures + 1
+      failures = performance.now() - startedAt > this.#timing.steadyMs ? 1 : failures + 1
       const delay = delayAfter(failures, this.#backoff(this.#timing.reconnectMostMs))
       const fields = { reason: reason.message, retryInMs: Math.round(delay) }
       // A site can be cut off for weeks: the same reason is worth one line.
