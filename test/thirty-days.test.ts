@@ -39,7 +39,8 @@ class FakeClock implements SyncClock, PacerClock {
   }
 
   after(milliseconds: number, ring: () => void): () => void {
-    const timer = { at: this.#now + milliseconds, ring }
+    // Whole ones, and one at the least, as Node's timers: what fractions leave over would never let this time pass.
+    const timer = { at: this.#now + Math.max(1, Math.ceil(milliseconds)), ring }
     this.#timers.add(timer)
     return () => void this.#timers.delete(timer)
   }

@@ -1,16 +1,16 @@
 /** What the pacer needs of time; a test brings its own. */
 export interface Clock {
   /** Milliseconds since any fixed moment, whatever the device's clock is set to meanwhile. */
-  now(): number
+  elapsed(): number
   /** Milliseconds since the epoch by the device's clock, which outlives this process. */
-  time(): number
+  now(): number
   /** Calls back once after so many milliseconds; the result cancels. */
   after(milliseconds: number, callback: () => void): () => void
 }
 
 export const systemClock: Clock = {
-  now: () => performance.now(),
-  time: Date.now,
+  elapsed: () => performance.now(),
+  now: Date.now,
   after: (milliseconds, callback) => {
     const timer = setTimeout(callback, Math.min(milliseconds, 2 ** 31 - 1))
     return () => clearTimeout(timer)
@@ -87,7 +87,7 @@ export class ReportPacer {
     this.#budget = budgetOf(updatesPerDay)
     this.#tokens = Math.min(this.#budget.burst, options.left?.tokens ?? this.#budget.burst)
     // A clock that was set back since then only delays the refill.
-    this.#countedAt = clock.now() - Math.max(0, clock.time() - (options.left?.at ?? clock.time()))
+    this.#countedAt = clock.elapsed() - Math.max(0, clock.now() - (options.left?.at ?? clock.now()))
     this.#progressDue = this.#nextProgress()
   }
 
@@ -130,24 +130,25 @@ export class ReportPacer {
   }
 
   #wait(what: Waiting): void {
-    if (!this.#waitingSince.has(what)) this.#waitingSince.set(what, this.#clock.now())
+    if (!this.#waitingSince.has(what)) this.#waitingSince.set(what, this.#clock.elapsed())
     this.#schedule()
   }
 
   #schedule(): void {
     this.#cancel()
     const due = this.#due()
-    if (due !== Infinity) this.#cancel = this.#clock.after(Math.max(0, due - this.#clock.now()), () => this.#report())
+    if (due !== Infinity)
+      this.#cancel = this.#clock.after(Math.max(0, due - this.#clock.elapsed()), () => this.#report())
   }
 
   #report(): void {
     // A timer may be early by a fraction, or cut short where it would not fit one.
-    if (this.#due() > this.#clock.now()) {
+    if (this.#due() > this.#clock.elapsed()) {
       this.#schedule()
       return
     }
     this.#tokens -= 1
-    this.#onSpent({ tokens: this.#tokens, at: this.#clock.time() })
+    this.#onSpent({ tokens: this.#tokens, at: this.#clock.now() })
     this.#waitingSince.clear()
     this.#progressDue = this.#nextProgress()
     this.#send()
@@ -168,18 +169,18 @@ export class ReportPacer {
 
   /** When a report leaves so many in the bucket. */
   #affordable(kept: number): number {
-    return this.#clock.now() + Math.max(0, Math.ceil((1 + kept - this.#tokens) * this.#budget.refillMs))
+    return this.#clock.elapsed() + Math.max(0, Math.ceil((1 + kept - this.#tokens) * this.#budget.refillMs))
   }
 
   #refill(): void {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     const { burst, refillMs } = this.#budget
     this.#tokens = Math.min(burst, this.#tokens + Math.max(0, now - this.#countedAt) / refillMs)
     this.#countedAt = now
   }
 
   #nextProgress(): number {
-    return this.#clock.now() + this.#progressMs * (0.9 + this.#random() * 0.2)
+    return this.#clock.elapsed() + this.#progressMs * (0.9 + this.#random() * 0.2)
   }
 }
 

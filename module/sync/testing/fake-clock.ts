@@ -51,7 +51,7 @@ export class FakeClock implements Clock {
         return
       }
       signal.addEventListener('abort', abort, { once: true })
-      this.#sleepers.push({ at: this.#now + milliseconds, wake })
+      this.#sleepers.push({ at: this.#now + Math.ceil(milliseconds), wake })
     })
   }
 
