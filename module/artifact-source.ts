@@ -4,9 +4,10 @@ import type { ParentKeeper } from './parent-keeper.ts'
 import { SettingsArtifacts } from './settings-artifacts.ts'
 import type { ArtifactSource } from './settings-keeper.ts'
 import { SettingsArtifactError } from './settings/artifact.ts'
-import { settingsSchema } from './settings/document.ts'
+import { settingsSchemaVersion } from './settings/document.ts'
 import type { Environment } from './settings/environment.ts'
 import { resolveParent } from './settings/parent.ts'
+import { readSettings } from './settings/validate.ts'
 
 /** Settings artifacts come from the parent that the very document names: the one in force may be another. */
 export function artifactSource(
@@ -19,10 +20,10 @@ export function artifactSource(
     kept: (digest) => artifacts.kept(digest),
     forgetOthers: (digest) => artifacts.forgetOthers(digest),
     async fetch(document, reference, signal) {
-      const parent = settingsSchema.shape.parent.safeParse(document['parent'])
+      const reading = readSettings({ schemaVersion: settingsSchemaVersion, parent: document['parent'] })
       // What exactly is wrong with it is told once the artifact is here and all is validated.
-      if (!parent.success) throw new SettingsArtifactError('the parent of these settings is not valid')
-      const from = resolveParent(environment, { parent: parent.data })
+      if (!reading.ok) throw new SettingsArtifactError('the parent of these settings is not valid')
+      const from = resolveParent(environment, reading.settings)
       if (from === undefined)
         throw new ParentError('PARENT_UNREACHABLE', 'there is no parent to fetch it from: set one in parent')
       if ('problem' in from) throw new ParentError('PARENT_UNREACHABLE', from.problem)

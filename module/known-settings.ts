@@ -2,9 +2,9 @@ import type { Verdict } from './doctor/doctor.ts'
 import { howToMend } from './how-to-mend.ts'
 import type { Digest } from './oci/digest.ts'
 import { readKept, referenceOf } from './settings/artifact.ts'
-import { settingsSchema, type Settings } from './settings/document.ts'
+import { settingsSchemaVersion, type Settings } from './settings/document.ts'
 import type { Environment } from './settings/environment.ts'
-import { hasSettings } from './settings/validate.ts'
+import { hasSettings, readSettings } from './settings/validate.ts'
 
 /** What the doctor goes by: as much of the settings as is known, and what is to be said of them. */
 export interface KnownSettings {
@@ -37,12 +37,20 @@ export async function readKnownSettings(
   if (!hasSettings(document)) return noSettings(environment)
   const reading = await readKept(document, kept)
   if (reading?.ok === true) return usable(reading.settings, 'they can be used')
-  const { shape } = settingsSchema
   return {
-    parent: shape.parent.safeParse(document['parent']).data,
-    reserveMebibytes: shape.storage.safeParse(document['storage']).data?.reserveMebibytes,
+    parent: sectionOf(document, 'parent'),
+    reserveMebibytes: sectionOf(document, 'storage')?.reserveMebibytes,
     verdict: reading === undefined ? incomplete(document) : refused(reading.errors)
   }
+}
+
+/** One section of a document that is wrong somewhere else. */
+function sectionOf<Name extends 'parent' | 'storage'>(
+  document: Readonly<Record<string, unknown>>,
+  name: Name
+): Settings[Name] | undefined {
+  const reading = readSettings({ schemaVersion: settingsSchemaVersion, [name]: document[name] })
+  return reading.ok ? reading.settings[name] : undefined
 }
 
 function usable({ parent, storage }: Settings, message: string): KnownSettings {

@@ -230,6 +230,14 @@ describe('settings artifacts', () => {
       assert.deepEqual(applied, [undefined])
     })
 
+  it('are found by a reference with a key of a newer release, which is warned about', async () => {
+    const settingsArtifact = { repository, digest: packed.digest, mediaType: 'application/json' }
+    assert.equal((await take({ ...document(), settingsArtifact }, 1)).code, 200)
+    assert.deepEqual(status.snapshot().lastDesiredStatus?.warnings, [
+      { path: 'settingsArtifact.mediaType', reason: 'unknown to this release, ignored' }
+    ])
+  })
+
   it('are refused by a reference that is none, and where a token of the twin names no scope map in either', async () => {
     const wrong = await take({ ...document(), settingsArtifact: { repository: 'A B', digest: 'latest' } }, 1)
     assert.deepEqual(

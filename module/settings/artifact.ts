@@ -78,13 +78,16 @@ export function contentOf(manifest: Uint8Array): { readonly digest: Digest; read
   return one
 }
 
+/** Keys that this release does not know are warned about where the whole document is read. */
+const leniently = artifactReference.strip()
+
 /** The artifact that a document names: undefined where it names none. */
 export function referenceOf(
   document: Readonly<Record<string, unknown>>
 ): ArtifactReference | readonly SettingsProblem[] | undefined {
   const written = document['settingsArtifact']
   if (written === undefined) return undefined
-  const reading = artifactReference.safeParse(written)
+  const reading = leniently.safeParse(written)
   if (!reading.success)
     return reading.error.issues.map(({ path, message }) => ({
       path: ['settingsArtifact', ...path].map(String).join('.'),
