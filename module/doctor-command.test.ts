@@ -58,7 +58,7 @@ describe('the doctor as a command', () => {
     const newer = await lines({ ...settings, parent: { ...parent, novelty: true }, mode: 'Sometimes' })
     assert.match(newer, /^failed +parent .*127\.0\.0\.1:1/m)
     assert.match(await lines('{}'), /^failed +settings +there are no settings in /m)
-    assert.match(await lines('7'), /^failed +settings +they are refused: schemaVersion: /m)
+    assert.match(await lines('7'), /^failed +settings +\S+given\.json cannot be read: it must be a JSON object/m)
     assert.match(await lines('{}', { CAUSEWAY_SETTINGS: folder }), /^failed +settings .* cannot be read: EISDIR$/m)
   })
 

@@ -42,7 +42,7 @@ async function settingsOf(environment: Environment, log: LineLog): Promise<Known
   const path = source.kind === 'file' ? source.path : lastGood.path
   try {
     const document =
-      source.kind === 'file' ? parseSettings(await readFile(path, 'utf8')) : (await lastGood.load())?.document
+      source.kind === 'file' ? parseSettings(path, await readFile(path, 'utf8')) : (await lastGood.load())?.document
     if (document !== undefined) {
       const artifacts = new SettingsArtifacts(dataFolder, log)
       return await readKnownSettings(environment, document, (digest) => artifacts.kept(digest))

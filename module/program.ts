@@ -80,6 +80,13 @@ async function stop(module: RunningModule | undefined, signal: string): Promise<
 function fail(error: unknown, what = ''): void {
   const { code = 'UNEXPECTED', message } =
     error instanceof Error ? (error as Error & { code?: string }) : { message: String(error) }
-  log.error(`${what}${message}`, { code })
+  log.error(`${what}${message}${whatToDo(error)}`, { code })
   process.exitCode = 1
+}
+
+/** Node's own messages of an address that is taken, not this device's, or not for everybody say no more than that. */
+function whatToDo(error: unknown): string {
+  return error instanceof Error && (error as NodeJS.ErrnoException).syscall === 'listen'
+    ? ': end the program that has that port, or set CAUSEWAY_LISTEN to another host:port'
+    : ''
 }

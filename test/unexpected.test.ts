@@ -40,4 +40,17 @@ describe('what nobody foresaw', function () {
       assert.equal(await module.ended, 1)
       assert.equal(/ {4}at |stack=/.test(module.log.slice(length)), isTraced)
     })
+
+  it('is not a port that another program has: the module says what to do', async () => {
+    await module.write({ schemaVersion: '1.0' })
+    await module.start()
+    const { host } = new URL(module.origin)
+    const second = new LoneModule(await mkdtemp(join(folder, 'home-')))
+    await second.write({ schemaVersion: '1.0' })
+    await assert.rejects(
+      second.start({ CAUSEWAY_LISTEN: host }),
+      /EADDRINUSE: address already in use 127\.0\.0\.1:\d+: .*set CAUSEWAY_LISTEN to another host:port code=EADDRINUSE/
+    )
+    assert.equal(await second.ended, 1)
+  })
 })

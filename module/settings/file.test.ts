@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once, EventEmitter } from 'node:events'
 import type { SettingsError } from './errors.ts'
-import { followSettingsFile } from './file.ts'
+import { followSettingsFile, parseSettings } from './file.ts'
 import { LastGoodFile } from './last-good.ts'
 
 describe('settings on disk', () => {
@@ -59,5 +59,32 @@ describe('settings on disk', () => {
     await writeFile(path, '{"a":2 }')
     assert.deepEqual(await next, [{ a: 2 }, 3])
     stop.abort()
+  })
+
+  for (const [text, reason] of [
+    ['', 'it is empty, and must be a JSON object'],
+    ['[]', 'it must be a JSON object: { … }'],
+    ['{', 'it is not JSON (line 1 column 2)'],
+    ['{"a": tru}', 'it is not JSON (line 1 column 10)'],
+    ['{\n  "a": True\n}', 'it is not JSON (line 2 column 8)'],
+    ['{\r\n  "a": NaN }', 'it is not JSON (line 2 column 8)'],
+    ["{'a': 1}", 'it is not JSON (line 1 column 2)'],
+    ['{"a": 1,\n}', 'it is not JSON (line 2 column 1)'],
+    ['{"a": 1\n"b": 2}', 'it is not JSON (line 2 column 1)'],
+    ['{"a": 01}', 'it is not JSON (line 1 column 8)'],
+    ['{"a": "\\x"}', 'it is not JSON (line 1 column 9)'],
+    ['{"a": "b', 'it is not JSON (line 1 column 9)'],
+    ['{"a": 1} x', 'it is not JSON (line 1 column 10)']
+  ] as const)
+    it(`says where ${JSON.stringify(text)} is wrong`, () => {
+      assert.throws(() => parseSettings('given.json', text), {
+        code: 'SETTINGS_FILE_UNREADABLE',
+        message: `given.json cannot be read: ${reason}`
+      })
+    })
+
+  it('takes a byte order mark for none of the content', () => {
+    assert.deepEqual(parseSettings('given.json', '\uFEFF{"schemaVersion":"1.0"}'), { schemaVersion: '1.0' })
+    assert.throws(() => parseSettings('given.json', '\uFEFF{"a" 1}'), /\(line 1 column 6\)/)
   })
 })
