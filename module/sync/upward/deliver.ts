@@ -79,11 +79,7 @@ async function deliverRemove(item: Extract<Item, { kind: 'remove' }>, options: S
   const { repository, digest, tags } = item
   const { parent, patience, signal } = options
   if (!(await hasManifest(repository, digest, options))) return { kind: 'delivered' }
-  const others = await patience.ask(async () => {
-    const all: Tag[] = []
-    for await (const tag of parent.tags(repository, signal)) if (!tags.includes(tag)) all.push(tag)
-    return all
-  })
+  const others = (await tagsInParent(repository, options)).filter((tag) => !tags.includes(tag))
   for (const tag of others)
     if ((await tagInParent(repository, tag, options)) === digest) {
       const reason = `the parent's tag ${tag} names it, which was not known here when it was deleted: it stays`
@@ -91,6 +87,19 @@ async function deliverRemove(item: Extract<Item, { kind: 'remove' }>, options: S
     }
   await patience.ask(() => parent.deleteManifest(repository, digest, { signal }))
   return { kind: 'delivered' }
+}
+
+async function tagsInParent(repository: Repository, { parent, patience, signal }: SendOptions): Promise<Tag[]> {
+  return patience.ask(async () => {
+    const tags: Tag[] = []
+    try {
+      for await (const tag of parent.tags(repository, signal)) tags.push(tag)
+    } catch (error) {
+      // distribution 2 answers so for a repository that has manifests and never had a tag.
+      if (!isAbsent(error)) throw error
+    }
+    return tags
+  })
 }
 
 async function tagInParent(repository: Repository, tag: Tag, { parent, patience, signal }: SendOptions) {

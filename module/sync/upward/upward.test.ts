@@ -281,6 +281,16 @@ describe('the way up', () => {
       assert.equal(queue.size, 0)
     })
 
+    it('deletes a digest where the parent has no list for a repository that never had a tag', async () => {
+      const digest = await push('plant/app')
+      await goUp()
+      assert.equal(parent.content.has(digest), true)
+      parent.trouble = (request) => (request === 'TAGS plant/app' ? fault('PARENT_NOT_FOUND') : undefined)
+      await record([{ kind: 'removeManifest', repository: app, digest }])
+      await clock.advance(minute)
+      assert.deepEqual([parent.content.has(digest), queue.size, troubles()], [false, 0, []])
+    })
+
     it('gives the way down nothing to undo: what waits stays as it was pushed or deleted here', async () => {
       await bring('plant/app:1')
       await bring('plant/app:2')
