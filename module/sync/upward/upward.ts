@@ -13,6 +13,7 @@ import { describeDeed, type Item } from './item.ts'
 import type { ParentTarget, UpwardContent } from './ports.ts'
 import type { UpwardQueue } from './queue.ts'
 import { forgetUploads } from './send-blob.ts'
+import { isOfItem } from './whose-fault.ts'
 
 export interface UpwardConfiguration {
   /** As for the way down. */
@@ -232,11 +233,8 @@ export class Upward {
     const log = withFields(this.#options.log, { correlationId })
     const fault = asParentFault(error)
     const reason = reasonOf(error)
-    const status = fault === undefined ? undefined : (fault as { readonly status?: number }).status
     const tries = (queue.setback(item)?.tries ?? 0) + 1
-    const isOfItem =
-      !(error instanceof BudgetSpent) && (fault === undefined ? isOfContent(error) : isOfOne(fault.code, status))
-    if (!isOfItem) {
+    if (!isOfItem(error)) {
       log.debug('upwards: waiting', { reason })
       this.#hold(reason, fault?.retryAfterSeconds, error instanceof BudgetSpent ? longestHold : undefined)
       return
@@ -291,15 +289,4 @@ function isAborted(signal: AbortSignal): boolean {
 /** Doubles with each try, between a half more and a half less. */
 function backoff(first: number, most: number, tries: number, random: () => number): number {
   return Math.min(most, first * 2 ** Math.min(tries - 1, 20)) * (0.75 + 0.5 * random())
-}
-
-/** Whether a parent's fault says something about one push or delete, rather than about the parent. */
-function isOfOne(code: string, status: number | undefined): boolean {
-  if (status === 507) return false
-  return ['PARENT_DENIED', 'PARENT_REFUSED', 'PARENT_NOT_FOUND', 'PARENT_PROTOCOL', 'PARENT_FAILED'].includes(code)
-}
-
-/** Whether it is this item's bytes here that cannot be sent. */
-function isOfContent(error: unknown): boolean {
-  return error instanceof Error && error.name === 'OciError'
 }
