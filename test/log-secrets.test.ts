@@ -6,10 +6,11 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LoneModule } from './lone-module.ts'
+import { ask } from './world.ts'
 
 const password = 'plain words that nobody is to read'
 
-describe('what the module writes to its log', function () {
+describe('what the module writes to its log, and shows', function () {
   this.timeout(30_000)
 
   it('has no secret in it, whoever says it', async () => {
@@ -27,11 +28,16 @@ describe('what the module writes to its log', function () {
       await module.write({
         schemaVersion: '1.0',
         parent: { endpoint, protocol: 'http', tokenName: 'sync-token', password },
-        imageSets: { plant: { repositories: ['plant/app'] } }
+        imageSets: { plant: { repositories: ['plant/app'] } },
+        page: { open: true }
       })
       await module.start()
       await module.logs(/cannot answer \[hidden\], authorization: Bearer \[hidden\]/)
-      assert.doesNotMatch(module.log, /plain words|abcdefgh/)
+      await module.logs(/ sync ended /)
+      // The page shows what the module reports in its twin.
+      const told = (await ask({ origin: module.origin }, '/acr/')).body.toString()
+      assert.match(told, /cannot answer \[hidden\], authorization: Bearer \[hidden\]/)
+      assert.doesNotMatch(`${told}${module.log}`, /plain words|abcdefgh/)
     } finally {
       if (module.isRunning) await module.stop()
       parent.closeAllConnections()

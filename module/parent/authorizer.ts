@@ -1,9 +1,9 @@
 import { parseChallenges } from './challenge.ts'
-import { fingerprintOf, type CredentialChoice, type Credentials } from './credentials.ts'
+import { basicOf, fingerprintOf, type CredentialChoice, type Credentials } from './credentials.ts'
 import { ParentError } from './errors.ts'
 import { ask, discard, readAll, type Answer } from './exchange.ts'
 import type { Outbound } from './outbound.ts'
-import { refusal } from './refusal.ts'
+import { askerWith, refusal, type Asker } from './refusal.ts'
 
 /** What a proof is needed for: `base` is `/v2/` itself, `tags` a repository's list, `pull` its content. */
 export type Purpose =
@@ -58,9 +58,10 @@ export class Authorizer {
     this.#choice = choice
   }
 
-  /** Whose rights are in question; undefined where nobody was named. */
-  get tokenName(): string | undefined {
-    return this.#choice.current?.tokenName
+  /** In whose name the parent is asked, and with what it must not repeat. */
+  get asker(): Asker {
+    const { tokenName, secrets } = askerWith(this.#choice.all)
+    return { tokenName, secrets: [...secrets, ...[...this.#tokens.values()].map(({ value }) => value)] }
   }
 
   /** The parent has answered a request that was sent with proof, and did not refuse that. */
@@ -98,7 +99,7 @@ export class Authorizer {
       this.#latest = grant
       this.#basic = false
       this.#grants.set(keyOf(purpose), grant)
-      if (spent.has(idOf(grant))) throw await refusal(answer, subject, this.tokenName, deedOf(purpose))
+      if (spent.has(idOf(grant))) throw await refusal(answer, subject, this.asker, deedOf(purpose))
       await discard(answer)
       spent.add(idOf(grant))
       this.#tokens.delete(idOf(grant))
@@ -189,7 +190,10 @@ export class Authorizer {
       )
     }
     if (answer.status !== 200)
-      throw await refusal(answer, grant.scope === '' ? 'its token endpoint' : grant.scope, credentials?.tokenName)
+      throw await refusal(answer, grant.scope === '' ? 'its token endpoint' : grant.scope, {
+        ...this.asker,
+        tokenName: credentials?.tokenName
+      })
     const { value, lifeSeconds } = readToken(await readAll(answer, 1024 * 1024), url.host)
     this.#outbound.watch?.token(value, askedAt)
     // A tenth early, at most a minute: a token must outlive the request that it is sent with.
@@ -223,8 +227,8 @@ export function realmOf(origin: URL, text: string): URL {
   )
 }
 
-function basic({ tokenName, password }: Credentials): string {
-  return `Basic ${Buffer.from(`${tokenName}:${password}`).toString('base64')}`
+function basic(credentials: Credentials): string {
+  return `Basic ${basicOf(credentials)}`
 }
 
 function basicKey(credentials: Credentials): string {

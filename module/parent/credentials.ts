@@ -39,6 +39,12 @@ export class CredentialChoice {
     return this.#current
   }
 
+  /** All of them, the one in use first. */
+  get all(): readonly Credentials[] {
+    const current = this.#current
+    return current === undefined ? [] : [current, ...this.#all.filter((other) => other !== current)]
+  }
+
   /** Names of the tokens, each once. */
   get names(): string[] {
     return [...new Set(this.#all.map(({ tokenName }) => tokenName))]
@@ -72,6 +78,11 @@ export class CredentialChoice {
       succeededAt: new Date().toISOString()
     })
   }
+}
+
+/** As Basic has it, without the scheme's name. */
+export function basicOf({ tokenName, password }: Credentials): string {
+  return Buffer.from(`${tokenName}:${password}`).toString('base64')
 }
 
 /** Twelve hexadecimal digits. */

@@ -558,6 +558,30 @@ describe('parent: client', () => {
           await fails(asking(), 'PARENT_PROTOCOL', /answers 404 .*as no registry does.*check the parent's endpoint/)
       })
 
+    it('repeats nothing of what it was asked with, whatever the answer repeats of it', async () => {
+      const basic = Buffer.from('sync-token:pass word=').toString('base64')
+      const other = { tokenName: 'other-token', password: 'another-password' }
+      const padding = 'x'.repeat(190)
+      const echo = (text: string) => (_request: unknown, response: ServerResponse) =>
+        response.writeHead(500).end(JSON.stringify({ errors: [{ code: 'UNKNOWN', message: text }] }))
+      for (const text of [
+        'pass word=',
+        basic,
+        'token-1',
+        other.password,
+        'Bearer abcdefghijkl',
+        `${padding}pass word=`
+      ]) {
+        const site = await registry(echo(`got ${text}`))
+        const error = await fails(
+          client({ ...site, otherCredentials: other }).manifest(repository, tag),
+          'PARENT_FAILED',
+          /: "got .*\[hid/
+        )
+        assert.ok(!error.message.includes(text.replace(/^(x+|Bearer )/, '').slice(0, 5)), error.message)
+      }
+    })
+
     it('takes no missing token endpoint for a missing image', async () => {
       const body = { errors: [{ code: 'NAME_UNKNOWN' }] }
       const site = await registry(sendManifest, () => ({ status: 404, body }))

@@ -1,3 +1,5 @@
+import { redactor } from '../log/redact.ts'
+import { basicOf, type Credentials } from './credentials.ts'
 import { discard, one, readAll, type Answer } from './exchange.ts'
 import { ParentError } from './errors.ts'
 import { isMarked, isWebPage, isRegistryError } from './registry-answer.ts'
@@ -9,20 +11,35 @@ const deeds = {
   delete: ['delete', 'content/delete and metadata/read']
 } as const
 
+/** Who asked. */
+export interface Asker {
+  /** Whose rights are in question; undefined where nobody was named. */
+  readonly tokenName: string | undefined
+  /** What the answer may repeat of what it was asked with, and nobody is to read. */
+  readonly secrets: readonly string[]
+}
+
+/** Of somebody with these credentials, the ones in use first. */
+export function askerWith(credentials: readonly Credentials[]): Asker {
+  return {
+    tokenName: credentials[0]?.tokenName,
+    secrets: credentials.flatMap((each) => [each.password, basicOf(each)])
+  }
+}
+
 /**
  * Turns an answer that is none of the wanted ones into an error, and frees its connection.
  *
  * @param subject what was asked for, such as `samples/web:1.0`
- * @param tokenName whose rights are in question; undefined where nobody was named
  */
 export async function refusal(
   answer: Answer,
   subject: string,
-  tokenName: string | undefined,
+  { tokenName, secrets }: Asker,
   deed: keyof typeof deeds = 'read'
 ): Promise<ParentError> {
   const { status, url } = answer
-  const { said, isInForm } = await words(answer)
+  const { said, isInForm } = await words(answer, secrets)
   const who = tokenName === undefined ? 'anonymous callers' : `token ${tokenName}`
   if (status === 401 || status === 403) {
     const [verb, actions] = deeds[deed]
@@ -73,8 +90,14 @@ function hint(status: number): string {
   return ''
 }
 
-/** What the parent says of itself in the registries' form, on one line and short; empty where it says nothing usable. */
-async function words(answer: Answer): Promise<{ readonly said: string; readonly isInForm: boolean }> {
+/**
+ * What the parent says of itself in the registries' form, on one line and short; empty where it says nothing usable. It goes
+ * into reported properties and onto the page: some answer with what they were asked, proof of identity and all.
+ */
+async function words(
+  answer: Answer,
+  secrets: readonly string[]
+): Promise<{ readonly said: string; readonly isInForm: boolean }> {
   const nothing = { said: '', isInForm: false }
   if (isWebPage(answer.headers)) {
     await discard(answer)
@@ -84,7 +107,8 @@ async function words(answer: Answer): Promise<{ readonly said: string; readonly 
     // Not all that send JSON say so: go-containerregistry's registry leaves the type to be guessed.
     const body = JSON.parse((await readAll(answer, 64 * 1024)).toString()) as { errors?: { message?: unknown }[] }
     const message = body.errors?.[0]?.message
-    const said = typeof message === 'string' && message !== '' ? `: "${clean(message).slice(0, 200)}"` : ''
+    const said =
+      typeof message === 'string' && message !== '' ? `: "${clean(redactor(secrets)(message)).slice(0, 200)}"` : ''
     return { said, isInForm: isRegistryError(body) }
   } catch {
     return nothing

@@ -100,7 +100,7 @@ export class Requests {
 
   /** An answer that is none of the wanted ones, as an error; its connection is free then. */
   refusal(answer: Answer, subject: string, deed?: Parameters<typeof refusal>[3]): Promise<ParentError> {
-    return refusal(answer, subject, this.#options.authorizer.tokenName, deed)
+    return refusal(answer, subject, this.#options.authorizer.asker, deed)
   }
 }
 

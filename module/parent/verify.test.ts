@@ -91,8 +91,9 @@ describe('parent: verify', () => {
       [429, 'PARENT_THROTTLED'],
       [503, 'PARENT_FAILED']
     ] as const) {
-      token = { status, body: {} }
-      await assert.rejects(verify(), { code })
+      const message = `asked with sesame, ${Buffer.from('visitor:sesame').toString('base64')}`
+      token = { status, body: { errors: [{ code: 'UNKNOWN', message }] } }
+      await assert.rejects(verify(), { code, message: /"asked with \[hidden\], \[hidden\]"/ })
     }
     challenge = 'Basic realm="x"'
     await assert.rejects(verify(), { code: 'PARENT_PROTOCOL', message: /no token endpoint/ })

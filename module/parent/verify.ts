@@ -1,9 +1,10 @@
 import { realmOf } from './authorizer.ts'
 import { parseChallenges } from './challenge.ts'
+import { basicOf } from './credentials.ts'
 import { ParentError } from './errors.ts'
 import { ask, discard, readAll } from './exchange.ts'
 import type { Outbound } from './outbound.ts'
-import { refusal } from './refusal.ts'
+import { askerWith, refusal } from './refusal.ts'
 
 /** What the parent lets somebody do, as its token says: the "access" claim of distribution's tokens. */
 export interface ParentGrant {
@@ -52,14 +53,14 @@ export async function verifyToken(outbound: Outbound, verification: Verification
   const service = bearer.parameters['service']
   if (service !== undefined) url.searchParams.set('service', service)
   for (const scope of scopes) url.searchParams.append('scope', scope)
-  const authorization = `Basic ${Buffer.from(`${tokenName}:${password}`).toString('base64')}`
+  const authorization = `Basic ${basicOf({ tokenName, password })}`
   const headers = { ...verification.headers, accept: 'application/json', authorization }
   const answer = await ask(outbound, { method: 'GET', url, headers, signal })
   if (answer.status === 401 || answer.status === 403) {
     await discard(answer)
     return undefined
   }
-  if (answer.status !== 200) throw await refusal(answer, 'its token endpoint', tokenName)
+  if (answer.status !== 200) throw await refusal(answer, 'its token endpoint', askerWith([{ tokenName, password }]))
   return readGrants(await readAll(answer, 1024 * 1024, signal), url.host)
 }
 
