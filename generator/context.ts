@@ -21,7 +21,7 @@ export interface Services {
   management(scope: ManagementScope, io: Io, showWait: ShowWait): Promise<Management>
   hub(site: Site, io: Io): Promise<Hub>
   /** @param url `https://name.vault.azure.net` */
-  vault(url: string, io: Io): Promise<Vault>
+  vault(url: string, io: Io, showWait: ShowWait): Promise<Vault>
   content(site: Pick<Site, 'loginServer'>, io: Io): Promise<RegistryContent>
   /** Logs in to the site's cloud registry with tokens. */
   proof(site: Site, io: Io): Promise<Proof>
@@ -87,7 +87,7 @@ export class Context {
       loginServer: site.loginServer,
       keyVault: site.azure?.keyVault,
       io: this.io,
-      vault: (url) => this.#services.vault(url, this.io)
+      vault: (url) => this.#services.vault(url, this.io, this.#showWait)
     })
     const store = await SecretStore.open(backend, site.loginServer, access)
     this.#closing.push(() => store.close())

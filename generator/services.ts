@@ -27,13 +27,13 @@ export const azureServices: Services = {
       credential: async () => (await import('./azure/credential.ts')).createCredential(site.azure.cloud, io.signal)
     })
   },
-  async vault(url, io) {
+  async vault(url, io, showWait) {
     const [{ createVault }, { createCredential }] = await Promise.all([
       import('./secrets/vault-client.ts'),
       import('./azure/credential.ts')
     ])
     const credential = await createCredential(cloudOf(new URL(url).hostname), io.signal)
-    return createVault(url, { credential, signal: io.signal })
+    return createVault(url, { credential, signal: io.signal, showWait })
   },
   async content(site, io) {
     const { createContentClient } = await import('./acr/content.ts')

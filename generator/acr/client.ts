@@ -10,6 +10,7 @@ import {
 } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
 import { clouds } from '../azure/clouds.ts'
+import { mostRetries } from '../azure/throttling.ts'
 import type { ShowWait } from '../azure/wait.ts'
 import type { Site } from '../site-file/site.ts'
 import type { Acr, ConnectedRegistryChanges, ScopeMapState, TokenState } from './acr.ts'
@@ -31,25 +32,32 @@ export interface AcrClientOptions {
   /** Milliseconds for one request. */
   readonly requestTimeout?: number
   readonly showWait?: ShowWait
+  /** Milliseconds before the second try where a throttle does not say. */
+  readonly throttleDelay?: number
   readonly client?: ContainerRegistryManagementClient
 }
 
 /**
  * The one place that speaks to `Microsoft.ContainerRegistry`. Whether a write is done at once or takes its time is the
- * service's whim (facts: arm-wire §7), and the SDK's poller copes with both; it also retries 408, 429, 5xx and broken
- * connections by itself.
+ * service's whim (facts: arm-wire §7), and the SDK's poller copes with both; it also retries 408, 5xx, broken connections and, with
+ * what {@link preparePipeline} adds, 429 by itself.
  */
 export function createAcrClient(azure: Site['azure'], options: AcrClientOptions): Acr {
   const { signal } = options
   const client =
     options.client ??
     new ContainerRegistryManagementClient(options.credential, azure.subscription, {
-      cloudSetting: clouds[azure.cloud].sdk
+      cloudSetting: clouds[azure.cloud].sdk,
+      retryOptions: { maxRetries: mostRetries }
     })
-  preparePipeline(client, options.requestTimeout ?? requestTimeout)
+  const { showWait, throttleDelay: delay } = options
+  preparePipeline(client, options.requestTimeout ?? requestTimeout, {
+    showWait,
+    ...(delay === undefined ? {} : { delay })
+  })
   const at = [azure.resourceGroup, azure.registry] as const
   const interval = options.pollInterval ?? defaultPollInterval
-  const calls = createCalls(signal, `registry ${azure.registry}`, { interval, showWait: options.showWait })
+  const calls = createCalls(signal, `registry ${azure.registry}`, { interval, showWait })
   const { attempt, absentOr } = calls
   const once = { abortSignal: calls.signal }
   const patient = { ...once, updateIntervalInMs: interval }

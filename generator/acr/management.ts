@@ -1,6 +1,7 @@
 import { ContainerRegistryManagementClient, type Registry } from '@azure/arm-containerregistry'
 import type { TokenCredential } from '@azure/identity'
 import { clouds, type CloudName } from '../azure/clouds.ts'
+import { mostRetries } from '../azure/throttling.ts'
 import type { ShowWait } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
 import { createCalls } from './calls.ts'
@@ -45,9 +46,12 @@ export function createManagement(scope: ManagementScope, options: ManagementOpti
   const { subscription, cloud } = scope
   const client =
     options.client ??
-    new ContainerRegistryManagementClient(options.credential, subscription, { cloudSetting: clouds[cloud].sdk })
-  preparePipeline(client, options.requestTimeout ?? requestTimeout)
+    new ContainerRegistryManagementClient(options.credential, subscription, {
+      cloudSetting: clouds[cloud].sdk,
+      retryOptions: { maxRetries: mostRetries }
+    })
   const { pollInterval = defaultPollInterval, showWait } = options
+  preparePipeline(client, options.requestTimeout ?? requestTimeout, { showWait })
   const calls = createCalls(signal, 'Azure Resource Manager', {
     interval: pollInterval,
     advice: { notFound: 'Check --subscription', conflict: 'Run this again' }

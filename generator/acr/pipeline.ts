@@ -1,5 +1,6 @@
 import type { ContainerRegistryManagementClient } from '@azure/arm-containerregistry'
 import { saidHeader } from '../azure/errors.ts'
+import { Throttling, type ThrottlingOptions } from '../azure/throttling.ts'
 
 /** Milliseconds for one request; Resource Manager's own front door gives up after a minute. */
 export const requestTimeout = 100_000
@@ -9,9 +10,13 @@ export const operationTimeout = 30 * 60_000
 
 /**
  * Gives every request of a client a time-out, since the SDK has none and a link that swallows packets would hang a pipeline for ever;
- * and keeps what the service says of a list that it refuses, since the SDK throws that away.
+ * keeps what the service says of a list that it refuses, since the SDK throws that away; and sees to throttling.
  */
-export function preparePipeline(client: ContainerRegistryManagementClient, timeout: number): void {
+export function preparePipeline(
+  client: ContainerRegistryManagementClient,
+  timeout: number,
+  throttling: ThrottlingOptions
+): void {
   const name = 'causewayRequest'
   // A client that several share has it already, and a pipeline takes no name twice.
   client.pipeline.removePolicy({ name })
@@ -25,6 +30,12 @@ export function preparePipeline(client: ContainerRegistryManagementClient, timeo
       return response
     }
   })
+  const patience = new Throttling(throttling)
+  client.pipeline.removePolicy({ name: patience.name })
+  client.pipeline.addPolicy(
+    { name: patience.name, sendRequest: (request, next) => patience.sendRequest(request, next) },
+    { afterPhase: 'Retry' }
+  )
 }
 
 function messageIn(body: string | null | undefined): string | undefined {

@@ -93,7 +93,10 @@ function byStatus({ status, retryAfter }: Refusal): Advice {
       ]
     default:
       return status !== undefined && status >= 500
-        ? ['AZURE_UNAVAILABLE', 'Azure has a problem of its own; run this again later']
+        ? [
+            'AZURE_UNAVAILABLE',
+            `Azure has a problem of its own; run this again ${retryAfter === undefined ? 'later' : `in ${retryAfter} seconds`}`
+          ]
         : ['AZURE_REFUSED', '']
   }
 }

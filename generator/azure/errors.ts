@@ -192,9 +192,12 @@ function headerOf(headers: unknown, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
+/** Another: the seconds that a throttle asks for, whatever form it has told them in. */
+export const askedHeader = 'x-causeway-asked'
+
 /** Seconds; a date in place of them is as good as none. */
 function retryAfterOf(headers: unknown): number | undefined {
-  const value = headerOf(headers, 'retry-after')
+  const value = headerOf(headers, askedHeader) ?? headerOf(headers, 'retry-after')
   return value !== undefined && /^\d{1,6}$/.test(value) ? Number(value) : undefined
 }
 

@@ -142,6 +142,20 @@ describe('passwords in a key vault', () => {
     }
   })
 
+  it('are waited for where the vault throttles, and told at once where it asks for longer than a call may take', async () => {
+    const knobs = cloud.keyVault('plant-secrets')
+    const { proxyOptions } = client as { proxyOptions: NonNullable<SecretClientOptions['proxyOptions']> }
+    const { signal } = new AbortController()
+    const patient = createVault(url, { credential, signal, throttleDelay: 1, client: { proxyOptions } })
+    knobs.throttled = { times: 3 }
+    assert.equal(await patient.get('not-there'), undefined)
+    assert.equal(knobs.throttled.times, 0)
+    knobs.throttled = { times: 100, retryAfter: 600 }
+    await assert.rejects(patient.get('not-there'), { code: 'AZURE_THROTTLED', message: /again in 600 seconds/ })
+    assert.equal(knobs.throttled.times, 99, 'it was asked once')
+    knobs.throttled = { times: 0 }
+  })
+
   it('serve generate, named in the site file', async () => {
     await writeFile(
       join(folder, 'site.yaml'),

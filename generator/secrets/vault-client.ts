@@ -1,7 +1,8 @@
 import type { TokenCredential } from '@azure/identity'
 import { SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets'
 import { azureError, refusalOf } from '../azure/errors.ts'
-import { throwIfCancelled, unlessAborted } from '../azure/wait.ts'
+import { mostRetries, Throttling } from '../azure/throttling.ts'
+import { throwIfCancelled, unlessAborted, type ShowWait } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
 import type { Vault } from './key-vault.ts'
 
@@ -10,12 +11,21 @@ export interface VaultClientOptions {
   readonly signal: AbortSignal
   /** Milliseconds for one call, its sign-in and retries included. */
   readonly timeout?: number
+  readonly showWait?: ShowWait
+  /** Milliseconds before the second try where a throttle does not say. */
+  readonly throttleDelay?: number
   /** For the SDK's own client: its retries, its way through a proxy. */
   readonly client?: SecretClientOptions
 }
 
+type AdditionalPolicy = NonNullable<SecretClientOptions['additionalPolicies']>[number]['policy']
+
 /** The SDK itself waits for ever: a link that swallows packets would hang a pipeline. */
 const callTimeout = 100_000
+
+/** So that all waits together, in seconds, are over before {@link callTimeout} is. */
+const longestWait = 20
+const defaultThrottleDelay = 3000
 
 /** What a secret holds, as its `contentType` tells people. */
 const contentType = 'application/vnd.causeway.token+json'
@@ -26,9 +36,25 @@ const contentType = 'application/vnd.causeway.token+json'
  */
 export function createVault(
   url: string,
-  { credential, signal, timeout = callTimeout, client: options = {} }: VaultClientOptions
+  {
+    credential,
+    signal,
+    timeout = callTimeout,
+    showWait,
+    throttleDelay = defaultThrottleDelay,
+    client: options = {}
+  }: VaultClientOptions
 ): Vault {
-  const client = new SecretClient(url, credential, options)
+  const throttling = new Throttling({ showWait, delay: throttleDelay, longest: longestWait })
+  const policy: AdditionalPolicy = {
+    name: throttling.name,
+    sendRequest: (request, next) => throttling.sendRequest(request, next)
+  }
+  const client = new SecretClient(url, credential, {
+    retryOptions: { maxRetries: mostRetries },
+    ...options,
+    additionalPolicies: [{ policy, position: 'perRetry' }]
+  })
   const late = new AbortController()
   const once = { abortSignal: AbortSignal.any([signal, late.signal]) }
 

@@ -13,6 +13,8 @@ export interface VaultKnobs {
   permissions: Set<'get' | 'list' | 'set' | 'delete' | 'recover' | 'purge'>
   /** Whether it takes requests and answers none, as behind a link that swallows packets. */
   silent: boolean
+  /** So many of the next requests are too many; `retryAfter` is in seconds, and not sent where it is not given. */
+  throttled: { times: number; readonly retryAfter?: number }
   /** Milliseconds until a deleted secret can be purged or had back: the real one takes seconds. */
   deletion: number
   /** What a person does in the portal. */
@@ -40,6 +42,7 @@ export function keyVault(options: VaultOptions): { readonly host: Host; readonly
   const knobs: VaultKnobs = {
     permissions: new Set(['get', 'list', 'set', 'delete', 'recover', 'purge']),
     silent: false,
+    throttled: { times: 0 },
     deletion: 0,
     delete: (name) => void secrets.delete(name, knobs.deletion)
   }
@@ -51,6 +54,7 @@ export function keyVault(options: VaultOptions): { readonly host: Host; readonly
         return
       }
       try {
+        throttle(knobs)
         await route(exchange, { ...options, knobs }, secrets)
       } catch (error) {
         if (!(error instanceof VaultError)) throw error
@@ -58,6 +62,14 @@ export function keyVault(options: VaultOptions): { readonly host: Host; readonly
       }
     }
   }
+}
+
+function throttle({ throttled }: VaultKnobs): void {
+  if (throttled.times === 0) return
+  throttled.times -= 1
+  const { retryAfter } = throttled
+  const headers = retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }
+  throw new VaultError('Throttled', 'Request was not processed because too many requests were received.', headers)
 }
 
 type OpenVault = VaultOptions & { readonly knobs: VaultKnobs }
