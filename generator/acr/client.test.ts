@@ -152,7 +152,10 @@ describe('the client of the cloud registry’s management', () => {
     })
 
   it('tells an operation that failed on its way', async () => {
-    cloud.arm.failing = { resource: /plant-readers/, code: 'ScopeMapInvalid', message: 'No such repository.' }
+    cloud.arm.failing = {
+      resource: /plant-readers/,
+      error: { code: 'ScopeMapInvalid', message: 'No such repository.' }
+    }
     await acr.createScopeMap('base-readers', { description: '', actions })
     await assert.rejects(
       acr.createToken('plant-readers', { scopeMap: 'base-readers', status: 'enabled' }),

@@ -19,7 +19,7 @@ import { always, defaultMessageTtl } from './connected-registry-values.ts'
 import { isThereAlready } from './import-conflict.ts'
 import { Listed } from './listed.ts'
 import { defaultPollInterval } from './management.ts'
-import { newPassword } from './new-password.ts'
+import { generated, newPassword } from './new-password.ts'
 import { preparePipeline, requestTimeout } from './pipeline.ts'
 import { isUnderWay, lastChangeOf, underWay, type Provisioned } from './settled.ts'
 import { connectedRegistryState, listedScopeMap, listedToken, scopeMapState, tokenState } from './states.ts'
@@ -188,11 +188,8 @@ export function createAcrClient(azure: Site['azure'], options: AcrClientOptions)
     generatePassword: (token, slot, expiry) =>
       attempt(`making ${slot} of token ${token}`, async () => {
         tokens.changed(token)
-        const result = await client.registries.generateCredentials(
-          ...at,
-          { tokenId: idOf('tokens', token), name: slot, ...(expiry === undefined ? {} : { expiry }) },
-          patient
-        )
+        const wanted = { tokenId: idOf('tokens', token), name: slot, ...(expiry === undefined ? {} : { expiry }) }
+        const result = await generated(() => client.registries.generateCredentials(...at, wanted, patient))
         return newPassword(result, token, slot)
       }),
     deletePassword: (token, slot) =>

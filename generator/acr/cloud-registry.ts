@@ -13,7 +13,7 @@ import type {
 import type { ShowWait } from '../azure/wait.ts'
 import type { NewPassword, Slot } from '../secrets/store.ts'
 import { createCalls, type Calls } from './calls.ts'
-import { newPassword } from './new-password.ts'
+import { generated, newPassword } from './new-password.ts'
 import type { Provisioned } from './settled.ts'
 
 export interface RegistryAddress {
@@ -197,7 +197,8 @@ export class CloudRegistry {
       ...(expiry === undefined ? {} : { expiry })
     }
     return this.#calls.attempt(`making ${slots.join(' and ')} of token ${token}`, async () => {
-      const result = await this.#client.registries.generateCredentials(...this.#at, body, this.#patient)
+      const { registries } = this.#client
+      const result = await generated(() => registries.generateCredentials(...this.#at, body, this.#patient))
       const passwords = Object.fromEntries(slots.map((each) => [each, newPassword(result, token, each)]))
       return { username: result.username ?? token, passwords, result }
     })

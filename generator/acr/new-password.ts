@@ -2,6 +2,18 @@ import type { GenerateCredentialsResult } from '@azure/arm-containerregistry'
 import { GeneratorError } from '../errors.ts'
 import type { NewPassword, Slot } from '../secrets/store.ts'
 
+/** What is made of a call for passwords; nothing where the answer has no body, over which the SDK itself falls. */
+export async function generated(
+  call: () => PromiseLike<GenerateCredentialsResult>
+): Promise<GenerateCredentialsResult> {
+  try {
+    return await call()
+  } catch (error) {
+    if (error instanceof TypeError) return {}
+    throw error
+  }
+}
+
 /**
  * The password that Azure has just made, which it shows this once.
  *

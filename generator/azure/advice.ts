@@ -12,9 +12,15 @@ export function adviceFor(refusal: Refusal): Advice {
 }
 
 /** What to do about a refusal whose own code says it; undefined for others. */
-export function adviceByCode({ code = '', message }: Refusal): Advice | undefined {
-  return byCode(code, message)
+export function adviceByCode({ code = '', message, operation }: Refusal): Advice | undefined {
+  return operation === 'lost' ? lost : byCode(code, message)
 }
+
+/** A 404 that is not about any name. */
+const lost: Advice = [
+  'AZURE_REFUSED',
+  'Azure no longer knows the operation that it had begun, nor says what came of it: run this again, which looks'
+]
 
 /** Whether a write was refused because of another to the same thing, which will end. */
 export function isOperationUnderWay({ code }: Refusal): boolean {
@@ -73,7 +79,12 @@ function roleWith(action: string | undefined, scope: string | undefined): string
   return `Whoever you are signed in as needs a role that allows ${right}, such as Contributor on ${where} (az role assignment create)`
 }
 
-function byStatus({ status, retryAfter }: Refusal): Advice {
+function byStatus({ status, retryAfter, operation }: Refusal): Advice {
+  if (operation !== undefined)
+    return [
+      'AZURE_REFUSED',
+      'The activity log may say why (az monitor activity-log list --resource-group <group>): look there, and run this again'
+    ]
   switch (status) {
     case 401:
       return ['AZURE_UNAUTHORIZED', 'Sign in again, or check AZURE_CLIENT_SECRET or IOTHUB_CONNECTION_STRING']

@@ -24,7 +24,7 @@ describe('errors of Azure', () => {
     [
       'a failed operation, which is a plain Error',
       new Error('The long-running operation has failed. TokenInvalid. No such scope map.'),
-      /^AZURE_REFUSED .*TokenInvalid\. No such scope map$/
+      /^AZURE_REFUSED .*TokenInvalid\. No such scope map\. The activity log may say why/
     ],
     [
       'a hub’s refusal',

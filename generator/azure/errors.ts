@@ -9,6 +9,8 @@ export interface Refusal {
   readonly message: string
   /** Seconds after which the service wants to be asked again, where it says. */
   readonly retryAfter?: number
+  /** How an operation ended that the service had taken on; `lost` where it no longer knows of it. */
+  readonly operation?: 'failed' | 'canceled' | 'lost'
 }
 
 /** Node's codes of a connection that did not come about or broke. */
@@ -147,23 +149,33 @@ export function refusalOf(error: unknown): Refusal {
     message?: unknown
     response?: { statusCode?: unknown; headers?: unknown }
     responseBody?: unknown
+    request?: { url?: unknown }
   }
   const status = [source.statusCode, source.response?.statusCode].find((value) => typeof value === 'number')
   const hub = hubMessage(source.responseBody)
   // A failed long-running operation is a plain Error of this form (facts: azure-sdk §5).
-  const [, operationCode] = /^The long-running operation has failed\. ?([A-Za-z]+)\./.exec(String(source.message)) ?? []
+  const [, operationCode] = /^The long-running operation has failed\. ?(\w+)\./.exec(String(source.message)) ?? []
   const code = hub?.code ?? operationCode ?? (typeof source.code === 'string' ? source.code : undefined)
   const retryAfter = retryAfterOf(source.response?.headers)
+  const operation = endOfOperation(String(source.message), status, source.request?.url)
   return {
     ...(status === undefined ? {} : { status }),
     ...(code === undefined ? {} : { code }),
     ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(operation === undefined ? {} : { operation }),
     // Without a code, a body is some proxy's page, and its text no help to anybody.
     message:
       hub?.text ??
       pagedMessage(source) ??
       (typeof source.responseBody === 'string' ? `HTTP ${status ?? 'error'}` : String(source.message))
   }
+}
+
+/** The SDK's own words, and an address that only polls have. */
+function endOfOperation(message: string, status: unknown, url: unknown): Refusal['operation'] {
+  if (message.startsWith('The long-running operation has failed')) return 'failed'
+  if (message === 'Operation was canceled') return 'canceled'
+  return status === 404 && /\/operation(?:Statuses|Results)\//i.test(String(url)) ? 'lost' : undefined
 }
 
 /** A header of our own, on answers that refuse: what the service says. It never leaves this process. */

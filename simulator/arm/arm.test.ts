@@ -128,7 +128,7 @@ describe('the pretend Resource Manager', () => {
       })
 
     it('operations that fail, and calls that are answered with a fault', async () => {
-      arm.cloud.arm.failing = { resource: /scopeMaps\/root1$/, code: 'Broken', message: 'It broke.' }
+      arm.cloud.arm.failing = { resource: /scopeMaps\/root1$/, error: { code: 'Broken', message: 'It broke.' } }
       await arm.putMap()
       const patched = await arm.call('PATCH', idOf('scopeMaps', 'root1'), { properties: { actions } })
       const url = patched.headers['azure-asyncoperation'] as string
@@ -138,6 +138,14 @@ describe('the pretend Resource Manager', () => {
         error: { code: 'Broken', message: 'It broke.' }
       })
       assert.equal((await arm.ok('GET', idOf('scopeMaps', 'root1'))).properties.provisioningState, 'Failed')
+      arm.cloud.arm.failing = { resource: /scopeMaps\/root1$/, status: 'Canceled' }
+      const canceled = await arm.call('PATCH', idOf('scopeMaps', 'root1'), { properties: { actions } })
+      await arm.call('GET', canceled.headers['azure-asyncoperation'] as string)
+      assert.equal(
+        (await arm.call('GET', canceled.headers['azure-asyncoperation'] as string)).text,
+        '{"status":"Canceled"}'
+      )
+      assert.equal((await arm.ok('GET', idOf('scopeMaps', 'root1'))).properties.provisioningState, 'Canceled')
       arm.cloud.arm.faults.push({
         method: 'GET',
         path: /scopeMaps/,

@@ -174,7 +174,7 @@ export function checkName(kind: ResourceKind, name: string): void {
 
 /** A second write while the first still runs. */
 export function checkIdle(resource: Resource): void {
-  if (resource.provisioningState !== 'Succeeded' && resource.provisioningState !== 'Failed')
+  if (!['Succeeded', 'Failed', 'Canceled'].includes(resource.provisioningState))
     throw new ArmError(
       'OperationInProgress',
       `The resource ${resource.name} is in state ${resource.provisioningState}; try again when the operation has ended.`

@@ -42,5 +42,5 @@ export class TokenDirectory {
 }
 
 function isUsable(token: Token): boolean {
-  return token.status === 'enabled' && token.provisioningState !== 'Deleting' && token.provisioningState !== 'Failed'
+  return token.status === 'enabled' && !['Deleting', 'Failed', 'Canceled'].includes(token.provisioningState)
 }

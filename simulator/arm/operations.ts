@@ -10,15 +10,23 @@ export interface OperationKnobs {
   retryAfter: number | undefined
   /** Poll URLs of four kilobytes with a signature, as since 2025; they must come back unaltered. */
   longPollUrls: boolean
-  /** Lets operations on resources whose id matches end in failure. */
-  failing: { readonly resource: RegExp; readonly code: string; readonly message: string } | undefined
+  /** Lets operations on resources whose id matches end badly; without details where it gives none (arm-wire §13.4). */
+  failing:
+    | {
+        readonly resource: RegExp
+        readonly status?: 'Failed' | 'Canceled'
+        readonly error?: { readonly code: string; readonly message: string }
+      }
+    | undefined
 }
 
 interface Operation {
   readonly style: 'status' | 'location'
   readonly running: Provisioning | 'Running'
   remaining: number
-  state: 'running' | 'succeeded' | 'failed'
+  state: 'running' | 'succeeded' | 'Failed' | 'Canceled'
+  /** Why it ended badly, where that is told. */
+  error?: { readonly code: string; readonly message: string } | undefined
   readonly finish: () => unknown
   readonly resource: Resource | undefined
   readonly resourceId: string
@@ -128,18 +136,17 @@ export class Operations {
   }
 
   #statusReply(operation: Operation, path: string, apiVersion: string): PollReply {
-    const status =
-      operation.state === 'running' ? operation.running : operation.state === 'failed' ? 'Failed' : 'Succeeded'
-    const failing = operation.state === 'failed' ? this.#knobs.failing : undefined
-    const error = failing === undefined ? {} : { error: { code: failing.code, message: failing.message } }
-    return { status: 200, body: { status, ...error }, headers: this.#headers('azure-asyncoperation', path, apiVersion) }
+    const { state, error } = operation
+    const status = state === 'running' ? operation.running : state === 'succeeded' ? 'Succeeded' : state
+    const body = { status, ...(error === undefined ? {} : { error }) }
+    return { status: 200, body, headers: this.#headers('azure-asyncoperation', path, apiVersion) }
   }
 
   #locationReply(operation: Operation, path: string, apiVersion: string): PollReply {
     if (operation.state === 'running') return { status: 202, headers: this.#headers('location', path, apiVersion) }
-    if (operation.state === 'failed') {
-      const { code = 'OperationFailed', message = 'The operation failed.' } = this.#knobs.failing ?? {}
-      return { status: 400, body: { error: { code, message }, status: 'Failed' }, headers: {} }
+    if (operation.state !== 'succeeded') {
+      const { state, error = { code: `Operation${state}`, message: `The operation ended as ${state}.` } } = operation
+      return { status: 400, body: { error, status: state }, headers: {} }
     }
     const body = operation.result
     operation.result = undefined
@@ -152,9 +159,11 @@ export class Operations {
       operation.remaining -= 1
       return
     }
-    if (this.#knobs.failing?.resource.test(operation.resourceId) === true) {
-      operation.state = 'failed'
-      if (operation.resource !== undefined) operation.resource.provisioningState = 'Failed'
+    const { failing } = this.#knobs
+    if (failing?.resource.test(operation.resourceId) === true) {
+      operation.state = failing.status ?? 'Failed'
+      operation.error = failing.error
+      if (operation.resource !== undefined) operation.resource.provisioningState = operation.state
       return
     }
     operation.state = 'succeeded'

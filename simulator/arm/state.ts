@@ -1,6 +1,6 @@
 import { stamp, withOffset, type Stamp } from './timestamps.ts'
 
-export type Provisioning = 'Succeeded' | 'Creating' | 'Updating' | 'Deleting' | 'Failed'
+export type Provisioning = 'Succeeded' | 'Creating' | 'Updating' | 'Deleting' | 'Failed' | 'Canceled'
 
 export interface SystemData {
   readonly createdAt: Stamp

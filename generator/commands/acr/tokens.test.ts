@@ -279,7 +279,10 @@ describe('causeway acr token and scope-map', function () {
   })
 
   it('tells an operation that failed on its way', async () => {
-    world.cloud.arm.failing = { resource: /tokens\/failing/, code: 'TokenInvalid', message: 'It went wrong.' }
+    world.cloud.arm.failing = {
+      resource: /tokens\/failing/,
+      error: { code: 'TokenInvalid', message: 'It went wrong.' }
+    }
     await refusal(
       `token create -n failing ${site} --scope-map plant-readers`,
       /AZURE_REFUSED: creating token failing: .*TokenInvalid/
