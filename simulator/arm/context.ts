@@ -33,8 +33,8 @@ export interface ArmKnobs extends OperationKnobs {
   }[]
 }
 
-/** What importing an image came to. */
-export type ImportOutcome = 'imported' | 'source not found' | 'target exists' | 'source refused'
+/** Why an image is not imported. */
+export type ImportRefusal = 'source not found' | 'target exists' | 'source refused'
 
 export interface ImportRequest {
   readonly registryUri: string
@@ -61,7 +61,8 @@ export interface ArmContext {
   readonly registries: Map<string, RegistryState>
   /** Told when a registry's data endpoint came or went. */
   readonly onRegistryChanged: (registry: RegistryState) => void
-  readonly importImage: (target: RegistryState, request: ImportRequest) => Promise<ImportOutcome>
+  /** Looks whether it may be done, and gives what does it. */
+  readonly importImage: (target: RegistryState, request: ImportRequest) => Promise<ImportRefusal | (() => void)>
 }
 
 /** One call, with what the path and the token said. */

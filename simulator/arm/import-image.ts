@@ -8,7 +8,7 @@ import {
   required,
   type ArmContext,
   type Call,
-  type ImportOutcome,
+  type ImportRefusal,
   type ImportRequest,
   type Json,
   type Reply
@@ -20,22 +20,22 @@ import { loginServerOf } from './state.ts'
 export async function importImage(context: ArmContext, call: Call): Promise<Reply> {
   if (call.method !== 'POST') throw new ArmError('MethodNotAllowed', `${call.method} is not supported here.`)
   const request = readRequest(context, call.body)
-  const outcome = await context.importImage(call.registry, request)
-  if (outcome !== 'imported') throw refusal(outcome, request)
+  const copy = await context.importImage(call.registry, request)
+  if (typeof copy === 'string') throw refusal(copy, request)
   const headers = context.operations.startLocation(
     operationResults(context, call.registry),
     'registries',
     call.apiVersion,
-    () => undefined,
+    copy,
     { resourceId: registryId(context, call.registry) }
   )
   return { status: 202, headers, kind: 'registries' }
 }
 
-function refusal(outcome: Exclude<ImportOutcome, 'imported'>, request: ImportRequest): ArmError {
+function refusal(reason: ImportRefusal, request: ImportRequest): ArmError {
   const image = `${request.registryUri}/${request.repository}:${request.reference}`
   const targets = request.targets.flatMap(({ repository, tag }) => (tag === undefined ? [] : [`${repository}:${tag}`]))
-  switch (outcome) {
+  switch (reason) {
     case 'source not found':
       return new ArmError('ImportSourceNotFound', `The source image ${image} could not be found.`)
     case 'source refused':

@@ -83,11 +83,26 @@ describe('registries of the pretend Resource Manager', () => {
       assert.equal(forced.status, 202)
     })
 
+    it('brings nothing where the operation fails', async () => {
+      arm.cloud.arm.failing = { resource: /registries\/Contoso$/, error: { code: 'ImportFailed', message: 'Cut off.' } }
+      const started = await arm.call('POST', `${root}/importImage`, { source, targetTags: ['edge/hub:stable'] })
+      assert.equal(started.status, 202)
+      await arm.call('GET', started.headers.location!)
+      const failed = await arm.call('GET', started.headers.location!)
+      assert.deepEqual([failed.status, failed.json.error.code], [400, 'ImportFailed'])
+      arm.cloud.arm.failing = undefined
+      assert.deepEqual(arm.cloud.registry('contoso').tags('edge/hub'), [])
+      const again = await arm.call('POST', `${root}/importImage`, { source, targetTags: ['edge/hub:stable'] })
+      assert.equal(again.status, 202, 'no tag is in its way')
+    })
+
     it('takes it from another registry, by its id or with credentials, and by digest', async () => {
       const plain = arm.cloud.registry('plain')
       const pushed = await plain.pushImage('app', '1')
       const byId = { resourceId: root.replace('Contoso', 'plain'), sourceImage: `app@${pushed.digest}` }
-      assert.equal((await arm.call('POST', `${root}/importImage`, { source: byId, targetTags: ['one:a'] })).status, 202)
+      const started = await arm.call('POST', `${root}/importImage`, { source: byId, targetTags: ['one:a'] })
+      assert.equal(started.status, 202)
+      await arm.finish(started)
       assert.equal(arm.cloud.registry('contoso').digestOf('one', 'a'), pushed.digest)
       const user = plain.addToken('puller', ['repositories/app/content/read'])
       const byPassword = { registryUri: 'plain.azurecr.io', sourceImage: 'app:1', credentials: user }

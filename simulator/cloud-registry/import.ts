@@ -1,7 +1,7 @@
 import type { Digest } from '../../module/oci/digest.ts'
 import { rightsOf, type RegistryFacts } from './access.ts'
 import type { PretendRegistry } from './pretend-registry.ts'
-import type { Repositories } from './repositories.ts'
+import type { Repositories, RepositoryContent } from './repositories.ts'
 import { grant } from './scopes.ts'
 
 /** A registry that images can be imported from; the public one has no facts, for it asks nobody. */
@@ -21,12 +21,16 @@ export interface Import {
   readonly force: boolean
 }
 
-/** Copies an image, with every platform of it, from one registry of the pretend cloud to another. */
+/**
+ * Looks whether an image can be imported from one registry of the pretend cloud to another.
+ *
+ * @returns why not, or what copies it with every platform of it
+ */
 export async function importInto(
   target: Repositories,
   request: Import,
   find: (host: string) => ImportSource | undefined
-): Promise<'imported' | 'source not found' | 'target exists' | 'source refused'> {
+): Promise<'source not found' | 'target exists' | 'source refused' | (() => void)> {
   const source = find(request.registryUri)
   if (source === undefined) return 'source not found'
   if (!mayRead(source, request)) return 'source refused'
@@ -38,12 +42,18 @@ export async function importInto(
     ({ repository, tag }) => tag !== undefined && target.get(repository)?.tags.has(tag) === true
   )
   if (taken && !request.force) return 'target exists'
-  for (const { repository, tag } of request.targets) {
-    const content = target.ensure(repository)
-    if (!content.copyFrom(from, manifest.digest)) return 'source not found'
-    if (tag !== undefined) content.tags.set(tag, manifest.digest satisfies Digest)
+  if (!isWhole(from, manifest.digest)) return 'source not found'
+  return () => {
+    for (const { repository, tag } of request.targets) {
+      const content = target.ensure(repository)
+      content.copyFrom(from, manifest.digest)
+      if (tag !== undefined) content.tags.set(tag, manifest.digest satisfies Digest)
+    }
   }
-  return 'imported'
+}
+
+function isWhole(from: RepositoryContent, digest: Digest): boolean {
+  return from.manifests.get(digest)?.manifests.every((child) => isWhole(from, child)) === true
 }
 
 function mayRead(source: ImportSource, request: Import): boolean {
