@@ -59,6 +59,28 @@ describe('the pretend Resource Manager', () => {
       assert.equal((await arm.call('GET', root.toUpperCase().replace('/SUBSCRIPTIONS', '/Subscriptions'))).status, 200)
     })
 
+    it('sends the recorded headers on every answer', async () => {
+      const recorded = {
+        'cache-control': 'no-cache',
+        pragma: 'no-cache',
+        expires: '-1',
+        'strict-transport-security': 'max-age=31536000; includeSubDomains',
+        'x-content-type-options': 'nosniff'
+      }
+      for (const [method, path, quota] of [
+        ['GET', root, 'reads'],
+        ['GET', idOf('scopeMaps', 'absent-1'), 'reads'],
+        ['PUT', idOf('scopeMaps', 'root1'), 'writes'],
+        ['DELETE', idOf('scopeMaps', 'absent-1'), 'deletes']
+      ] as const) {
+        const body = method === 'PUT' ? { properties: { actions } } : undefined
+        const { headers } = await arm.call(method, path, body)
+        const sent = Object.fromEntries(Object.keys(recorded).map((name) => [name, headers[name]]))
+        assert.deepEqual(sent, recorded)
+        assert.match(String(headers[`x-ms-ratelimit-remaining-subscription-${quota}`]), /^\d+$/)
+      }
+    })
+
     it('lists registries as resources', async () => {
       const filter = encodeURIComponent("resourceType eq 'Microsoft.ContainerRegistry/registries'")
       const { value } = (

@@ -26,6 +26,8 @@ describe('connected registries of the pretend Resource Manager', () => {
         connected(tokenId, more, { syncWindow: 'PT4H' })
       )
       assert.equal(put.status, 200, put.text)
+      const versions = String(put.headers['api-supported-versions']).split(', ')
+      assert.ok(versions.includes('2025-11-01') && !versions.includes('2019-05-01-preview'), 'only its own')
       const { properties, ...resource } = put.json
       assert.deepEqual(keysOf(resource), ['type', 'id', 'name', 'systemData'])
       assert.deepEqual(properties, {
@@ -83,7 +85,10 @@ describe('connected registries of the pretend Resource Manager', () => {
       assert.deepEqual(level.logging, { logLevel: 'Debug', auditLogStatus: 'Disabled' })
       assert.equal(level.parent.syncProperties.syncWindow, 'PT4H')
       assert.equal(level.parent.syncProperties.messageTtl, 'P3D')
+      const before = await arm.ok('GET', path)
+      arm.clock += 5000
       const always = await patch({ syncProperties: { schedule: '* * * * *' } })
+      assert.notEqual((await arm.ok('GET', path)).systemData.createdAt, before.systemData.createdAt)
       assert.equal('syncWindow' in always.parent.syncProperties, false)
       assert.deepEqual((await patch({ notificationsList: [] })).notificationsList, [])
     })

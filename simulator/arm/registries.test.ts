@@ -42,6 +42,21 @@ describe('registries of the pretend Resource Manager', () => {
       assert.equal(after.systemData.createdAt, before.systemData.createdAt)
       assert.notEqual(after.systemData.lastModifiedAt, before.systemData.lastModifiedAt)
       assert.equal('status' in after.properties, false)
+      assert.match(after.properties.creationDate as string, /Z$/)
+      assert.match(after.systemData.createdAt as string, /\+00:00$/)
+      assert.equal(patched.headers['api-supported-versions'], '2025-11-01')
+    })
+
+    it('tells when its policies were changed last, not when anything else was', async () => {
+      arm.cloud.arm.registryPatch = 'synchronous'
+      const changed = async (properties: object): Promise<unknown> => {
+        arm.clock += 60_000
+        return (await arm.ok('PATCH', root, { properties })).properties.policies.retentionPolicy.lastUpdatedTime
+      }
+      const first = await changed({})
+      assert.match(first as string, /\+00:00$/)
+      assert.equal(await changed({ anonymousPullEnabled: true }), first)
+      assert.notEqual(await changed({ policies: {} }), first)
     })
 
     it('makes its data endpoint reachable, or not', async () => {

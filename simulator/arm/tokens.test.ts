@@ -75,6 +75,23 @@ describe('scope maps and tokens of the pretend Resource Manager', () => {
       assert.equal((await arm.call('DELETE', idOf('scopeMaps', 'root1'))).status, 204)
     })
 
+    it('is written over whole, and keeps the day it was made', async () => {
+      const before = (await arm.putMap()).json
+      arm.clock += 5000
+      const after = (await arm.putMap('root1', actions.slice(0, 1))).json
+      assert.deepEqual(after.properties.actions, actions.slice(0, 1))
+      assert.equal(after.properties.creationDate, before.properties.creationDate)
+    })
+
+    it('may be made asynchronously, where the specification is followed', async () => {
+      arm.cloud.arm.specMode = true
+      for (const state of ['Creating', 'Updating']) {
+        const put = await arm.putMap()
+        assert.deepEqual([put.status, put.json.properties.provisioningState], [201, state])
+        await arm.finish(put)
+      }
+    })
+
     it('of the system exists and cannot be changed', async () => {
       const map = await arm.ok('GET', idOf('scopeMaps', '_repositories_pull'))
       assert.equal(map.properties.type, 'SystemDefined')
@@ -92,6 +109,7 @@ describe('scope maps and tokens of the pretend Resource Manager', () => {
       assert.equal(put.status, 201)
       const { creationDate, ...rest } = put.json.properties
       assert.match(String(creationDate), /\+00:00$/)
+      assert.notEqual(creationDate, put.json.systemData.createdAt)
       assert.deepEqual(rest, {
         provisioningState: 'Creating',
         scopeMapId: idOf('scopeMaps', 'root1'),
@@ -137,6 +155,28 @@ describe('scope maps and tokens of the pretend Resource Manager', () => {
       arm.clock = Date.parse('2100-12-31T13:00:00Z')
       assert.equal(await login(one.passwords[0].value), 401)
       assert.equal(await login(both.passwords[1].value), 200)
+    })
+
+    it('has an expiry given back with its digits below a millisecond, and passwords that need escaping', async () => {
+      const tokenId = await arm.makeToken()
+      const expiry = '2100-12-31T12:59:59.1234560Z'
+      const one = await arm.ok('POST', `${root}/generateCredentials`, { tokenId, name: 'password1', expiry })
+      assert.equal(one.passwords[0].expiry, '2100-12-31T12:59:59.123456+00:00')
+      const values = await Promise.all(
+        Array.from({ length: 30 }, async () => {
+          const { passwords } = await arm.ok('POST', `${root}/generateCredentials`, { tokenId })
+          return `${passwords[0].value}${passwords[1].value}`
+        })
+      )
+      // Of 1920 characters one in 65 is each of these: all three are among them but for once in 10^12.
+      for (const character of '=+/') assert.ok(values.join('').includes(character), character)
+    })
+
+    it('is written over, and keeps its passwords', async () => {
+      const tokenId = await arm.makeToken()
+      const { passwords } = await arm.ok('POST', `${root}/generateCredentials`, { tokenId })
+      await arm.makeToken()
+      assert.equal(await login(passwords[0].value), 200)
     })
 
     it('keeps the password before until the new one has spread, where that is set', async () => {

@@ -82,6 +82,7 @@ describe('tokens and challenges of the pretend cloud registry', () => {
         headers: { authorization: basic({ ...user, username: 'reader-1' }) }
       })
       assert.deepEqual(keysOf(answer.json), ['access_token'])
+      assert.equal(answer.headers['x-ms-ratelimit-remaining-calls-per-second'], '166.63')
       const claims = claimsOf(tokenIn(answer))
       assert.equal(claims.aud, server)
       assert.equal(claims.exp, Math.floor(fixture.clock / 1000) + 75 * 60)
@@ -152,6 +153,16 @@ describe('tokens and challenges of the pretend cloud registry', () => {
         assert.equal(answer.status, 401)
         assert.equal(answer.json.errors[0].code, 'UNAUTHORIZED')
       })
+
+    it('is throttled as everything else is', async () => {
+      fixture.registry.knobs.rate = { capacity: 1, perSecond: 1 }
+      const user = fixture.registry.addToken('reader-1', [])
+      assert.equal((await ask(user)).status, 200)
+      const refused = await ask(user)
+      assert.deepEqual([refused.status, refused.headers['retry-after']], [429, '1'])
+      fixture.clock += 1000
+      assert.equal((await ask(user)).status, 200)
+    })
 
     it('refuses another service and what is no scope with 400', async () => {
       assert.equal((await fixture.send('GET', '/oauth2/token?service=other.azurecr.io')).status, 400)
