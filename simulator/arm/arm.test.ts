@@ -59,6 +59,14 @@ describe('the pretend Resource Manager', () => {
       assert.equal((await arm.call('GET', root.toUpperCase().replace('/SUBSCRIPTIONS', '/Subscriptions'))).status, 200)
     })
 
+    it('refuses a path that is not encoded, and a skip token that it never gave', async () => {
+      const skipped = `${origin}${root}/scopeMaps?api-version=2025-11-01&$skiptoken=abc`
+      for (const path of [`${root}/%zz`, skipped]) {
+        const answer = await arm.call('GET', path)
+        assert.deepEqual([answer.status, answer.json.error.code], [400, 'InvalidRequestContent'])
+      }
+    })
+
     it('sends the recorded headers on every answer', async () => {
       const recorded = {
         'cache-control': 'no-cache',

@@ -76,7 +76,7 @@ async function route(exchange: Exchange, context: ArmContext, entraTokens: Entra
     const body = { error: { code: fault.code, message: fault.message } }
     return { status: fault.status, body, headers: fault.headers ?? {} }
   }
-  const path = decodeURIComponent(exchange.url.pathname).replace(/\/$/, '')
+  const path = decoded(exchange.url.pathname).replace(/\/$/, '')
   const apiVersion = exchange.url.searchParams.get('api-version')
   if (apiVersion === null)
     throw new ArmError(
@@ -153,6 +153,14 @@ const refusals: Readonly<Record<EntraTokenError['reason'], readonly [ArmErrorCod
   expired: ['ExpiredAuthenticationToken', 'The access token expiry UTC time has passed.'],
   audience: ['InvalidAuthenticationTokenAudience', 'The access token has been obtained for the wrong audience.'],
   tenant: ['InvalidAuthenticationToken', 'The access token is from the wrong issuer.']
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    throw new ArmError('InvalidRequestContent', 'The path of the request is not encoded as a URI is.')
+  }
 }
 
 function inSubscription(path: string, context: ArmContext): string {

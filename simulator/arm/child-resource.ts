@@ -46,7 +46,9 @@ export function serveChild<R extends Resource>(
 
 function list<R extends Resource>(context: ArmContext, call: Call, { kind, all, ...child }: ChildResource<R>): unknown {
   const { listPage } = context.knobs
-  const from = Number(call.query.get('$skiptoken') ?? 0)
+  const skip = call.query.get('$skiptoken') ?? '0'
+  if (!/^\d{1,9}$/.test(skip)) throw new ArmError('InvalidRequestContent', `The skip token '${skip}' is not valid.`)
+  const from = Number(skip)
   const value = [...all.values()].slice(from, from + listPage).map((each) => (child.renderListed ?? child.render)(each))
   if (from + listPage >= all.size) return { value }
   const rest = new URLSearchParams({ 'api-version': call.apiVersion, $skiptoken: String(from + listPage) })

@@ -89,7 +89,8 @@ describe('the content of the pretend cloud registry', () => {
         [`/v2/none/manifests/${digestOf('x')}`, 404, 'MANIFEST_UNKNOWN'],
         [`/v2/none/blobs/${digestOf('x')}`, 404, 'BLOB_UNKNOWN'],
         ['/v2/none/blobs/sha256:1', 400, 'DIGEST_INVALID'],
-        ['/v2/Upper/manifests/1', 400, 'NAME_INVALID']
+        ['/v2/Upper/manifests/1', 400, 'NAME_INVALID'],
+        ['/v2/%zz/manifests/1', 400, 'NAME_INVALID']
       ] as const
       for (const [path, status, code] of rows) {
         const answer = await fixture.send('GET', path, { headers })

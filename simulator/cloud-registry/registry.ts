@@ -44,7 +44,7 @@ export async function serveRegistry(exchange: Exchange, parts: RegistryParts): P
 }
 
 async function route(exchange: Exchange, parts: RegistryParts): Promise<void> {
-  const path = decodeURIComponent(exchange.url.pathname).replace(/^\/v2\/?/, '')
+  const path = decoded(exchange.url.pathname).replace(/^\/v2\/?/, '')
   if (path === '') {
     await parts.gate.check(exchange, 'ping')
     exchange.json(200, {}, registryHeaders)
@@ -78,6 +78,14 @@ async function route(exchange: Exchange, parts: RegistryParts): Promise<void> {
       return uploads(exchange, parts, repository, rest)
   }
   throw new RegistryError('NOT_FOUND')
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    throw new RegistryError('NAME_INVALID')
+  }
 }
 
 /** Listing tags needs `metadata_read`: `pull` is not enough (https://github.com/goharbor/harbor/pull/16947). */
