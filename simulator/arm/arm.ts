@@ -84,7 +84,7 @@ async function route(exchange: Exchange, context: ArmContext, entraTokens: Entra
       'The api-version query parameter (?api-version=) is required for all requests.'
     )
   const below = inSubscription(path, context)
-  if (/\/operation(?:Statuses|Results)\/[^/]+$/i.test(path)) return { ...poll(exchange, context, path) }
+  if (/\/operation(?:Statuses|Results)\/[^/]+$/i.test(path)) return poll(exchange, context, path)
   if (/^\/resources$/i.test(below)) return listResources(context, exchange.url.searchParams.get('$filter'))
   const [, group, rest = ''] =
     /^(?:\/resourceGroups\/([^/]+))?\/providers\/Microsoft\.ContainerRegistry\/registries(\/.*)?$/i.exec(below) ?? []
@@ -181,7 +181,17 @@ function checkApiVersion(apiVersion: string, rest: string): void {
 }
 
 function poll(exchange: Exchange, context: ArmContext, path: string): Reply {
-  return onlyGet(exchange, () => context.operations.poll(path, exchange.url.searchParams))
+  const reply = onlyGet(exchange, () => context.operations.poll(path, exchange.url.searchParams))
+  const kind = kindOfPoll(path)
+  return kind === undefined ? reply : { ...reply, kind }
+}
+
+/** Its controller, which admits to its versions for an operation's status, and not for its result (arm-wire §1). */
+function kindOfPoll(path: string): ResourceKind | undefined {
+  const [, kind] = /\/registries\/[^/]+(?:\/([^/]+)\/[^/]+)?\/operationStatuses\//i.exec(path) ?? []
+  const kinds = ['scopeMaps', 'tokens', 'connectedRegistries'] as const
+  if (kind !== undefined) return kinds.find((each) => each.toLowerCase() === kind.toLowerCase())
+  return /\/operationStatuses\//i.test(path) ? 'registries' : undefined
 }
 
 function onlyGet(exchange: Exchange, answer: () => Reply): Reply {

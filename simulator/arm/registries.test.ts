@@ -43,6 +43,10 @@ describe('registries of the pretend Resource Manager', () => {
       assert.notEqual(after.systemData.lastModifiedAt, before.systemData.lastModifiedAt)
       assert.equal('status' in after.properties, false)
       assert.match(after.properties.creationDate as string, /Z$/)
+      // By another clock of the service (arm-wire §1).
+      const later =
+        Date.parse(after.properties.creationDate as string) - Date.parse(after.systemData.createdAt as string)
+      assert.ok(later >= 48 && later <= 287, String(later))
       assert.match(after.systemData.createdAt as string, /\+00:00$/)
       assert.equal(patched.headers['api-supported-versions'], '2025-11-01')
     })

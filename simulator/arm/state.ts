@@ -112,7 +112,7 @@ export function createRegistry(options: NewRegistry, now: number, domain: string
     region: options.region,
     provisioningState: 'Succeeded',
     systemData: created,
-    creationDate: created.createdAt,
+    creationDate: stamp(now + 101),
     sku: options.sku ?? 'Premium',
     tags: {},
     anonymousPullEnabled: options.anonymousPullEnabled ?? false,

@@ -69,6 +69,7 @@ describe('scope maps and tokens of the pretend Resource Manager', () => {
       )
       const running = await arm.call('GET', url)
       assert.deepEqual([running.status, running.text], [202, ''])
+      assert.equal(running.headers['api-supported-versions'], undefined)
       const done = await arm.call('GET', running.headers.location!)
       assert.deepEqual([done.status, done.text], [200, ''])
       assert.equal((await arm.call('GET', idOf('scopeMaps', 'root1'))).status, 404)
@@ -126,6 +127,7 @@ describe('scope maps and tokens of the pretend Resource Manager', () => {
       assert.equal(last.text, '{"status":"Succeeded"}')
       assert.equal((await arm.call('GET', url)).text, '{"status":"Succeeded"}')
       assert.notEqual(last.headers['azure-asyncoperation'], undefined)
+      assert.match(String(last.headers['api-supported-versions']), /2025-11-01/)
       assert.equal((await arm.ok('GET', idOf('tokens', 'root1'))).properties.provisioningState, 'Succeeded')
     })
 

@@ -14,7 +14,10 @@ export interface RegistryKnobs {
   refuse:
     | { next: number; readonly status: 429 | 500 | 502 | 503; readonly retryAfter?: number; readonly path?: RegExp }
     | undefined
-  /** A token bucket over all requests, as ACR's own (connected-registry §5). */
+  /**
+   * One token bucket over all requests. ACR has several: by kind of operation, each by registry and by identity, of which all
+   * anonymous callers are one (connected-registry §5).
+   */
   rate: { readonly capacity: number; readonly perSecond: number } | undefined
   /** Tags on a page when the client asks for no number; asking for more than `mostTags` gives that many. */
   tagPageSize: number

@@ -83,6 +83,7 @@ describe('tokens and challenges of the pretend cloud registry', () => {
       })
       assert.deepEqual(keysOf(answer.json), ['access_token'])
       assert.equal(answer.headers['x-ms-ratelimit-remaining-calls-per-second'], '166.63')
+      assert.match(String(answer.headers['x-ms-correlation-request-id']), /^[0-9a-f-]{36}$/)
       const claims = claimsOf(tokenIn(answer))
       assert.equal(claims.aud, server)
       assert.equal(claims.exp, Math.floor(fixture.clock / 1000) + 75 * 60)

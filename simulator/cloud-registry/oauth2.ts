@@ -1,4 +1,5 @@
-import type { Exchange } from '../cloud-http.ts'
+import { randomUUID } from 'node:crypto'
+import type { Exchange, Headers } from '../cloud-http.ts'
 import { rightsOf, type RegistryFacts } from './access.ts'
 import { RegistryError, registryHeaders } from './errors.ts'
 import type { Principal } from './registry-tokens.ts'
@@ -33,7 +34,7 @@ async function trade(exchange: Exchange, facts: RegistryFacts, verifyEntra: Veri
   if (identity === undefined) throw new RegistryError('UNAUTHORIZED')
   const principal: Principal = { kind: 'entra', name: identity.clientId }
   const token = await facts.tokens.issueRefresh(principal, facts.knobs.refreshTokenSeconds)
-  exchange.json(200, { refresh_token: token }, tokenHeaders)
+  exchange.json(200, { refresh_token: token }, tokenHeaders())
 }
 
 async function issue(
@@ -47,7 +48,7 @@ async function issue(
   if (rights === undefined) throw new RegistryError('UNAUTHORIZED')
   const access = grant(readScopes(parameters), rights)
   const token = await facts.tokens.issueAccess(principal, access, facts.knobs.accessTokenSeconds)
-  exchange.json(200, { access_token: token }, tokenHeaders)
+  exchange.json(200, { access_token: token }, tokenHeaders())
 }
 
 /** Nobody, or a wrong password: without credentials one is anonymous, with wrong ones refused. */
@@ -107,7 +108,14 @@ function readScopes(parameters: URLSearchParams): Access[] {
     })
 }
 
-const tokenHeaders = { ...registryHeaders, 'x-ms-ratelimit-remaining-calls-per-second': '166.63' }
+/** As recorded (arm-wire §10). */
+function tokenHeaders(): Headers {
+  return {
+    ...registryHeaders,
+    'x-ms-correlation-request-id': randomUUID(),
+    'x-ms-ratelimit-remaining-calls-per-second': '166.63'
+  }
+}
 
 function badRequest(message: string): RegistryError {
   return new RegistryError('BAD_REQUEST', { message })
