@@ -26,6 +26,7 @@ import { assertValid } from '../validate/assert.ts'
 import { planDevice, planOwnSettings, readCurrent, type CurrentTwins } from './device.ts'
 import { Fingerprints } from './fingerprints.ts'
 import { imageChanges, missingImages, neededImages, type MissingImage } from './images.ts'
+import { keepLogin } from './kept-login.ts'
 import { loginsOf, lookForDeclared } from './look-for-images.ts'
 import type { Change, Plan, PlannedPart } from './plan.ts'
 import { HashedSecrets, PlanningSecrets } from './planning-secrets.ts'
@@ -193,8 +194,9 @@ async function planDevices(
   twins: FleetTwins | undefined,
   fingerprints: Fingerprints
 ): Promise<DevicePlan[]> {
-  return atOnce(made, readsAtOnce, async ({ device, manifest, identity }) => {
-    const current = await readCurrent(hub, device.id, manifest, twins)
+  return atOnce(made, readsAtOnce, async ({ device, manifest: generated, identity }) => {
+    const current = await readCurrent(hub, device.id, generated, twins)
+    const manifest = keepLogin(current, generated, site.moduleName)
     const planned = planDevice(device.id, current, manifest, site.moduleName, fingerprints, identity)
     return { device, manifest, current, planned }
   })

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { HubTwin } from '../hub/hub.ts'
+import { credentialFingerprint } from '../rotation/fingerprint.ts'
 import { FakeAcr, FakeContent, FakeHub, runCommand, siteText, type CommandLine } from '../testing.ts'
 import type { Plan } from './plan.ts'
 
@@ -47,7 +49,7 @@ describe('causeway plan', () => {
   afterEach(() => rm(folder, { recursive: true }))
 
   const causeway = (words: string, env: Record<string, string> = {}): Promise<CommandLine> =>
-    runCommand(words.split(' '), { folder, acr, hub, content, env })
+    runCommand(words.split(' '), { folder, acr, hub, content, env, proof: () => Promise.resolve(true) })
   const plan = async (words = ''): Promise<Plan> => {
     const { stdout, stderr } = await causeway(`plan --output json${words}`)
     assert.equal(stderr, '')
@@ -167,6 +169,56 @@ describe('causeway plan', () => {
         const value = (await causeway(`secrets show crimagepulltoken --slot ${slot}`)).stdout.trim()
         assert.ok(value.length > 12 && !stdout.includes(value))
       }
+    })
+
+    it('finds nothing to do once passwords were changed, and deploys beside the login that the device was given', async () => {
+      const twin = (): HubTwin => hub.twins.get('gateway/connected-registry')!
+      const module = (): { env: Record<string, { value: string }> } =>
+        (hub.twins.get('gateway/$edgeAgent')!.desired['modules'] as Record<string, ReturnType<typeof module>>)[
+          'connected-registry'
+        ]!
+      const [before] = module().env['ACR_REGISTRY_CONNECTION_STRING']!.value.match(/(?<=SyncTokenPassword=)[^;]+/)!
+      hub.onPatch = (patched, patch) => {
+        const desired = { ...patched.desired, ...patch }
+        const { password, tokenName } = desired['parent'] as { password: string; tokenName: string }
+        const version = patched.desiredVersion + 1
+        const reported = {
+          schemaVersion: '1.0',
+          runtime: { version: '0.1.0', startedAt: '2026-11-21T00:00:00Z' },
+          connectionState: 'Online',
+          lastDesiredVersion: version,
+          lastDesiredStatus: { code: 200, description: 'applied' },
+          appliedVersion: version,
+          credential: {
+            fingerprint: credentialFingerprint(tokenName, password),
+            tokenName,
+            succeededAt: '2026-11-21T00:00:00Z'
+          }
+        }
+        hub.put('gateway', 'connected-registry', { desired, desiredVersion: version, etag: `r${version}`, reported })
+        return version
+      }
+      const rotated = await causeway('rotate')
+      assert.equal(rotated.code, 0, rotated.stderr)
+      assert.notEqual((twin().desired['parent'] as { password: string }).password, before)
+      assert.equal((await causeway('plan')).stdout, 'nothing to do\n')
+      assert.equal((await causeway('check')).code, 0)
+      // Something else changes: the registry's container stays as it is, and so does its login.
+      await editTemplate((text) => text.replace('"timeToLiveSecs": 7200', '"timeToLiveSecs": 3600'))
+      assert.deepEqual(
+        (await plan()).changes.map(({ code }) => code),
+        ['P205']
+      )
+      const { parent } = twin().desired
+      assert.equal((await causeway('deploy')).code, 0)
+      assert.deepEqual(twin().desired['parent'], parent)
+      assert.ok(module().env['ACR_REGISTRY_CONNECTION_STRING']!.value.includes(before))
+      // The container is made anew anyway: then it gets the new one.
+      await editTemplate((text) => text.replace('"SETUID"', '"SETUID", "NET_RAW"'))
+      assert.ok((await plan()).changes.some(({ code }) => code === 'P207'))
+      assert.equal((await causeway('deploy --no-wait')).code, 0)
+      assert.deepEqual(twin().desired['parent'], parent)
+      assert.ok(!module().env['ACR_REGISTRY_CONNECTION_STRING']!.value.includes(before))
     })
 
     it('shows what a deployment would overwrite', async () => {
