@@ -10,6 +10,7 @@ export const findingCodes = {
   C101: 'password expires soon',
   C102: 'password has expired',
   C103: 'token is not as it is kept, in the cloud registry or on a device',
+  C104: 'token that the site file no longer has',
   C201: 'settings not applied yet',
   C202: 'settings refused',
   C203: 'deployment not taken yet',

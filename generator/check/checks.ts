@@ -5,7 +5,9 @@ import { judgementOf, refusalOf } from '../hub/deploy.ts'
 import type { HubTwin } from '../hub/hub.ts'
 import { sentence } from '../plan/format.ts'
 import { makePlan } from '../plan/make.ts'
+import { registryPart } from '../plan/registry.ts'
 import { compareTokens } from '../rotation/compare.ts'
+import { leftTokens, leftTokensSentence } from '../rotation/left-tokens.ts'
 import { expiredSince } from '../secrets/current-password.ts'
 import { slots } from '../secrets/store.ts'
 import { wantedOf } from '../acr/wanted.ts'
@@ -69,16 +71,19 @@ const owners: Check = {
 const tokens: Check = {
   name: 'tokens in the cloud registry and on the devices',
   async run(context, site, { now, twins }) {
+    const secrets = await context.secrets(site, 'read')
+    const acr = await context.acr(site)
+    const left = await leftTokens(site, secrets, acr)
     const found = await compareTokens({
       site,
-      secrets: await context.secrets(site, 'read'),
-      acr: await context.acr(site),
+      secrets,
+      acr,
       twins: await twins.of(site.moduleName),
       now,
       warnDays: 0
     })
     // What runs out, and what a device has not applied yet, are told by the checks beside this one.
-    return found
+    const different = found
       .filter(({ kind }) => kind === 'difference')
       .map(({ severity, token, where, message }): CheckFinding => {
         const part = where === 'registry' ? where : `device ${where}`
@@ -89,6 +94,9 @@ const tokens: Check = {
           message: `${part}: ${token} ${message}`
         }
       })
+    if (left.length === 0) return different
+    const message = `${registryPart}: ${leftTokensSentence(left, site.azure.registry)}`
+    return [...different, { code: 'C104', severity: 'warning', part: registryPart, message }]
   }
 }
 

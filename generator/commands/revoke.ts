@@ -1,7 +1,9 @@
 import { twinInterval, type CommonOptions, type Context } from '../context.ts'
 import { exitCodes, type ExitCode } from '../errors.ts'
-import { chooseTokens } from '../rotation/plan.ts'
+import { chooseTokens, tokensOf, type RotatedToken } from '../rotation/plan.ts'
 import { setRevoked } from '../rotation/revoke.ts'
+import type { SecretStore } from '../secrets/store.ts'
+import type { Site } from '../site-file/site.ts'
 
 export interface RevokeOptions extends CommonOptions {
   /** Takes a revocation back. */
@@ -17,9 +19,9 @@ export interface RevokeOptions extends CommonOptions {
  */
 export async function revoke(context: Context, name: string, options: RevokeOptions): Promise<ExitCode | undefined> {
   const site = await context.site()
-  const [token] = chooseTokens(site, [name])
-  if (token === undefined) return undefined
   const store = await context.secrets(site, 'write')
+  const token = revocable(site, store, name)
+  if (token === undefined) return undefined
   const acr = await context.acr(site)
   const hub = await context.hub(site)
   const patience = { signal: context.io.signal, interval: twinInterval, timeout: options.timeout * 1000 }
@@ -38,4 +40,12 @@ export async function revoke(context: Context, name: string, options: RevokeOpti
       }\n`
     )
   return waiting.length === 0 ? undefined : exitCodes.differences
+}
+
+/** A token of the site, or one that the site file had: no device holds that any more, but the cloud registry may. */
+function revocable(site: Site, store: SecretStore, name: string): RotatedToken | undefined {
+  const left = name.toLowerCase()
+  const isSites = tokensOf(site).some((token) => token.name.toLowerCase() === left)
+  if (!isSites && store.tokens().includes(left)) return { name: left, kind: 'client', holders: [] }
+  return chooseTokens(site, [name])[0]
 }

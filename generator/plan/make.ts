@@ -12,6 +12,7 @@ import type { GeneratorError } from '../errors.ts'
 import { FleetTwins } from '../fleet/read.ts'
 import { atOnce } from '../hub/at-once.ts'
 import type { Hub, HubTwin } from '../hub/hub.ts'
+import { leftTokens, leftTokensSentence } from '../rotation/left-tokens.ts'
 import { withRevocations } from '../secrets/revoked.ts'
 import type { Secrets } from '../secrets/store.ts'
 import { hasRegistry } from '../site-file/has-registry.ts'
@@ -88,11 +89,14 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
   const fingerprints = new Fingerprints(store.values())
   const parts: PlannedPart[] = []
   const refusals: Refusal[] = []
+  const warnings: string[] = []
   if (scope.registry) {
     const wanted = wantedOf(withRevocations(site, store))
     const planned = await planRegistry(await context.acr(site), wanted, store, store.place)
     parts.push(planned)
     refusals.push(...planned.refusals.map((error) => ({ part: registryPart, error })))
+    const left = await leftTokens(site, store, await context.acr(site))
+    if (left.length > 0) warnings.push(`warning registry: ${leftTokensSentence(left, site.azure.registry)}`)
   }
   const alone = scope.devices.filter(({ id }) => automaticDeploymentOf(site, id) === undefined)
   const made = alone.map((device) => manifestsOf(site, device, scope, store, secrets))
@@ -101,8 +105,10 @@ export async function makePlan(context: Context, site: Site, scope: PlanScope): 
     deployment,
     content: automaticContent(site, deployment, scope.template, { secrets: complete, now: new Date() })
   }))
-  const warnings: string[] = made.flatMap(({ device, manifest }) =>
-    assertValid(formatManifest(manifest), `the deployment manifest of ${device.id}`, site)
+  warnings.push(
+    ...made.flatMap(({ device, manifest }) =>
+      assertValid(formatManifest(manifest), `the deployment manifest of ${device.id}`, site)
+    )
   )
   const needed = neededImages(
     site,

@@ -221,6 +221,25 @@ describe('causeway plan', () => {
       assert.ok(!module().env['ACR_REGISTRY_CONNECTION_STRING']!.value.includes(before))
     })
 
+    it('tells of a token that the site file no longer has, until it is revoked, as check does', async () => {
+      const dropped = siteText().replace(
+        '  plant-client: { scopeMap: plant-readers }',
+        '  other-client: { scopeMap: plant-readers }'
+      )
+      await writeFile(join(folder, 'site.yaml'), dropped)
+      assert.equal((await causeway('provision')).code, 0)
+      assert.equal((await causeway('deploy')).code, 0)
+      const said = /registry: the site file no longer has plant-client, .*causeway revoke plant-client/
+      const planned = await causeway('plan')
+      assert.deepEqual([planned.code, planned.stdout], [0, 'nothing to do\n'])
+      assert.match(planned.stderr, said)
+      assert.match((await causeway('check')).stdout, new RegExp(`^warning +C104 ${said.source}`, 'm'))
+      assert.equal((await causeway('revoke plant-client')).code, 0)
+      assert.equal(acr.tokens.get('plant-client')?.status, 'disabled')
+      assert.equal((await causeway('plan')).stderr, '')
+      assert.match((await causeway('revoke nobody')).stderr, /USAGE: the site file has no token nobody/)
+    })
+
     it('shows what a deployment would overwrite', async () => {
       const twin = hub.twins.get('gateway/connected-registry')!
       hub.put('gateway', 'connected-registry', { ...twin, desired: { ...twin.desired, logLevel: 'Debug', theirs: 1 } })
