@@ -40,6 +40,15 @@ describe('the command line', () => {
     }
   })
 
+  it('says of each command that ends with 2 when it does', async () => {
+    for (const command of ['plan', 'check', 'rotate', 'revoke'])
+      assert.match((await causeway(`${command} --help`)).stdout, /^Exit codes: .*\b2 \w+/m, command)
+    assert.match(
+      (await causeway('--help')).stdout,
+      /2 differences \(plan, check\) or something left to do \(rotate, revoke\)/
+    )
+  })
+
   it('gives findings of the site file, one a line, and its own exit code', async () => {
     await writeFile(join(folder, 'other.yaml'), siteText().replace('registry:', 'regestry:'))
     const { code, stderr } = await causeway('generate', { env: { CAUSEWAY_SITE: 'other.yaml' } })

@@ -72,4 +72,4 @@ const environmentHelp = `Environment:
   AZURE_SUBSCRIPTION_ID                      for causeway acr, as --subscription
   IOTHUB_CONNECTION_STRING                   for the IoT hub, instead of that
   https_proxy, no_proxy, NODE_EXTRA_CA_CERTS proxies, and the CA they need
-Exit codes: 0 done, 1 failed, 2 differences (plan, check), 3 a file is not valid, 4 not allowed, 5 in conflict with what is there`
+Exit codes: 0 done, 1 failed, 2 differences (plan, check) or something left to do (rotate, revoke), 3 a file is not valid, 4 not allowed, 5 in conflict with what is there`

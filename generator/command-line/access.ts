@@ -37,6 +37,10 @@ export function addAccessCommands(program: Command, act: Runner): void {
     .option('--abandon <device>', 'wait for this device no more; may be given several times', collect)
     .option('--retire', 'the clients of these tokens have moved: take the old password away')
     .addOption(timeoutOption(1800))
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 2 an old password is left until its clients or deployments have moved, 1 devices are away or it failed, 5 refused'
+    )
     .action((tokens: string[], options: RotateOptions) =>
       act(options, async (context) => (await import('../commands/rotate.ts')).rotate(context, tokens, options))
     )
@@ -48,6 +52,7 @@ export function addAccessCommands(program: Command, act: Runner): void {
     .argument('<token>')
     .option('--undo', 'enable it again, as the site file says')
     .addOption(timeoutOption(60))
+    .addHelpText('after', '\nExit codes: 0 done, 2 a device has not acknowledged it, 1 it failed')
     .action((token: string, options: RevokeOptions) =>
       act(options, async (context) => (await import('../commands/revoke.ts')).revoke(context, token, options))
     )

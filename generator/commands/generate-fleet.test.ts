@@ -129,6 +129,9 @@ describe(`causeway generate, for ${fleet} devices`, function () {
     assert.equal(stderr.match(/no password is kept here for other\d\d-sync-token\/password1/g)?.length, 20)
     assert.match(stderr, /20 more devices have no manifest either/)
     assert.equal((await filesOf('some')).size, fleet)
+    const none = await causeway('--device', 'other-*', '--output', 'none', '--site', 'other.yaml')
+    assert.equal(none.code, 1)
+    assert.match(none.stderr, /wrote 0 files to none\n/)
   })
 
   it('writes none where git would take one of them', async () => {

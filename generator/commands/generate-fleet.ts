@@ -127,7 +127,8 @@ async function folder(context: Context, options: GenerateCommandOptions, fleet: 
     },
     end: async () => {
       if (files > 0 && secrets !== undefined) await syncFolder(base)
-      context.stderr.write(`wrote ${files} files to ${name}${secrets === undefined ? '' : ', which hold passwords'}\n`)
+      const secret = secrets === undefined || files === 0 ? '' : ', which hold passwords'
+      context.stderr.write(`wrote ${files} files to ${name}${secret}\n`)
     }
   }
 }
