@@ -85,7 +85,9 @@ export function manifestMaker(
     ) as DeploymentManifest['modulesContent']
     if (secrets !== undefined) settings.check(modulesContent[site.moduleName]?.['properties.desired'])
     return {
-      modulesContent: template.layer ? (folded(modulesContent) as DeploymentManifest['modulesContent']) : modulesContent
+      modulesContent: template.layer
+        ? (folded(modulesContent, template.dotted) as DeploymentManifest['modulesContent'])
+        : modulesContent
     }
   }
 }

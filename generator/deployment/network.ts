@@ -41,6 +41,8 @@ export function assertProxyPort(content: unknown, template: Template, site: Site
   const repository = repositoryOf(site.images.apiProxy)
   const modules = agentDesired(content)?.['modules']
   for (const [name, module] of Object.entries(isRecord(modules) ? modules : {})) {
+    // A layer's key below a module tells nothing of its environment.
+    if (name.endsWith('.')) continue
     const settings = isRecord(module) && isRecord(module['settings']) ? module['settings'] : {}
     const image = settings['image']
     if (typeof image !== 'string' || !image.replace(/[:@][^/]*$/, '').endsWith(`/${repository}`)) continue

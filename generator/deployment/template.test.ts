@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -375,6 +376,45 @@ describe('templates by the conventions that people have', () => {
     const line = (await readFile(path, 'utf8')).split('\n').findIndex((text) => text.includes('LABEL')) + 1
     await assert.rejects(made(others), new RegExp(`:${line}:\\d+: there is no variable \\$\\{LABEL\\}`))
     await assert.rejects(generate(), /whole deployments, not layers$/, 'a device is given no layer')
+  })
+
+  it('fills in what a layer says of a module’s settings alone, under the same keys', async () => {
+    const key = (name: string): string => `properties.desired.modules.${name}.settings`
+    const long = { Labels: { one: 'x'.repeat(600) } }
+    const agent = {
+      [key('worker')]: {
+        image: '${registry.address}/hello-world:v1',
+        createOptions: { HostConfig: { Privileged: true } }
+      },
+      [`${key('lamp')}.image`]: '${registry.address}/hello-world:v2',
+      [`${key('fan')}.createOptions`]: long,
+      [key('connected-registry')]: { createOptions: { User: '1' } }
+    }
+    const made = async (content: object): Promise<Record<string, unknown>> => {
+      await write({ modulesContent: { $edgeAgent: content } })
+      const template = await readTemplate(path, folder, { env, layers: true })
+      const { modulesContent } = generateManifest(site, gateway, template, { now })
+      return { ...modulesContent['$edgeAgent'] }
+    }
+    const content = await made(agent)
+    assert.deepEqual(content[key('worker')], {
+      image: '127.0.0.1:8080/hello-world:v1',
+      createOptions: '{"HostConfig":{"Privileged":true}}'
+    })
+    assert.equal(content[`${key('lamp')}.image`], '127.0.0.1:8080/hello-world:v2')
+    const pieces = [content[`${key('fan')}.createOptions`], content[`${key('fan')}.createOptions01`]]
+    assert.deepEqual(JSON.parse(pieces.join('')), long)
+    assert.deepEqual(content[key('connected-registry')], { createOptions: '{"User":"1"}' })
+    assert.ok(Object.hasOwn(content, 'properties.desired.modules.connected-registry'), 'beside the whole module')
+    assert.ok(Object.keys(content).every((name) => !name.includes('..')))
+    await assert.rejects(
+      made({ [key('worker')]: { image: '${registry.address}/other:v1' } }),
+      (error: GeneratorError) => {
+        const lines = readFileSync(path, 'utf8').split('\n')
+        const [, line, column] = /:(\d+):(\d+): /.exec(error.message) ?? []
+        return lines[Number(line) - 1]?.slice(Number(column) - 1).startsWith('"${registry.address}/other:v1"') === true
+      }
+    )
   })
 
   it('refuses what is not set, with its place, and a bare one that is no number', async () => {

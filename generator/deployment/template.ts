@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { GeneratorError } from '../errors.ts'
 import { decodeText } from '../validate/encoding.ts'
-import { foldedPath, isLayer, unfolded, unfoldedPath } from './layer.ts'
+import { dottedKeys, foldedPath, isLayer, unfolded, unfoldedPath } from './layer.ts'
 import { withoutLeftovers } from './leftovers.ts'
 import { defaultTemplate } from './template-name.ts'
 import { noEnvironment, readTemplateEnvironment, type TemplateEnvironment } from './template-environment.ts'
@@ -16,6 +16,8 @@ export interface Template {
   readonly modulesContent: Readonly<Record<string, unknown>>
   /** Whether it adds to a base deployment, and becomes dotted keys again. */
   readonly layer: boolean
+  /** Of a layer, the keys below modules: see `dottedKeys`. */
+  readonly dotted: readonly string[]
   readonly environment: TemplateEnvironment
   /** Where a placeholder stood without quotes, as `${TTL}` does where a number goes: its value is JSON. */
   readonly bare: ReadonlySet<string>
@@ -96,7 +98,8 @@ export function parseTemplate(text: string, name: string, layers = false): Templ
         `modulesContent.${section} must have properties.desired: this makes whole deployments, not layers`
       )
   const prefix = [...inner, key]
-  const inFile = (path: readonly PropertyKey[]): readonly PropertyKey[] => (layer ? foldedPath(path) : path)
+  const dotted = layer ? dottedKeys(content) : []
+  const inFile = (path: readonly PropertyKey[]): readonly PropertyKey[] => (layer ? foldedPath(path, dotted) : path)
   return {
     name,
     document: {
@@ -106,9 +109,10 @@ export function parseTemplate(text: string, name: string, layers = false): Templ
     },
     modulesContent: layer ? unfolded(withoutLeftovers(content)) : withoutLeftovers(content),
     layer,
+    dotted,
     environment: noEnvironment,
     bare: new Set(
-      bare.map((path) => placeKey(layer ? unfoldedPath(path.slice(prefix.length)) : path.slice(prefix.length)))
+      bare.map((path) => placeKey(layer ? unfoldedPath(path.slice(prefix.length), dotted) : path.slice(prefix.length)))
     )
   }
 }
