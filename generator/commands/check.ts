@@ -3,6 +3,7 @@ import { checks } from '../check/checks.ts'
 import { allDevicesOf, type CommonOptions, type Context } from '../context.ts'
 import { exitCodes, throwAll, type ExitCode } from '../errors.ts'
 import { FleetTwins } from '../fleet/read.ts'
+import { plain } from '../output/plain.ts'
 import { withoutOtherCodes } from './plan.ts'
 
 export interface CheckOptions extends CommonOptions {
@@ -44,5 +45,5 @@ export async function checkCommand(context: Context, options: CheckOptions): Pro
 
 function line({ code, severity, message }: CheckFinding): string {
   const title = Object.hasOwn(findingCodes, code) ? ` (${findingCodes[code as keyof typeof findingCodes]})` : ''
-  return `${severity} ${code} ${message}${title}\n`
+  return `${plain(`${severity} ${code} ${message}${title}`)}\n`
 }

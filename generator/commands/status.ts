@@ -4,6 +4,7 @@ import { devicesOf, type CommonOptions, type Context } from '../context.ts'
 import { isShown, readFleet, type DeviceStatus, type FleetFilter } from '../fleet/status.ts'
 import { fleetTable } from '../fleet/table.ts'
 import { GeneratorError, type GeneratorErrorCode } from '../errors.ts'
+import { plain } from '../output/plain.ts'
 
 export interface StatusOptions extends CommonOptions, FleetFilter {
   readonly device?: readonly string[]
@@ -57,7 +58,7 @@ function passing(context: Context): (error: unknown) => undefined {
   return (error) => {
     const known = error instanceof GeneratorError && passingCodes.has(error.code)
     if (!known) throw error
-    context.stderr.write(`${error.code}: ${error.message}\n`)
+    context.stderr.write(`${error.code}: ${plain(error.message)}\n`)
   }
 }
 

@@ -92,6 +92,26 @@ describe('causeway validate', () => {
     assert.ok(runs[0]?.tool.driver.rules.some(({ id }) => id === 'M020'))
   })
 
+  it('gives a log no commands that stand in a manifest, and no password that stands in an image', async () => {
+    const hostile = good
+      .replace('"m": {', String.raw`"m\n##vso[task.complete result=Succeeded]": {`)
+      .replace('"restartPolicy": "always"', String.raw`"restartPolicy": "\u001b[31m\r\n::stop-commands::t"`)
+      .replace('mycontainerregistry001.azurecr.io/hello-world:1.0', 'http://someone:a-password@plant.example/hello:1')
+    await writeFile(join(folder, 'hostile.json'), hostile)
+    for (const style of ['text', 'json', 'sarif', 'github', 'azdo']) {
+      const { code, stdout } = await causeway(`validate hostile.json --output ${style}`)
+      assert.equal(code, 3)
+      assert.match(stdout, /M036/)
+      assert.match(stdout, /http:\/\/\[hidden\]@plant\.example/)
+      assert.doesNotMatch(stdout, /a-password/)
+      // Its own commands are escaped as the service has it.
+      if (style !== 'azdo') assert.doesNotMatch(stdout, style === 'github' ? /^##/m : /##/)
+      if (style !== 'text') continue
+      assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f]/)
+      for (const line of stdout.trimEnd().split('\n')) assert.match(line, /^hostile\.json:/)
+    }
+  })
+
   it('reads stdin', async () => {
     assert.match((await causeway('validate -', { stdin: bad })).stdout, /^-:\d+:\d+: error M020 /m)
     assert.match((await causeway('validate -', { stdin: '' })).stdout, /^-:1:1: error M001 it is not JSON/)

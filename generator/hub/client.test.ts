@@ -96,6 +96,18 @@ describe('the client of IoT Hub', () => {
     assert.ok(Math.abs(Date.parse(twin.reportedAt ?? '') - Date.now()) < 60_000)
   })
 
+  it('makes what a device says plain, so that no log takes it for commands', async () => {
+    const hostile = 'x\n##vso[task.setvariable variable=PATH]/tmp/evil\u001b[2J'
+    const plain = 'x # #vso[task.setvariable variable=PATH]/tmp/evil [2J'
+    twins.patchReported(TwinStore.key('device-7', 'registry'), { statusDetails: [{ description: hostile }] })
+    assert.deepEqual((await twinOf('device-7')).reported, { statusDetails: [{ description: plain }] })
+    const listed: HubTwin[] = []
+    for await (const twin of hub.modulesNamed('registry')) if (twin.deviceId === 'device-7') listed.push(twin)
+    assert.deepEqual(listed[0]?.reported, { statusDetails: [{ description: plain }] })
+    const called = await hub.invoke('device-7', 'registry', 'pause', { reason: hostile }, 5)
+    assert.deepEqual(called, { kind: 'answered', status: 409, payload: { name: 'pause', payload: { reason: plain } } })
+  })
+
   it('makes call after call over one connection, through a proxy too', async () => {
     const before = network.tunnelsTo(`${host}:443`)
     const fresh = await connect()

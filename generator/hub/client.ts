@@ -4,6 +4,7 @@ import { azureError, refusalOf } from '../azure/errors.ts'
 import { agentFor } from '../azure/proxy.ts'
 import { limited, throwIfCancelled } from '../azure/wait.ts'
 import { GeneratorError } from '../errors.ts'
+import { plainly } from '../output/plain.ts'
 import type { Hub, HubTwin, MethodOutcome } from './hub.ts'
 import { Pace, type CallKind } from './pace.ts'
 import { readConfiguration, readTwin } from './reading.ts'
@@ -113,7 +114,7 @@ export async function createHubClient(host: string, options: HubClientOptions): 
             const params = { methodName, payload, responseTimeoutInSeconds: seconds }
             const called = await methods().invokeDeviceMethod(deviceId, moduleId, params)
             const answer = called.result as { status: number; payload: unknown }
-            return { kind: 'answered', status: answer.status, payload: answer.payload }
+            return { kind: 'answered', status: answer.status, payload: plainly(answer.payload) }
           } catch (error) {
             const outcome = withoutAnswer(error)
             if (outcome === undefined) throw error

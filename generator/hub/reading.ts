@@ -1,6 +1,10 @@
+import { plainly } from '../output/plain.ts'
 import type { HubConfiguration, HubTwin } from './hub.ts'
 
-/** The SDK types twins as `any`; here they become ours, and what the service leaves out stays out. */
+/**
+ * The SDK types twins as `any`; here they become ours, and what the service leaves out stays out. What a device reports is made
+ * plain: whoever holds its identity writes what a pipeline's log shows.
+ */
 export function readTwin(value: unknown): HubTwin {
   const twin = value as {
     deviceId: string
@@ -11,7 +15,8 @@ export function readTwin(value: unknown): HubTwin {
     properties?: { desired?: Record<string, unknown>; reported?: Record<string, unknown> }
   }
   const { $version, $metadata: desiredMetadata, ...desired } = twin.properties?.desired ?? {}
-  const { $version: _version, $metadata, ...reported } = twin.properties?.reported ?? {}
+  const { $version: _version, $metadata, ...rest } = twin.properties?.reported ?? {}
+  const reported = plainly(rest) as Record<string, unknown>
   const reportedAt = lastUpdated($metadata)
   const desiredAt = lastUpdated(desiredMetadata)
   return {

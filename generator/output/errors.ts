@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import { exitCodes, GeneratorError, type ExitCode } from '../errors.ts'
 import type { Io } from '../io.ts'
+import { plain } from './plain.ts'
 
 /**
  * Says why a command stopped, on stderr, and gives its exit code. What nobody foresaw gets one line, not a stack trace:
@@ -8,9 +9,9 @@ import type { Io } from '../io.ts'
  */
 export function reportError(error: unknown, io: Pick<Io, 'stderr' | 'env'>): ExitCode {
   const known = error instanceof GeneratorError ? error : unexpected(error)
-  for (const detail of known.details) io.stderr.write(`${detail}\n`)
+  for (const detail of known.details) io.stderr.write(`${plain(detail)}\n`)
   const label = colour(io) ? styleText('red', `error ${known.code}`, { validateStream: false }) : `error ${known.code}`
-  io.stderr.write(`${label}: ${known.message}\n`)
+  io.stderr.write(`${label}: ${plain(known.message)}\n`)
   if (io.env['CAUSEWAY_DEBUG'] === '1') io.stderr.write(`${stackOf(error)}\n`)
   return error instanceof GeneratorError ? error.exitCode : exitCodes.error
 }

@@ -86,6 +86,11 @@ describe('errors that are told', () => {
     assert.deepEqual(reported(error), ['site.yaml:1:1: …\nerror SITE_INVALID: site.yaml has 1 mistake\n', 3])
   })
 
+  it('stay on their lines, and give no service commands, whatever they quote', () => {
+    const error = new GeneratorError('USAGE', 'a\n##vso[task.complete]', { details: ['\n::error::b'] })
+    assert.equal(reported(error)[0], ' : :error::b\nerror USAGE: a # #vso[task.complete]\n')
+  })
+
   it('are in colour on a terminal, unless that is not wanted', () => {
     const error = new GeneratorError('USAGE', 'no')
     assert.ok(reported(error, {}, true)[0].includes('\u001b[31m'))

@@ -1,3 +1,5 @@
+import { plainJson } from './plain.ts'
+
 /** What was found in a file, for code scanning. */
 export interface SarifResult {
   readonly ruleId: string
@@ -40,5 +42,5 @@ export function formatSarif(tool: string, titles: (ruleId: string) => string, re
       }
     ]
   }
-  return `${JSON.stringify(log, undefined, 2)}\n`
+  return plainJson(`${JSON.stringify(log, undefined, 2)}\n`)
 }

@@ -1,4 +1,5 @@
 import { azdoAnnotation, githubAnnotation } from '../output/annotations.ts'
+import { plain, plainJson } from '../output/plain.ts'
 import { formatSarif } from '../output/sarif.ts'
 import { changeCodes, type Change, type Plan } from './plan.ts'
 import type { Difference } from './difference.ts'
@@ -10,7 +11,7 @@ export function formatPlan(plan: Plan, style: PlanStyle, siteFile: string): stri
     case 'text':
       return text(plan)
     case 'json':
-      return `${JSON.stringify(plan, undefined, 2)}\n`
+      return plainJson(`${JSON.stringify(plan, undefined, 2)}\n`)
     case 'markdown':
       return markdown(plan)
     case 'github':
@@ -44,7 +45,7 @@ function text(plan: Plan): string {
     ]),
     ''
   ])
-  return `${[...lines, summaryOf(plan)].join('\n')}\n`
+  return `${[...lines.map(plain), summaryOf(plan)].join('\n')}\n`
 }
 
 function described({ path, before, after }: Difference): string {
@@ -87,13 +88,11 @@ function rows(change: Change): string[] {
 }
 
 function coded(value: string | undefined): string {
-  return value === undefined || value === ''
-    ? ''
-    : `\`${value.replaceAll('`', "'").replaceAll('|', '\\|').replaceAll('\n', ' ')}\``
+  return value === undefined || value === '' ? '' : `\`${plain(value).replaceAll('`', "'").replaceAll('|', '\\|')}\``
 }
 
 function escaped(value: string): string {
-  return value.replace(/[\\|<>*_`[\]]/g, '\\$&').replaceAll('\n', ' ')
+  return plain(value).replace(/[\\|<>*_`[\]]/g, '\\$&')
 }
 
 /** One annotation a change: what goes and what interrupts is a warning, everything else a notice. */
@@ -111,7 +110,7 @@ function githubSummary(plan: Plan): string {
 
 /** Azure DevOps knows errors and warnings only; what is neither is a line in the log. */
 function azdoLine(change: Change, file: string): string {
-  if (!isWarning(change)) return `${signs[change.action]} ${change.code} ${sentence(change)}\n`
+  if (!isWarning(change)) return `${plain(`${signs[change.action]} ${change.code} ${sentence(change)}`)}\n`
   return azdoAnnotation({ ...annotation(change, file), level: 'warning' })
 }
 

@@ -1,4 +1,5 @@
 import { azdoAnnotation, githubAnnotation, type Annotation } from '../output/annotations.ts'
+import { plain, plainJson } from '../output/plain.ts'
 import { formatSarif } from '../output/sarif.ts'
 import type { FileReport, ValidationFinding } from './finding.ts'
 import { rules, type RuleCode } from './rules.ts'
@@ -12,7 +13,7 @@ export function formatReports(files: readonly FileReport[], style: FindingStyle)
     case 'text':
       return lines((file, finding) => `${formatFinding(file, finding)}\n`)
     case 'json':
-      return `${JSON.stringify({ files }, undefined, 2)}\n`
+      return plainJson(`${JSON.stringify({ files }, undefined, 2)}\n`)
     case 'github':
       return lines((file, finding) => githubAnnotation(annotationOf(file, finding)))
     case 'azdo':
@@ -53,7 +54,7 @@ export function formatFinding(
   file: string,
   { line, column, severity, code, path, message }: ValidationFinding
 ): string {
-  return `${file}:${line}:${column}: ${severity} ${code} ${path === '' ? '' : `${path}: `}${message}`
+  return plain(`${file}:${line}:${column}: ${severity} ${code} ${path === '' ? '' : `${path}: `}${message}`)
 }
 
 /** `3 files: 1 error, 2 warnings, 4 remarks` */

@@ -13,8 +13,13 @@ export class Report {
 
   /** @param severity where this finding weighs less than its rule usually does */
   add(code: RuleCode, at: number, path: string, message: string, severity: Severity = rules[code].severity): void {
-    this.findings.push({ code, severity, message, ...this.#lines.placeOf(at), path })
+    this.findings.push({ code, severity, message: withoutLogins(message), ...this.#lines.placeOf(at), path })
   }
+}
+
+/** A name that was written as a URL may hold a user and a password, and findings stand in logs. */
+function withoutLogins(message: string): string {
+  return message.replace(/\/\/[^\s/"]+@/g, '//[hidden]@')
 }
 
 /** What every check needs to know about the document it looks at. */
