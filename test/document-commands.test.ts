@@ -27,6 +27,7 @@ const otherwise: Readonly<Record<string, string | (() => Promise<void>)>> = {
   // `npm ci` needs a package registry, and takes away what runs this test.
   'README.md: npm ci && npm start': startDemo,
   'README.md: npm ci && npm test': 'this is one of the tests that it runs',
+  'README.md: npm run causeway -- init': initInClone,
   'README.md: causeway() { npm run --silent causeway -- "$@"; }': () => {
     // What the commands after it are run by here, without npm in between.
     assert.equal(packageJson.scripts.causeway, 'node generator/main.ts')
@@ -78,6 +79,21 @@ async function startDemo(): Promise<void> {
   } finally {
     await demo.end('SIGINT')
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** In a clone, whose template is there; with answers, since nobody sits here. */
+async function initInClone(): Promise<void> {
+  assert.equal(packageJson.scripts.causeway, 'node generator/main.ts')
+  const folder = await mkdtemp(join(tmpdir(), 'causeway-documents-'))
+  try {
+    copyFileSync(join(root, 'deployment.template.json'), join(folder, 'deployment.template.json'))
+    const answers = ['--subscription', '00000000-0000-0000-0000-000000000001', '--resource-group', 'plant']
+    const names = ['--registry', 'plantregistry', '--hub', 'plant-hub']
+    await mustRun(process.execPath, [join(root, 'generator/main.ts'), 'init', folder, ...answers, ...names], {})
+    assert.deepEqual(globSync('*', { cwd: folder }).sort(), ['deployment.template.json', 'site.yaml'])
+  } finally {
+    await rm(folder, { recursive: true })
   }
 }
 

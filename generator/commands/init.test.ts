@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -190,6 +190,19 @@ describe('causeway init', function () {
       await works('init', 'site/north', ...azure)
       assert.deepEqual((await readdir(join(folder, 'site/north'))).sort(), ['deployment.template.json', 'site.yaml'])
     })
+
+  it('takes the template of a clone for its own, and no other', async () => {
+    const template = join(folder, 'deployment.template.json')
+    await copyFile(join(import.meta.dirname, '../../deployment.template.json'), template)
+    const { ino } = await stat(template)
+    const other = await run(['init', ...azure, '--clients', 'http'])
+    assert.equal(other.code, 5)
+    assert.match(other.stderr, /^error OUTPUT_EXISTS: \S*deployment\.template\.json is there already, and nothing/)
+    assert.deepEqual(await readdir(folder), ['deployment.template.json'])
+    await works('init', ...azure)
+    assert.equal((await stat(template)).ino, ino)
+    assert.deepEqual((await readdir(folder)).sort(), ['deployment.template.json', 'site.yaml'])
+  })
 
   for (const [words, reason] of [
     [['--device', 'a', '--device', 'a'], /--device must be different devices/],

@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { stat } from 'node:fs/promises'
 import { answersOf, problemWith, questions, type Answers } from '../init/answers.ts'
 import { ask } from '../init/ask.ts'
+import { clientWays } from '../init/names.ts'
 import { siteText } from '../init/site-text.ts'
 import { templateText } from '../init/template-text.ts'
 import type { Context } from '../context.ts'
@@ -30,16 +31,24 @@ export interface InitOptions {
 }
 
 /**
- * Writes a site file and a deployment template for a new site: both or, where one is there already, neither.
+ * Writes a site file and a deployment template for a new site: both or, where one is there already with other content, neither.
  *
  * @param folder where to
  */
 export async function init(context: Context, folder: string, options: InitOptions): Promise<void> {
   const { workingFolder, stdin, signal } = context.io
-  const paths = ['site.yaml', defaultTemplate].map((name) => resolve(workingFolder, folder, name))
-  // Before anything is asked: nobody answers in vain.
-  await assertNew(paths)
+  const sitePath = resolve(workingFolder, folder, 'site.yaml')
+  const templatePath = resolve(workingFolder, folder, defaultTemplate)
   const given = givenAnswers(options)
+  // Before anything is asked: nobody answers in vain. A clone of Causeway has the template already.
+  const ways = clientWays.filter((way) => (given.get('clients') ?? way) === way)
+  const templates = await Promise.all(ways.map(templateText))
+  await assertNew(
+    new Map([
+      [sitePath, []],
+      [templatePath, templates]
+    ])
+  )
   const open = questions.filter(({ name }) => !given.has(name))
   const asks = options.yes !== true && stdin?.isTTY === true
   const missing = open.filter(({ fallback }) => fallback === undefined)
@@ -55,8 +64,10 @@ export async function init(context: Context, folder: string, options: InitOption
   const site = siteText(answers)
   // Answers that are right one by one may not fit together: two tokens of one name, say.
   assertSite(site)
-  const contents = [site, await templateText(answers.clients)]
-  const files = paths.map((path, index) => ({ path, content: contents[index] ?? '', mode: 0o644 as const }))
+  const files = [
+    { path: sitePath, content: site, mode: 0o644 as const },
+    { path: templatePath, content: await templateText(answers.clients), mode: 0o644 as const }
+  ]
   for (const path of await writeNewFiles(files, { replace: false, instead, signal }))
     context.stderr.write(`wrote ${path}\n`)
   if (answers.clients === 'http')
@@ -90,16 +101,18 @@ function givenAnswers(options: InitOptions): Map<keyof Answers, string> {
   return given
 }
 
-async function assertNew(paths: readonly string[]): Promise<void> {
-  const found = await Promise.all(
-    paths.map((path) =>
-      stat(path).then(
-        () => [path],
-        () => []
-      )
+/**
+ * @param same what may be there already, by path
+ * @throws {GeneratorError} `OUTPUT_EXISTS` for anything else that is there
+ */
+async function assertNew(same: ReadonlyMap<string, readonly string[]>): Promise<void> {
+  const taken: string[] = []
+  for (const [path, texts] of same) {
+    const there = await readFile(path, 'utf8').catch((error: unknown) =>
+      (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : ''
     )
-  )
-  const taken = found.flat()
+    if (there !== undefined && !texts.includes(there)) taken.push(path)
+  }
   if (taken.length > 0)
     throw new GeneratorError(
       'OUTPUT_EXISTS',
