@@ -204,6 +204,16 @@ describe('the command line', () => {
     for (const line of lines) assert.equal((JSON.parse(line) as { schemaVersion: string }).schemaVersion, '1.0')
   })
 
+  it('stops watching in the same way in the middle of a look', async () => {
+    const stopping = new AbortController()
+    hub.onRead = () => {
+      stopping.abort()
+      throw new GeneratorError('CANCELLED', 'stopped')
+    }
+    const { code, stderr } = await causeway('status --watch', { signal: stopping.signal })
+    assert.deepEqual([code, stderr], [0, ''])
+  })
+
   it('waits for images only so long, and says what is missing', async () => {
     const { code, stderr } = await causeway('status --wait --timeout 0.01 --interval 0.001')
     assert.equal(code, 1)

@@ -37,19 +37,19 @@ async function watch(
   interval: number,
   look: () => Promise<DeviceStatus[]>
 ): Promise<void> {
-  for (;;) {
-    const devices = await look().catch(passing(context))
-    // Home and clear, on a terminal only; a log gets one table after another, a program one JSON document a line.
-    if (devices !== undefined && options.output === 'table' && context.io.stdout.isTTY === true)
-      context.stdout.write('\u001b[H\u001b[2J')
-    if (devices !== undefined) show(context, options, devices)
-    try {
+  try {
+    for (;;) {
+      const devices = await look().catch(passing(context))
+      // Home and clear, on a terminal only; a log gets one table after another, a program one JSON document a line.
+      if (devices !== undefined && options.output === 'table' && context.io.stdout.isTTY === true)
+        context.stdout.write('\u001b[H\u001b[2J')
+      if (devices !== undefined) show(context, options, devices)
       await pause(interval, context.io.signal)
-    } catch (error) {
-      // Ctrl-C is how one stops watching.
-      if (error instanceof GeneratorError && error.code === 'CANCELLED') return
-      throw error
     }
+  } catch (error) {
+    // Ctrl-C is how one stops watching, in a pause or in the middle of a look.
+    if (error instanceof GeneratorError && error.code === 'CANCELLED') return
+    throw error
   }
 }
 
