@@ -86,7 +86,7 @@ describe('errors of Azure', () => {
     [
       'a sign-in service that cannot be reached',
       Object.assign(new Error('network_error: See …'), { name: 'AuthenticationRequiredError' }),
-      /^AZURE_UNREACHABLE .*sign-in service of Azure cannot be reached/
+      /^AZURE_UNREACHABLE .*sign-in service of Azure cannot be reached \(network_error\); .*https_proxy.*NODE_EXTRA_CA_CERTS$/
     ],
     [
       'a name that is not there',

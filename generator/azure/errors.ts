@@ -57,10 +57,13 @@ const isOtherCloud = /^AADSTS(?:90002|500011|900382):/
 const otherCloud =
   'Look whether azure.cloud of the site file (--cloud of causeway acr; AzureCloud where it is left out) is the cloud that you have your tenant in: AzureCloud, AzureUSGovernment or AzureChinaCloud'
 
+/** All that MSAL tells of a sign-in that did not get through: no name, no connection, or a certificate that is not trusted. */
+const hiddenCode = 'network_error'
+
 /** Entra ID's own number says most; MSAL hides what the network said behind a word of its own. */
 function signInError(error: Error, what: string): GeneratorError {
   if (/network_error|endpoints_resolution_error|openid_config_error/.test(error.message))
-    return networkError(networkCodeOf(error) ?? 'network_error', what, 'the sign-in service of Azure', error)
+    return networkError(networkCodeOf(error) ?? hiddenCode, what, 'the sign-in service of Azure', error)
   const passing = passingSignInError(error, what)
   if (passing !== undefined) return passing
   const [, tenant] = /not configured to acquire tokens for tenant ([\w-]+)/.exec(error.message) ?? []
@@ -125,9 +128,12 @@ function refusalError(refusal: Refusal, what: string, cause: Error): GeneratorEr
 }
 
 function networkError(code: string, what: string, where: string, cause: Error): GeneratorError {
+  const usual = 'check the name and the network; behind a proxy, set https_proxy'
   const advice = certificateCode.test(code)
     ? 'nobody here vouches for its certificate: name the CA of the proxy in NODE_EXTRA_CA_CERTS'
-    : 'check the name and the network; behind a proxy, set https_proxy'
+    : code === hiddenCode
+      ? `${usual}, and name the CA of one that opens TLS in NODE_EXTRA_CA_CERTS`
+      : usual
   return new GeneratorError('AZURE_UNREACHABLE', `${what}: ${where} cannot be reached (${code}); ${advice}`, { cause })
 }
 
