@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import { verifyPassword } from '../../module/settings/password-hash.ts'
+import { hashPassword, verifyPassword } from '../../module/settings/password-hash.ts'
 import type { GeneratorError } from '../errors.ts'
 import { testBackend, testSecretsKey } from '../testing.ts'
 import { openBackend } from './open.ts'
@@ -80,6 +80,20 @@ describe('the secret store', () => {
     await store.close()
     assert.equal(writes, 1)
     assert.deepEqual([...(await read()).tokens()].sort(), [...names].sort())
+  })
+
+  it('keeps both passwords of a token that come in the same breath', async () => {
+    const hash = await hashPassword(password.value)
+    await withStore((store) =>
+      Promise.all([
+        store.keep('plant-client', 'password1', password, hash),
+        store.keep('plant-client', 'password2', { ...password, value: 'ghi+/=jkl=' }, hash),
+        store.noteRevoked('plant-client', new Date())
+      ])
+    )
+    const store = await read()
+    assert.deepEqual(store.values(), [password.value, 'ghi+/=jkl='])
+    assert.ok(store.isRevoked('plant-client'))
   })
 
   it('remembers that a password was asked for, in its slot only', async () => {
