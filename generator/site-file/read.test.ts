@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GeneratorError } from '../errors.ts'
 import { deviceNamed, siteText, testSite } from '../testing.ts'
@@ -184,6 +186,19 @@ describe('the site file', () => {
       findings(text).map((finding) => finding.split(': ', 1)[0]),
       ['site.yaml:4:18', 'site.yaml:14:41', 'site.yaml:14:46']
     )
+  })
+
+  it('is read whatever it was saved as', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'causeway-site-'))
+    try {
+      const little = Buffer.from(`\uFEFF${siteText()}`, 'utf16le')
+      for (const bytes of [Buffer.from(`\uFEFF${siteText()}`), little, Buffer.from(little).swap16()]) {
+        await writeFile(join(folder, 'site.yaml'), bytes)
+        assert.deepEqual(await readSite('site.yaml', folder), testSite())
+      }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it('says how to name a file that is not there', async () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { GeneratorError } from '../errors.ts'
+import { decodeText } from '../validate/encoding.ts'
 import { expandDevices, type Expanded } from './expand.ts'
 import { parsePositioned, type Finding } from './positions.ts'
 import type { SiteProblem } from './problem.ts'
@@ -19,7 +20,7 @@ import type { Site } from './site.ts'
 export async function readSite(path: string, workingFolder: string): Promise<Site> {
   let text: string
   try {
-    text = await readFile(resolve(workingFolder, path), 'utf8')
+    text = decodeText(await readFile(resolve(workingFolder, path))).text
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'error'
     throw new GeneratorError(
