@@ -86,6 +86,17 @@ describe('the command line', () => {
     )
   })
 
+  for (const [words, told] of [
+    ['generate --template absent.json', /^error TEMPLATE_UNREADABLE: .*absent\.json.*ENOENT/],
+    ['generate --template .', /^error TEMPLATE_UNREADABLE: .*EISDIR/],
+    ['secrets import absent.json', /^error IMPORT_UNREADABLE: absent\.json cannot be read \(ENOENT\)$/m]
+  ] as const)
+    it(`says of a file that it cannot read which one, and why: ${words}`, async () => {
+      const { code, stdout, stderr } = await causeway(words)
+      assert.deepEqual([code, stdout], [1, ''])
+      assert.match(stderr, told)
+    })
+
   it('stops reading at Ctrl-C where nothing comes in', async () => {
     for (const words of ['validate -', 'secrets import']) {
       const stopping = new AbortController()
