@@ -33,18 +33,20 @@ export async function writeDurably(
 }
 
 /**
- * Makes a folder, and those above it that are missing. Node's own recursion never comes back where a folder cannot be made in
- * one that is there, and the system calls that ENOENT, as `/proc` does.
+ * Makes a folder, and those above it that are missing, to survive a power cut as what is written into them does. Node's own
+ * recursion never comes back where a folder cannot be made in one that is there, and the system calls that ENOENT, as `/proc`
+ * does.
  */
 export async function makeFolder(path: string, mode?: number): Promise<void> {
   const make = async (): Promise<NodeJS.ErrnoException | undefined> => {
     try {
       await mkdir(path, mode)
-      return undefined
     } catch (error) {
       // Which error a folder that is there gives differs between systems.
       return (await isFolder(path)) ? undefined : (error as NodeJS.ErrnoException)
     }
+    await syncFolder(dirname(path))
+    return undefined
   }
   let failure = await make()
   if (failure?.code === 'ENOENT' && dirname(path) !== path) {
