@@ -35,6 +35,12 @@ describe('redact', () => {
       assert.doesNotMatch(redact(text, [odd]), /quoted/)
   })
 
+  it('hides the whole of a secret that another one begins', () => {
+    const secrets = ['plain-Pa55', 'plain-Pa55-and-more']
+    for (const told of [secrets, secrets.toReversed()])
+      assert.equal(redact('it was plain-Pa55-and-more', told), 'it was [hidden]')
+  })
+
   it('leaves what is no secret as it is', () => {
     const line =
       '<4> 2026-11-21 10:00:00.000 +00:00 [WRN] sync stopped code=PARENT_UNREACHABLE reason="no route to myreg.azurecr.io" key=a tokenName=edge1'
