@@ -37,37 +37,43 @@ const mostRepeats = 2
 export async function fetchBlob(blob: WantedBlob, options: BlobTransferOptions): Promise<void> {
   const { content, allowance } = options
   if ((await content.blobs.size(blob.digest)) === blob.size) return
-  for (let corrupt = allowance.wrongBlobs.has(blob.digest); ; corrupt = true) {
+  for (let corrupt = allowance.wrongBlobs.has(blob); ; corrupt = true) {
     const ingest = await content.blobs.ingest(blob.digest)
     try {
-      if (ingest.offset > blob.size) await ingest.restart()
-      options.onOffset(ingest.offset)
+      const from = beginning(ingest, blob)
+      options.onOffset(from)
       // A disk that cannot take all of it is not to be filled with the half, nor the half to be paid for.
-      await ingest.expect(blob.size - ingest.offset)
+      await ingest.expect(blob.size - from)
       await fill(ingest, blob, options)
       await ingest.commit(blob.digest)
-      allowance.wrongBlobs.remove(blob.digest)
+      allowance.wrongBlobs.remove(blob)
       return
     } catch (error) {
       if (!(error instanceof OciError) || error.code !== 'DIGEST_INVALID') throw error
       // What is here from earlier, or the way, may be to blame: once more from the beginning.
-      if (corrupt) throw allowance.wrongBlobs.add(blob.digest, error)
+      if (corrupt) throw allowance.wrongBlobs.add(blob, error)
     } finally {
       await ingest.close()
     }
   }
 }
 
+/** More bytes than the manifest says may be another manifest's, which is right: they stay until the parent has said who is. */
+function beginning({ offset }: ContentIngest, { size }: WantedBlob): number {
+  return offset > size ? 0 : offset
+}
+
 async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransferOptions): Promise<void> {
   const { parent, patience, allowance, signal } = options
   let attempt = 0
   let repeats = 0
-  let furthest = ingest.offset
-  while (ingest.offset < blob.size) {
+  let furthest = beginning(ingest, blob)
+  while (ingest.offset !== blob.size) {
+    const offset = beginning(ingest, blob)
     try {
       await allowance.mayFetch()
       const { readAhead } = allowance
-      const answer = await parent.blob(blob.repository, blob.digest, { offset: ingest.offset, signal, readAhead })
+      const answer = await parent.blob(blob.repository, blob.digest, { offset, signal, readAhead })
       patience.answered()
       let at = answer.offset
       let begun = false
@@ -75,6 +81,7 @@ async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransf
         // Before anything is given up for it: what answers in the parent's place has bytes too.
         if (answer.encoding !== undefined && answer.size !== blob.size) throw packed(blob, answer.encoding)
         if (answer.size !== undefined && answer.size !== blob.size) throw otherSize(blob, answer.size)
+        if (!begun && ingest.offset > blob.size) await ingest.restart()
         if (!begun && at === 0 && ingest.offset > 0) repeats += 1
         if (repeats > mostRepeats) throw cannotResume(blob)
         begun = true
@@ -84,7 +91,7 @@ async function fill(ingest: ContentIngest, blob: WantedBlob, options: BlobTransf
         await take(chunk, known, ingest, blob, options)
       }
       // A body of unknown length that ends early looks complete; it is a cut like any other.
-      if (ingest.offset < blob.size) throw cutShort(blob, at)
+      if (ingest.offset !== blob.size) throw cutShort(blob, at)
     } catch (error) {
       await ingest.flush()
       attempt = ingest.offset > furthest ? 1 : attempt + 1

@@ -8,6 +8,7 @@ import type { Patience } from './patience.ts'
 import { childName } from './plan.ts'
 import { keptChildren, platformsOf } from './platforms.ts'
 import { asParentFault, type Content, type ParentSource } from './ports.ts'
+import type { UnderWay } from './under-way.ts'
 
 export interface TreeOptions {
   readonly content: Content
@@ -21,10 +22,10 @@ export interface TreeOptions {
   /** The parent's tags of the repositories that were listed. */
   readonly listed: ReadonlyMap<Repository, ReadonlySet<Tag>>
   /** Manifests that somebody is bringing: several tags often name one, and its bytes are written once. */
-  readonly underWay: Map<Digest, Promise<HeldManifest>>
+  readonly underWay: UnderWay
 }
 
-export interface HeldManifest {
+interface HeldManifest {
   readonly size: number
   readonly contents: ManifestContents
 }
@@ -73,7 +74,9 @@ export async function growTree(
 ): Promise<boolean> {
   if (tree.manifests.some((manifest) => manifest.digest === digest)) return true
   if (depth > deepestIndex) throw new OciError('MANIFEST_INVALID', `indexes are nested more than ${deepestIndex} deep`)
-  const { size, contents } = await holdManifest(repository, digest, mediaType, options)
+  const { size, contents } = await options.underWay.run(digest, () =>
+    holdManifest(repository, digest, mediaType, options)
+  )
   for (const blob of contents.blobs) {
     if ((tree.blobs.get(blob.digest) ?? blob.size) !== blob.size)
       throw new OciError('MANIFEST_INVALID', `manifests disagree on the size of ${blob.digest}`)
@@ -117,22 +120,8 @@ async function growChild(
   }
 }
 
-async function holdManifest(
-  repository: Repository,
-  digest: Digest,
-  mediaType: string | undefined,
-  options: TreeOptions
-): Promise<HeldManifest> {
-  const { underWay } = options
-  const bringing =
-    underWay.get(digest) ??
-    bringManifest(repository, digest, mediaType, options).finally(() => void underWay.delete(digest))
-  underWay.set(digest, bringing)
-  return bringing
-}
-
 /** A manifest's bytes, verified and durable: from the store where an earlier try had brought them, else from the parent. */
-async function bringManifest(
+async function holdManifest(
   repository: Repository,
   digest: Digest,
   mediaType: string | undefined,

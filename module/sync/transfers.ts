@@ -1,8 +1,9 @@
 import type { Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
 import type { Repository } from '../oci/name.ts'
-import { fetchBlob, type BlobTransferOptions } from './blob-transfer.ts'
+import { fetchBlob, type BlobTransferOptions, type WantedBlob } from './blob-transfer.ts'
 import { RankedLimiter } from './limiter.ts'
-import { asParentFault } from './ports.ts'
+import { UnderWay } from './under-way.ts'
 
 export interface TransfersOptions extends Omit<BlobTransferOptions, 'onOffset'> {
   /** Where an image stands in the order; below zero for one that somebody waits for. */
@@ -19,11 +20,16 @@ const blobsAtOnce = 3
 /** Connections more for an image that somebody waits for. */
 const blobsForUrgent = 2
 
-/** The blobs of one pass: each is fetched once, whoever asks for it, and the most urgent image's first. */
+/** The blobs of one pass: the bytes of each are fetched once, whoever asks for it, and the most urgent image's first. */
 export class Transfers {
   readonly #options: TransfersOptions
   readonly #limiter = new RankedLimiter(blobsAtOnce, blobsForUrgent)
-  readonly #underWay = new Map<Digest, Promise<void>>()
+  readonly #underWay = new UnderWay()
+  /** What became of each, by repository, digest and the size that the manifest says. */
+  readonly #answers = new Map<string, Promise<void>>()
+  /** Why the parent's bytes are not the blob, by digest and size: they would be no better for another repository, and cost the same. */
+  readonly #wrong = new Map<string, OciError>()
+  readonly #complete = new Set<Digest>()
   readonly #wantedBy = new Map<Digest, string[]>()
 
   constructor(options: TransfersOptions) {
@@ -39,13 +45,12 @@ export class Transfers {
     }
   }
 
-  /** One transfer for a blob, whoever asks first; its failure is the answer to all, unless another repository may try. */
+  /** One transfer for a blob, whoever asks first; what does not work for one repository is tried for the next that asks. */
   fetch(repository: Repository, digest: Digest, size: number): Promise<void> {
-    const underWay = this.#underWay.get(digest)
-    if (underWay !== undefined) return underWay
-    const transfer = this.#fetch(repository, digest, size)
-    this.#underWay.set(digest, transfer)
-    return transfer
+    const key = `${repository}@${digest} ${size}`
+    const answer = this.#answers.get(key) ?? this.#fetch({ repository, digest, size })
+    this.#answers.set(key, answer)
+    return answer
   }
 
   /** The order has changed. */
@@ -53,28 +58,36 @@ export class Transfers {
     this.#limiter.reconsider()
   }
 
-  async #fetch(repository: Repository, digest: Digest, size: number): Promise<void> {
-    const { allowance, content, onBegin, onComplete, onOffset, rankOf, signal } = this.#options
+  async #fetch(blob: WantedBlob): Promise<void> {
+    const { digest } = blob
+    await this.#underWay.run(digest, () => this.#bring(blob))
+    if (this.#complete.has(digest)) return
+    this.#complete.add(digest)
+    this.#options.onComplete(digest)
+  }
+
+  async #bring(blob: WantedBlob): Promise<void> {
+    const { digest, size } = blob
+    const { allowance, content, onBegin, onOffset, rankOf, signal } = this.#options
+    // A blob that is here, for whatever repository, needs no place in the queue: only a link, which comes with the tag.
+    if ((await content.blobs.size(digest)) === size) return
+    allowance.wrongBlobs.check(blob)
+    const key = `${digest} ${size}`
+    const wrong = this.#wrong.get(key)
+    if (wrong !== undefined) throw wrong
     const images = this.#wantedBy.get(digest) ?? []
     try {
-      // A blob that is here, for whatever repository, needs no place in the queue: only a link, which comes with the tag.
-      if ((await content.blobs.size(digest)) !== size) {
-        allowance.wrongBlobs.check(digest)
-        await this.#limiter.run(
-          () => Math.min(...images.map(rankOf)),
-          async () => {
-            signal.throwIfAborted()
-            onBegin(images)
-            const options = { ...this.#options, onOffset: (offset: number) => onOffset(digest, offset) }
-            await fetchBlob({ repository, digest, size }, options)
-          }
-        )
-      }
+      await this.#limiter.run(
+        () => Math.min(...images.map(rankOf)),
+        async () => {
+          signal.throwIfAborted()
+          onBegin(images)
+          await fetchBlob(blob, { ...this.#options, onOffset: (offset: number) => onOffset(digest, offset) })
+        }
+      )
     } catch (error) {
-      const code = asParentFault(error)?.code
-      if (code === 'PARENT_DENIED' || code === 'PARENT_NOT_FOUND') this.#underWay.delete(digest)
+      if (error instanceof OciError) this.#wrong.set(key, error)
       throw error
     }
-    onComplete(digest)
   }
 }

@@ -17,6 +17,7 @@ import { changesOf, holds, type Prepared } from './prepared.ts'
 import { growChildReferrers, growReferrers } from './referrers.ts'
 import { Quarantined, verifySignatures } from './signatures.ts'
 import { Transfers } from './transfers.ts'
+import { UnderWay } from './under-way.ts'
 import type { LocalPushes } from './upward/ports.ts'
 import type { Missed } from './waited-for.ts'
 
@@ -59,7 +60,7 @@ export class ImageWork {
   constructor(options: ImageWorkOptions) {
     this.#options = options
     const { board } = options
-    this.#treeOptions = { ...options, underWay: new Map() }
+    this.#treeOptions = { ...options, underWay: new UnderWay() }
     this.#transfers = new Transfers({
       ...options,
       onFetched: (bytes) => board.fetched(bytes),

@@ -5,6 +5,12 @@ const hour = 3_600_000
 const firstWait = hour
 const longestWait = 24 * hour
 
+/** With the size that a manifest says: what comes is no worse for one that says another. */
+interface Sized {
+  readonly digest: Digest
+  readonly size: number
+}
+
 interface WrongBlob {
   readonly error: OciError
   /** On the monotonic clock, in milliseconds. */
@@ -18,7 +24,7 @@ interface WrongBlob {
  */
 export class WrongBlobs {
   readonly #now: () => number
-  readonly #blobs = new Map<Digest, WrongBlob>()
+  readonly #blobs = new Map<string, WrongBlob>()
 
   /** @param now milliseconds that only go forward */
   constructor(now: () => number = () => performance.now()) {
@@ -26,34 +32,38 @@ export class WrongBlobs {
   }
 
   /** @throws {OciError} `DIGEST_INVALID` where it is not to be fetched yet */
-  check(digest: Digest): void {
-    const wrong = this.#blobs.get(digest)
+  check(blob: Sized): void {
+    const wrong = this.#blobs.get(keyOf(blob))
     if (wrong !== undefined && this.#now() < wrong.until) throw wrong.error
   }
 
   /** Whether it was wrong the last time. */
-  has(digest: Digest): boolean {
-    return this.#blobs.has(digest)
+  has(blob: Sized): boolean {
+    return this.#blobs.has(keyOf(blob))
   }
 
   /** @returns the error with what follows from it, which stays the same for as long as the blob is left alone */
-  add(digest: Digest, { message }: OciError): OciError {
-    const before = this.#blobs.get(digest)
+  add(blob: Sized, { message }: OciError): OciError {
+    const before = this.#blobs.get(keyOf(blob))
     const wait = before === undefined ? firstWait : Math.min(2 * before.wait, longestWait)
     const error = new OciError(
       'DIGEST_INVALID',
       `${message}: it is damaged in the parent, or changed on the way; push the image there again, and ask for a sync (or it is fetched again after ${wait / hour} h)`
     )
-    this.#blobs.set(digest, { error, until: this.#now() + wait, wait })
+    this.#blobs.set(keyOf(blob), { error, until: this.#now() + wait, wait })
     return error
   }
 
-  remove(digest: Digest): void {
-    this.#blobs.delete(digest)
+  remove(blob: Sized): void {
+    this.#blobs.delete(keyOf(blob))
   }
 
   /** Somebody may have mended them, or there is another parent. */
   clear(): void {
     this.#blobs.clear()
   }
+}
+
+function keyOf({ digest, size }: Sized): string {
+  return `${digest} ${size}`
 }
