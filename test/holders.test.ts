@@ -20,6 +20,8 @@ describe('a repository that names what only another one holds', function () {
   let hash: string
   let parent: LoneModule
   let device: LoneModule
+  /** Changes with each writing: what is the same starts no pass. */
+  let minutes = 15
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'causeway-holders-'))
@@ -54,11 +56,19 @@ describe('a repository that names what only another one holds', function () {
   const below = (): SettingsInput => ({
     ...settings(),
     parent: { endpoint: new URL(parent.origin).host, protocol: 'http', tokenName: 'sync', password },
-    imageSets: { all: { repositories: ['alice/app:*', 'bob/app:*'] } }
+    imageSets: { all: { repositories: ['alice/app:*', 'bob/app:*'] } },
+    sync: { intervalMinutes: minutes }
   })
   const as = (user: string, { origin }: LoneModule): Target => ({ origin, user, password })
 
-  it('gets none of it by what is pushed on the device, also above', async () => {
+  async function pass(): Promise<void> {
+    const { length } = device.log
+    minutes += 1
+    await device.write(below())
+    await device.logs(/ settings applied[^]* sync ended .*trigger=SettingsChange/, length)
+  }
+
+  it('gets none of it by what is pushed on the device, there and above', async () => {
     const secret = randomBytes(2000)
     const bobs = await pushImage(as('bob', device), 'bob/app', 'private', [secret])
     await device.logs(/ upwards: delivered .*what="push bob\/app:private"/)
@@ -72,9 +82,38 @@ describe('a repository that names what only another one holds', function () {
       layers: []
     })
     await device.logs(/ upwards: parked .*what="push alice\/app:layer" .*neither here nor in the parent's alice\/app/)
-    for (const path of [`blobs/${digestOf(secret)}`, `manifests/${bobs.digest}`]) {
-      assert.equal(await statusAt(as('alice', parent), `/v2/alice/app/${path}`), 404, path)
-      assert.equal(await statusAt(as('bob', parent), `/v2/bob/app/${path}`), 200, path)
-    }
+    await pass()
+    await isBobsAlone([`blobs/${digestOf(secret)}`, `manifests/${bobs.digest}`])
   })
+
+  it('gets none of it by what is pushed above and synced', async () => {
+    const secret = randomBytes(2000)
+    const bobs = await pushImage(as('bob', parent), 'bob/app', 'above', [secret])
+    await pass()
+    const child = { mediaType: mediaTypes.ociManifest, digest: bobs.digest, size: 500 }
+    const mine = await pushImage(as('alice', parent), 'alice/app', 'mine', [randomBytes(100)])
+    await pushManifest(as('alice', parent), 'alice/app', 'index', {
+      mediaType: mediaTypes.ociIndex,
+      manifests: [child, { ...child, digest: mine.digest }]
+    })
+    const layer = { mediaType: 'application/x', digest: digestOf(secret), size: secret.length }
+    await pushManifest(as('alice', parent), 'alice/app', 'taken', {
+      mediaType: mediaTypes.ociManifest,
+      config: layer,
+      layers: []
+    })
+    await pass()
+    await isBobsAlone([`blobs/${digestOf(secret)}`, `manifests/${bobs.digest}`])
+    assert.equal(await statusAt(as('alice', device), '/v2/alice/app/manifests/index'), 200, 'with what alice has of it')
+    assert.equal(await statusAt(as('alice', device), `/v2/alice/app/manifests/${mine.digest}`), 200)
+    assert.match(device.log, /image failed image=alice\/app:taken reason="[^"]* has no alice\/app@/)
+  })
+
+  async function isBobsAlone(paths: readonly string[]): Promise<void> {
+    for (const module of [parent, device])
+      for (const path of paths) {
+        assert.equal(await statusAt(as('alice', module), `/v2/alice/app/${path}`), 404, path)
+        assert.equal(await statusAt(as('bob', module), `/v2/bob/app/${path}`), 200, path)
+      }
+  }
 })

@@ -125,10 +125,7 @@ export async function fetchBlob(
   if (answer.status !== 200 && answer.status !== 206) throw await requests.refusal(answer, subject)
   if (isWebPage(answer.headers)) {
     await discard(answer)
-    throw new ParentError(
-      'PARENT_PROTOCOL',
-      `${answer.url.host} answers a web page for ${subject}: check the parent's endpoint, and what answers there in its place (a proxy, a captive portal)`
-    )
+    throw webPage(answer, subject)
   }
   const place = placeOf(answer, offset)
   if (place === undefined) {
@@ -136,6 +133,41 @@ export async function fetchBlob(
     throw new ParentError('PARENT_PROTOCOL', `${answer.url.host} answers another range of ${subject} than asked for`)
   }
   return { ...place, encoding: encodingOf(answer), stream: readBody(answer, signal, readAhead) }
+}
+
+/**
+ * Asks whether a repository has a blob, for which none of its bytes come: by HEAD, where the parent answers that properly.
+ *
+ * @throws {ParentError} `PARENT_NOT_FOUND` where it has not, and what {@link fetchBlob} throws
+ */
+export async function checkBlob(
+  requests: Requests,
+  repository: Repository,
+  digest: Digest,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {}
+): Promise<void> {
+  const subject = nameOf(repository, digest)
+  const url = requests.url(`/v2/${repository}/blobs/${digest}`)
+  const ask = (method: 'HEAD' | 'GET', headers: Record<string, string>): Promise<Answer> =>
+    // A registry that sends to its blob storage has it; a link signed for GET would refuse HEAD.
+    requests.send({ method, url, headers, signal, stays: true }, { kind: 'pull', repository }, subject)
+  let answer = await ask('HEAD', {})
+  // As with manifests: some know GET alone, and what is not there is believed of a registry only, whose body tells.
+  if (answer.status === 405 || (answer.status === 404 && !isMarked(answer.headers))) {
+    await discard(answer)
+    answer = await ask('GET', { 'accept-encoding': 'identity', range: 'bytes=0-0' })
+  }
+  // An empty blob has no first byte.
+  if (answer.status >= 400 && answer.status !== 416) throw await requests.refusal(answer, subject)
+  await discard(answer)
+  if (answer.status < 300 && isWebPage(answer.headers)) throw webPage(answer, subject)
+}
+
+function webPage({ url }: Answer, subject: string): ParentError {
+  return new ParentError(
+    'PARENT_PROTOCOL',
+    `${url.host} answers a web page for ${subject}: check the parent's endpoint, and what answers there in its place (a proxy, a captive portal)`
+  )
 }
 
 function mediaTypeOf(answer: Answer): string | undefined {

@@ -4,6 +4,7 @@ import type { Descriptor } from '../oci/manifest.ts'
 import type { Repository, Tag } from '../oci/name.ts'
 import { Authorizer } from './authorizer.ts'
 import {
+  checkBlob,
   fetchBlob,
   fetchManifest,
   readHead,
@@ -63,6 +64,12 @@ export interface Parent extends ParentWrites {
     options?: { readonly signal?: AbortSignal | undefined }
   ): Promise<FetchedManifest>
   blob(repository: Repository, digest: Digest, options?: BlobOptions): Promise<FetchedBlob>
+  /** Proves that a repository has a blob, for which none of its bytes come; where it has not, `PARENT_NOT_FOUND`. */
+  checkBlob(
+    repository: Repository,
+    digest: Digest,
+    options?: { readonly signal?: AbortSignal | undefined }
+  ): Promise<void>
   /** What refers to a manifest, or undefined where the parent has no referrers API. */
   referrers(
     repository: Repository,
@@ -126,6 +133,7 @@ export function createParent(options: ParentOptions): Parent {
     head: (repository, reference, given) => readHead(requests, repository, reference, given),
     manifest: (repository, reference, given) => fetchManifest(requests, repository, reference, given),
     blob: (repository, digest, given) => fetchBlob(requests, repository, digest, given),
+    checkBlob: (repository, digest, given) => checkBlob(requests, repository, digest, given),
     referrers: (repository, subject, given) => listReferrers(requests, repository, subject, given?.signal),
 
     verify: (tokenName, password, scopes, signal) =>

@@ -3,7 +3,7 @@ import { OciError } from '../oci/errors.ts'
 import { readManifest } from '../oci/manifest.ts'
 import { isIndexMediaType } from '../oci/media-types.ts'
 import type { Repository } from '../oci/name.ts'
-import { childName } from './plan.ts'
+import { manifestName } from './plan.ts'
 import { keptChildren } from './platforms.ts'
 import type { Content } from './ports.ts'
 
@@ -98,7 +98,7 @@ async function walk(
     blobs.set(blob.digest, blob.size)
   }
   for (const child of keptChildren(contents, platforms)) {
-    if (absent.has(childName(repository, child.digest))) continue
+    if (absent.has(manifestName(repository, child.digest))) continue
     const below = await walk(content, repository, child.digest, absent, platforms)
     if (below === undefined) return undefined
     for (const [blob, size] of below) blobs.set(blob, size)

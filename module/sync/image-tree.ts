@@ -5,7 +5,7 @@ import { readManifest, referenceOf, type ManifestContents } from '../oci/manifes
 import type { Repository, Tag } from '../oci/name.ts'
 import type { Allowance } from './allowance.ts'
 import type { Patience } from './patience.ts'
-import { childName } from './plan.ts'
+import { manifestName } from './plan.ts'
 import { keptChildren, platformsOf } from './platforms.ts'
 import { asParentFault, type Content, type ParentSource } from './ports.ts'
 import type { UnderWay } from './under-way.ts'
@@ -23,6 +23,8 @@ export interface TreeOptions {
   readonly listed: ReadonlyMap<Repository, ReadonlySet<Tag>>
   /** Manifests that somebody is bringing: several tags often name one, and its bytes are written once. */
   readonly underWay: UnderWay
+  /** Manifests that a repository has in the parent, as this said in this pass: `repository@digest`; added to here. */
+  readonly given: Set<string>
 }
 
 interface HeldManifest {
@@ -77,6 +79,7 @@ export async function growTree(
   const { size, contents } = await options.underWay.run(digest, () =>
     holdManifest(repository, digest, mediaType, options)
   )
+  await mustBeGiven(repository, digest, options)
   for (const blob of contents.blobs) {
     if ((tree.blobs.get(blob.digest) ?? blob.size) !== blob.size)
       throw new OciError('MANIFEST_INVALID', `manifests disagree on the size of ${blob.digest}`)
@@ -106,7 +109,7 @@ async function growChild(
   platforms: readonly string[] | undefined,
   depth: number
 ): Promise<Found> {
-  const name = childName(repository, child.digest)
+  const name = manifestName(repository, child.digest)
   try {
     const isWanted = await growTree(tree, repository, child.digest, options, platforms, child.mediaType, depth + 1)
     options.absent.delete(name)
@@ -125,7 +128,7 @@ async function holdManifest(
   repository: Repository,
   digest: Digest,
   mediaType: string | undefined,
-  { content, parent, patience, allowance, signal }: TreeOptions
+  { content, parent, patience, allowance, given, signal }: TreeOptions
 ): Promise<HeldManifest> {
   if ((await content.blobs.size(digest)) !== undefined) {
     const bytes = await content.blobs.bytes(digest)
@@ -134,10 +137,23 @@ async function holdManifest(
   }
   await allowance.mayFetch()
   const fetched = await patience.ask(() => parent.manifest(repository, digest, { signal }))
+  given.add(manifestName(repository, digest))
   const contents = readManifest(fetched.bytes, fetched.mediaType)
   await keep(content, digest, fetched.bytes)
   await allowance.fetched(fetched.bytes.byteLength, signal)
   return { size: fetched.bytes.byteLength, contents }
+}
+
+/** What is here for another repository is for this one only where the parent has it there too: an index may name anything. */
+async function mustBeGiven(
+  repository: Repository,
+  digest: Digest,
+  { content, parent, patience, given, signal }: TreeOptions
+): Promise<void> {
+  const name = manifestName(repository, digest)
+  if (given.has(name) || (await content.index.manifest(repository, digest)) !== undefined) return
+  await patience.ask(() => parent.head(repository, digest, { known: undefined, signal }))
+  given.add(name)
 }
 
 async function keep(content: Content, digest: Digest, bytes: Uint8Array): Promise<void> {

@@ -152,7 +152,7 @@ export function byPriority(images: readonly PlannedImage[]): PlannedImage[][] {
   return [...groups].sort(([one], [other]) => one - other).map(([, group]) => group)
 }
 
-/** `repository@digest`, by which children of indexes are known that nobody has. */
-export function childName(repository: Repository, digest: Digest): string {
+/** `repository@digest`: what is said of a manifest is said of it in one repository. */
+export function manifestName(repository: Repository, digest: Digest): string {
   return `${repository}@${digest}`
 }

@@ -42,6 +42,8 @@ export interface ParentSource {
     readonly encoding?: string | undefined
     readonly stream: AsyncIterable<Uint8Array>
   }>
+  /** Throws `PARENT_NOT_FOUND` where the repository does not have it; none of its bytes come. */
+  checkBlob(repository: Repository, digest: Digest, options: { readonly signal: AbortSignal }): Promise<void>
   /** What refers to a manifest, or undefined where the parent has no such list to give. */
   referrers(
     repository: Repository,

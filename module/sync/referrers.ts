@@ -3,6 +3,7 @@ import { OciError } from '../oci/errors.ts'
 import { parseTag, type Repository, type Tag } from '../oci/name.ts'
 import { referrersTag } from '../oci/referrers-tag.ts'
 import { emptyTree, growTree, type ImageTree, type TreeOptions } from './image-tree.ts'
+import { manifestName } from './plan.ts'
 import { asParentFault, type Referrer } from './ports.ts'
 
 /** A signature of an SBOM of an image; deeper is a mistake or an attack. */
@@ -124,6 +125,7 @@ async function byTag(tree: ImageTree, repository: Repository, tag: Tag, options:
   const { parent, patience, signal } = options
   await unlessRefused(repository, `tag ${tag}`, options, async () => {
     const { digest } = await patience.ask(() => parent.head(repository, tag, { known: undefined, signal }))
+    options.given.add(manifestName(repository, digest))
     await grow(tree, repository, digest, undefined, options)
     tree.tags.push({ tag, digest })
   })

@@ -25,7 +25,7 @@ describe('sync: what several repositories name', () => {
       passOptions({
         content,
         parent,
-        imageSets: { all: { repositories, priority: 1 } },
+        imageSets: { all: { repositories, priority: 1, referrers: false } },
         clock: { now: () => 0, delay: () => Promise.resolve() },
         observer: (event) => {
           if (event.kind === 'image') statuses.set(event.image.image, event.image)
@@ -121,6 +121,61 @@ describe('sync: what several repositories name', () => {
     await pass('alice/app:1', 'bob/app:1')
     assert.deepEqual([tagged('alice/app:1'), tagged('bob/app:1') !== undefined], [undefined, true])
     assert.equal(statuses.get('bob/app:1')?.state, 'ready')
+  })
+
+  it('is linked by a question each, and not a byte more', async () => {
+    const [more, child] = [randomBytes(3000), parent.put('bob/app:amd64', [layer])]
+    const digests = [parent.putIndex('bob/app:1', [child]), parent.put('bob/app:2', [layer, more])]
+    await pass('bob/app:1', 'bob/app:2')
+    assert.equal(asked(/^PROVE/).length, 0, 'what came for one image of a repository is there for the next')
+    for (const [tag, digest] of digests.entries())
+      parent.tagsOf.set(
+        parseRepository('alice/app'),
+        new Map(parent.tagsOf.get(parseRepository('alice/app'))).set(parseTag(`${tag}`), digest)
+      )
+    parent.requests.length = 0
+    parent.served.clear()
+    const { succeeded } = await pass('alice/app:0', 'alice/app:1')
+    assert.ok(succeeded)
+    assert.deepEqual([tagged('alice/app:0'), tagged('alice/app:1')], digests)
+    // Two layers and two configs; two tags, and the child of the index.
+    assert.deepEqual([asked(/^PROVE alice/).length, asked(/^HEAD alice/).length, parent.requests.length], [4, 3, 7])
+    assert.equal(parent.totalServed(), 0)
+    parent.requests.length = 0
+    await pass('alice/app:0', 'alice/app:1')
+    assert.equal(parent.requests.length, 2, 'and once')
+  })
+
+  it('is not linked for whoever does not have it in the parent: a blob, a manifest', async () => {
+    const child = parent.put('bob/app:amd64', [layer])
+    const others = parent.putIndex('bob/app:1', [child])
+    await pass('bob/app:1')
+    parent.put('alice/app:layer', [layer])
+    const mine = parent.put('alice/app:mine', [100])
+    const index = parent.putIndex('alice/app:index', [mine, child])
+    parent.trouble = (request) =>
+      ['PROVE', 'BLOB'].some((what) => request.startsWith(`${what} alice/app@${digestOf(layer)}`)) ||
+      ['HEAD ', 'MANIFEST '].some(
+        (what) => request.startsWith(what) && request.endsWith(child) && request.includes('alice')
+      )
+        ? fault('PARENT_NOT_FOUND')
+        : undefined
+    const { succeeded } = await pass('bob/app:1', 'alice/app:layer', 'alice/app:index')
+    assert.equal(succeeded, false)
+    assert.deepEqual(
+      [tagged('bob/app:1'), tagged('alice/app:layer'), tagged('alice/app:index')],
+      [others, undefined, index]
+    )
+    const { blobs, manifests } = content.repositories.get(parseRepository('alice/app'))!
+    assert.deepEqual([blobs.has(digestOf(layer)), manifests.has(child), manifests.has(mine)], [false, false, true])
+  })
+
+  it('is asked about where all of it came for another, and was not yet named when the process ended', async () => {
+    parent.put('alice/app:1', [layer])
+    content.partial.set(digestOf(layer), layer)
+    parent.trouble = (request) => (request.startsWith('PROVE') ? fault('PARENT_NOT_FOUND') : undefined)
+    await pass('alice/app:1')
+    assert.deepEqual([tagged('alice/app:1'), asked(/^PROVE/).length], [undefined, 1])
   })
 
   it('is asked for once where its bytes are wrong, whoever names it', async () => {

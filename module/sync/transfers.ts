@@ -19,11 +19,14 @@ export interface TransfersOptions extends Omit<BlobTransferOptions, 'onOffset'> 
 const blobsAtOnce = 3
 /** Connections more for an image that somebody waits for. */
 const blobsForUrgent = 2
+/** As many as images whose tag is asked for at once: these cost as little. */
+const questionsAtOnce = 4
 
 /** The blobs of one pass: the bytes of each are fetched once, whoever asks for it, and the most urgent image's first. */
 export class Transfers {
   readonly #options: TransfersOptions
   readonly #limiter = new RankedLimiter(blobsAtOnce, blobsForUrgent)
+  readonly #questions = new RankedLimiter(questionsAtOnce, blobsForUrgent)
   readonly #underWay = new UnderWay()
   /** What became of each, by repository, digest and the size that the manifest says. */
   readonly #answers = new Map<string, Promise<void>>()
@@ -45,7 +48,10 @@ export class Transfers {
     }
   }
 
-  /** One transfer for a blob, whoever asks first; what does not work for one repository is tried for the next that asks. */
+  /**
+   * One transfer for a blob, whoever asks first; what does not work for one repository is tried for the next that asks. Where the
+   * bytes did not come from the repository itself, it has to have the blob in the parent: a manifest may name anything.
+   */
   fetch(repository: Repository, digest: Digest, size: number): Promise<void> {
     const key = `${repository}@${digest} ${size}`
     const answer = this.#answers.get(key) ?? this.#fetch({ repository, digest, size })
@@ -60,34 +66,61 @@ export class Transfers {
 
   async #fetch(blob: WantedBlob): Promise<void> {
     const { digest } = blob
-    await this.#underWay.run(digest, () => this.#bring(blob))
+    const isFromThere = await this.#underWay.run(digest, () => this.#bring(blob))
+    if (!isFromThere) await this.#prove(blob)
     if (this.#complete.has(digest)) return
     this.#complete.add(digest)
     this.#options.onComplete(digest)
   }
 
-  async #bring(blob: WantedBlob): Promise<void> {
+  /** @returns whether bytes came, and so the parent has it in this repository */
+  async #bring(blob: WantedBlob): Promise<boolean> {
     const { digest, size } = blob
-    const { allowance, content, onBegin, onOffset, rankOf, signal } = this.#options
+    const { allowance, content, onBegin, onFetched, onOffset, signal } = this.#options
     // A blob that is here, for whatever repository, needs no place in the queue: only a link, which comes with the tag.
-    if ((await content.blobs.size(digest)) === size) return
+    if ((await content.blobs.size(digest)) === size) return false
     allowance.wrongBlobs.check(blob)
     const key = `${digest} ${size}`
     const wrong = this.#wrong.get(key)
     if (wrong !== undefined) throw wrong
-    const images = this.#wantedBy.get(digest) ?? []
+    let came = 0
     try {
       await this.#limiter.run(
-        () => Math.min(...images.map(rankOf)),
+        () => this.#rankOf(digest),
         async () => {
           signal.throwIfAborted()
-          onBegin(images)
-          await fetchBlob(blob, { ...this.#options, onOffset: (offset: number) => onOffset(digest, offset) })
+          onBegin(this.#wantedBy.get(digest) ?? [])
+          await fetchBlob(blob, {
+            ...this.#options,
+            onOffset: (offset) => onOffset(digest, offset),
+            onFetched: (bytes) => {
+              came += bytes
+              onFetched(bytes)
+            }
+          })
         }
       )
+      return came > 0
     } catch (error) {
       if (error instanceof OciError) this.#wrong.set(key, error)
       throw error
     }
+  }
+
+  /** Asks the parent, once, where the repository does not hold the blob here yet. */
+  async #prove({ repository, digest }: WantedBlob): Promise<void> {
+    const { content, parent, patience, signal } = this.#options
+    if (await content.index.hasBlob(repository, digest)) return
+    await this.#questions.run(
+      () => this.#rankOf(digest),
+      async () => {
+        signal.throwIfAborted()
+        await patience.ask(() => parent.checkBlob(repository, digest, { signal }))
+      }
+    )
+  }
+
+  #rankOf(digest: Digest): number {
+    return Math.min(...(this.#wantedBy.get(digest) ?? []).map(this.#options.rankOf))
   }
 }

@@ -11,7 +11,7 @@ import { childrenHere } from './held.ts'
 import { emptyTree, growTree, type TreeOptions } from './image-tree.ts'
 import { keepImage } from './keeping.ts'
 import type { Patience } from './patience.ts'
-import type { PlannedImage } from './plan.ts'
+import { manifestName, type PlannedImage } from './plan.ts'
 import { asParentFault, type Content, type ParentSource } from './ports.ts'
 import { changesOf, holds, type Prepared } from './prepared.ts'
 import { growChildReferrers, growReferrers } from './referrers.ts'
@@ -60,7 +60,7 @@ export class ImageWork {
   constructor(options: ImageWorkOptions) {
     this.#options = options
     const { board } = options
-    this.#treeOptions = { ...options, underWay: new UnderWay() }
+    this.#treeOptions = { ...options, underWay: new UnderWay(), given: new Set() }
     this.#transfers = new Transfers({
       ...options,
       onFetched: (bytes) => board.fetched(bytes),
@@ -126,6 +126,7 @@ export class ImageWork {
         return await this.#prepareReferrers(image, digest, before, asked)
       }
       const tree = emptyTree()
+      this.#treeOptions.given.add(manifestName(repository, digest))
       await keepImage(this.#options.content, name, digest)
       await growTree(tree, repository, digest, this.#treeOptions, image.platforms)
       const children = tree.manifests.map((manifest) => manifest.digest).filter((child) => child !== digest)

@@ -244,6 +244,11 @@ export class FakeParent implements ParentSource, ParentTarget {
     return { offset: from, size, encoding: this.encoding, stream: this.#pieces(digest, answer, from, signal) }
   }
 
+  async checkBlob(repository: Repository, digest: Digest): Promise<void> {
+    await this.#ask(`PROVE ${repository}@${digest}`)
+    if (!this.content.has(digest)) throw fault('PARENT_NOT_FOUND')
+  }
+
   async referrers(repository: Repository, subject: Digest): Promise<Referrer[] | undefined> {
     await this.#ask(`REFERRERS ${repository}@${subject}`)
     if (!this.hasReferrers) return undefined
