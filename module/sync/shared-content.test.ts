@@ -146,6 +146,23 @@ describe('sync: what several repositories name', () => {
     assert.equal(parent.requests.length, 2, 'and once')
   })
 
+  it('is asked about four at a time', async () => {
+    const layers = Array.from({ length: 20 }, () => randomBytes(10))
+    parent.put('bob/app:1', layers)
+    parent.put('alice/app:1', layers)
+    await pass('bob/app:1')
+    let [now, most] = [0, 0]
+    const checkBlob = parent.checkBlob.bind(parent)
+    parent.checkBlob = async (repository, digest) => {
+      most = Math.max(most, (now += 1))
+      await new Promise(setImmediate)
+      await checkBlob(repository, digest)
+      now -= 1
+    }
+    assert.ok((await pass('alice/app:1')).succeeded)
+    assert.deepEqual([asked(/^PROVE alice/).length, most], [20, 4])
+  })
+
   it('is not linked for whoever does not have it in the parent: a blob, a manifest', async () => {
     const child = parent.put('bob/app:amd64', [layer])
     const others = parent.putIndex('bob/app:1', [child])

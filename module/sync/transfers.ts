@@ -62,6 +62,7 @@ export class Transfers {
   /** The order has changed. */
   reconsider(): void {
     this.#limiter.reconsider()
+    this.#questions.reconsider()
   }
 
   async #fetch(blob: WantedBlob): Promise<void> {
