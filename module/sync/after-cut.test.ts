@@ -12,6 +12,7 @@ describe('sync: after a cut', () => {
     const flushedAtWait: number[] = []
     const clock: Clock = {
       now: () => 0,
+      elapsed: () => 0,
       delay: () => {
         flushedAtWait.push(content.flushes)
         return Promise.resolve()

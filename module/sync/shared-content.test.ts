@@ -26,7 +26,7 @@ describe('sync: what several repositories name', () => {
         content,
         parent,
         imageSets: { all: { repositories, priority: 1, referrers: false } },
-        clock: { now: () => 0, delay: () => Promise.resolve() },
+        clock: { now: () => 0, elapsed: () => 0, delay: () => Promise.resolve() },
         observer: (event) => {
           if (event.kind === 'image') statuses.set(event.image.image, event.image)
         }
