@@ -192,17 +192,11 @@ export class UpwardQueue {
     this.#listener()
   }
 
-  /**
-   * Ends what has waited for longer than its time to live.
-   *
-   * @param except the item that is being sent just now
-   */
-  async expire(timeToLive: number, except?: Item): Promise<void> {
+  /** Ends what has waited for longer than its time to live. Not to be called while something is being sent. */
+  async expire(timeToLive: number): Promise<void> {
     const now = this.#now()
     await this.#writeCorrected()
-    const waiting = [...this.#items.values()].filter(
-      ({ number }) => !this.#recording.has(number) && number !== except?.number
-    )
+    const waiting = [...this.#items.values()].filter(({ number }) => !this.#recording.has(number))
     for (const item of waiting) if (this.#lifetimes.isUndated(item, now)) await this.#beginLife(item, now)
     const over = waiting.filter((item) => this.#lifetimes.isOver(item, timeToLive, now))
     // Reasons first: what holds an item up is often over together with it.
