@@ -68,6 +68,13 @@ describe('sync: budget', () => {
     await assert.rejects(budget.mayFetch(), { code: 'BUDGET_SPENT' })
   })
 
+  it('gives nothing more for a kill between two steps', async () => {
+    for (let pieces = 0; pieces < 20; pieces += 1) await budget.fetched(1000)
+    budget = make()
+    const left = await spend(1000)
+    assert.ok(left <= 10 * mega - 20 * 1000, String(left))
+  })
+
   it('counts exactly over an orderly end', async () => {
     await budget.fetched(3 * mega)
     await budget.settle()
