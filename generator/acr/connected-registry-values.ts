@@ -13,7 +13,6 @@ export const mostClientTokens = 50
 export const mostConnectedRegistries = 50
 
 export const logLevels = ['Debug', 'Information', 'Warning', 'Error', 'None'] as const
-export type LogLevel = (typeof logLevels)[number]
 
 /** What each value is, for messages. */
 export const forms = {

@@ -11,7 +11,7 @@ import { empty, errorReply, type Reply } from './reply.ts'
 /**
  * `POST /v2/<name>/blobs/uploads/`: mounts a blob, takes a whole one, or begins an upload.
  *
- * @throws {OciError} `DIGEST_INVALID`, `UNSUPPORTED`, `BLOB_UPLOAD_INVALID`, `TOOMANYREQUESTS`
+ * @throws {OciError} `DIGEST_INVALID`, `BLOB_UPLOAD_INVALID`, `TOOMANYREQUESTS`
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
  */
 export async function beginUpload(pushing: Pushing, exchange: Exchange, repository: Repository): Promise<Reply> {
@@ -179,7 +179,7 @@ function progressHeaders(repository: Repository, id: string, offset: number): Re
 /**
  * What the digest will be made with; only the first request of an upload can say so before the bytes come.
  *
- * @throws {OciError} `UNSUPPORTED`
+ * @throws {OciError} `DIGEST_INVALID`
  */
 function readAlgorithm(query: URLSearchParams): DigestAlgorithm {
   const algorithm = query.get('digest-algorithm') ?? 'sha256'

@@ -258,4 +258,3 @@ export const settingsSchema = z
 export type Settings = z.output<typeof settingsSchema>
 /** Settings as a person or the generator writes them. */
 export type SettingsInput = z.input<typeof settingsSchema>
-export type ClientTokenSettings = Settings['tokens'][string]

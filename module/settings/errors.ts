@@ -5,7 +5,6 @@ export type SettingsErrorCode =
   | 'CONNECTION_STRING_INVALID'
   | 'SETTINGS_FILE_UNREADABLE'
   | 'PASSWORD_HASH_INVALID'
-  | 'SCOPE_MAP_INVALID'
 
 /** Something the module was started with cannot be used; the message says what to change. */
 export class SettingsError extends Error {

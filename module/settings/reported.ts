@@ -169,6 +169,4 @@ export const reportedSchema = z.object({
 
 export type Reported = z.output<typeof reportedSchema>
 export type ReportedInput = z.input<typeof reportedSchema>
-export type ReportedImageSet = z.output<typeof imageSet>
-export type ReportedImage = z.output<typeof image>
 export type StatusDetail = Reported['statusDetails'][number]
