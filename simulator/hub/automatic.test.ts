@@ -46,6 +46,12 @@ describe('the hub: automatic deployments', () => {
     assert.deepEqual((twin as unknown as { configurations: unknown }).configurations, { base: { status: 'Applied' } })
   })
 
+  it('leave out what is null, of a layer too', async () => {
+    await add('base', 1, deployment({ m: { gone: null, kept: 1, taken: 2 } }))
+    await add('layer', 2, layer({ m: { 'properties.desired.taken': null } }))
+    assert.deepEqual(desired('a', 'm'), { kept: 1 })
+  })
+
   it('count what they target, what has them, and what its agent makes of it', async () => {
     await add('base', 1, base('m'))
     const report = (device: string, lastDesiredVersion: number, code: number): void => {

@@ -21,6 +21,17 @@ describe('the hub: deployments to one device', () => {
     assert.deepEqual(modules.map(({ moduleId }) => moduleId).sort(), ['$edgeAgent', '$edgeHub', 'registry'])
   })
 
+  it('leaves out what is null, modules too', async () => {
+    const content = deployment({ registry: { kept: 1, gone: null, inner: { gone: null } } })
+    const edgeAgent = content.modulesContent['$edgeAgent']!['properties.desired'] as { modules: object }
+    Object.assign(edgeAgent.modules, { none: null })
+    await test.registry().applyConfigurationContentOnDevice('gateway', content)
+    assert.deepEqual(test.twins.get('gateway/registry')?.desired.properties, { kept: 1, inner: {} })
+    const { modules } = test.twins.get('gateway/$edgeAgent')!.desired.properties
+    assert.deepEqual(Object.keys(modules as object), ['registry'])
+    assert.equal(test.twins.get('gateway/none'), undefined)
+  })
+
   it('tells edgeAgent last, when the modules it will start have their twins', async () => {
     const told: string[] = []
     test.twins.on('desired', ({ key }) => told.push(key))

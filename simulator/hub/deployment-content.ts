@@ -1,9 +1,12 @@
-import { isObject, TwinStore, type Properties } from '../twins.ts'
+import { isObject, merge, TwinStore, type Properties } from '../twins.ts'
 import { HubError } from './errors.ts'
 import { checkId, isSystemModule, type IdentityRegistry } from './identities.ts'
 import { checkSize, checkValues } from './twin-rules.ts'
 
-/** The desired properties that a deployment gives each twin, by module id, `$edgeAgent` and `$edgeHub` among them. */
+/**
+ * The desired properties that a deployment gives each twin, by module id, `$edgeAgent` and `$edgeHub` among them. A null
+ * deletes (azure-sdk.md §7), so in a whole section it says nothing and is left out.
+ */
 export type DesiredByModule = ReadonlyMap<string, Properties>
 
 const modulesPerDeployment = 50
@@ -28,7 +31,7 @@ export function readDeploymentContent(body: unknown): DesiredByModule {
     const properties = section['properties.desired']
     if (key !== 'properties.desired' || others.length > 0 || !isObject(properties))
       throw invalid(`${moduleId} must have properties.desired and nothing else`)
-    desired.set(moduleId, properties)
+    desired.set(moduleId, merge({}, properties))
   }
   for (const system of ['$edgeAgent', '$edgeHub'])
     if (!desired.has(system)) throw invalid(`${system} is missing; a single device takes a complete deployment only`)

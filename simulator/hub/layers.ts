@@ -81,7 +81,10 @@ export function desiredOf(
         whole ?? stale.reduce((properties, path) => merge(properties, nested(path, null)), current(moduleId) ?? {})
       return [
         moduleId,
-        [...paths].reduce((properties, [path, value]) => put(properties, path.split('.'), value), start)
+        merge(
+          {},
+          [...paths].reduce((properties, [path, value]) => put(properties, path.split('.'), value), start)
+        )
       ]
     })
   )
