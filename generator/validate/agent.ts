@@ -1,6 +1,7 @@
 import { checkCredentials, checkMatching, type Credentials } from './credentials.ts'
 import { checkModule, checkPartOfModule, checkType, isOpen, type ModuleSpec } from './module-spec.ts'
 import { notInQuotes, textOf } from './lenient.ts'
+import { templateHole } from './placeholders.ts'
 import type { Spot } from './place.ts'
 
 /** What `$edgeAgent` says, as far as it could be read. */
@@ -13,6 +14,8 @@ export interface AgentSection {
 const mostModules = 50
 /** What az's schema takes; IoT Hub itself takes more (deployment-manifests.md §1.2). */
 const moduleName = /^[a-zA-Z0-9_-]+$/
+/** IoT Hub's own rule (docs: iot-hub-devguide-identity-registry). */
+const moduleId = /^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/
 const credentialName = /^[^.$# ]+$/
 
 /** Checks the desired properties of `$edgeAgent` (deployment-manifests.md §1.2), all of them: edgeAgent stops at the first. */
@@ -125,14 +128,31 @@ export function checkModules(
       checkPartOfModule(spot, isWhole('modules', key, 'settings'))
       return undefined
     }
-    if (!moduleName.test(key) && !/[.$ ]/.test(key))
-      spot.finding('M014', `az's schema refuses the name ${key} for a module`)
+    // The names that are no keys of a twin have their finding.
+    if (key !== '' && !/[.$ ]/.test(key)) {
+      checkModuleId(key, spot)
+      if (isModuleId(key) && !moduleName.test(key))
+        spot.finding('M014', `az's schema refuses the name ${key} for a module`)
+    }
     return checkModule(key, spot)
   })
   return {
     modules: modules.filter((module) => module !== undefined),
     names: new Set(members.map(({ key }) => key))
   }
+}
+
+/** Checks a name that becomes a module's id; in a template it may still be a placeholder. */
+export function checkModuleId(name: string, spot: Spot): void {
+  if (isModuleId(name) || (spot.around.kind === 'template' && templateHole(name) !== undefined)) return
+  // What cannot be quoted within a line is not quoted.
+  const shown =
+    name.length <= 128 && !/[\u0000-\u001f\u007f-\u009f]/.test(name) ? `"${name}"` : `${name.length} characters`
+  spot.finding('M016', `IoT Hub takes no module called so: ${shown}`)
+}
+
+function isModuleId(name: string): boolean {
+  return moduleId.test(name)
 }
 
 /** One remark for the whole file: nine lines of the same kind would hide the tenth. */

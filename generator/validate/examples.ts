@@ -63,6 +63,7 @@ export const examples: Readonly<Record<RuleCode, Example>> = {
   M013: agent('modules.m.restartPolicy', 'unless-stopped', 'always'),
   M014: agent('modules.m.env', { 'LEVEL#1': { value: 'debug' } }, { LEVEL_1: { value: 'debug' } }),
   M015: agent('modules.m.env', { 'Logging.Level': { value: 'x' } }, { Logging__Level: { value: 'x' } }),
+  M016: agent('modules', { 'camera/1': module }, { 'camera-1': module }),
   M020: route('FROM messages/* INTO $upstream', 'FROM /messages/* INTO $upstream'),
   M021: route(
     'FROM /* INTO BrokeredEndpoint("/modules/typo/inputs/in")',

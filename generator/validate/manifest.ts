@@ -1,4 +1,4 @@
-import { checkAgent, type AgentSection } from './agent.ts'
+import { checkAgent, checkModuleId, type AgentSection } from './agent.ts'
 import { checkApiProxies } from './api-proxy.ts'
 import type { Encoding } from './encoding.ts'
 import type { FileReport, ManifestKind } from './finding.ts'
@@ -216,6 +216,7 @@ function checkContent(content: Content, layered: boolean, around: Surroundings):
     // Of a layer this is the least that it comes to: its base adds to it.
     checkTwinSize(whole ?? parts.desired, name === '$edgeAgent')
   }
+  for (const [name, section] of sections) if (!agent.names.has(name)) checkModuleId(name, section)
   if (!layered) checkNames(agent, sinks, sections)
   checkApiProxies(agent.modules, layered ? undefined : agent.names)
   return { touches, sinks }
@@ -238,6 +239,8 @@ function partsOf(section: Spot, name: string, layered: boolean): Parts {
     } else if (key.startsWith(`${desiredKey}.`)) {
       dotted.push({ key: key.slice(desiredKey.length + 1).split('.'), spot })
       if (!layered && name.startsWith('$')) spot.finding('M004', `${name} has ${desiredKey} and a dotted key beside it`)
+      else if (!layered)
+        spot.finding('M004', 'beside a whole deployment this goes at scale only; a single device refuses it', 'warning')
     } else spot.finding('M004', `${key} of ${name} is not under ${desiredKey}`, 'warning')
   }
   if (whole === undefined && dotted.length === 0 && section.members().every(({ key }) => key !== desiredKey))

@@ -47,6 +47,8 @@ const ofHub = (path: string, value: unknown): string => layer({ $edgeHub: { [`pr
 const inside = (path: string, value: unknown): string =>
   layer({ $edgeAgent: { [`properties.desired.modules.m.${path}`]: value } })
 const layerModule = { type: 'docker', status: 'running', settings: { image: 'mcr.microsoft.com/a:1' } }
+const named = (name: string): string => good(agent({ modules: { [name]: layerModule } }))
+const template = (text: string): string => text.replace('{', '{"$schema-template":"4.0.0",')
 const oneTwin = { m: { 'properties.desired': { a: 1 } } }
 const proxy = (port: string, address: string, more: Json = {}): string =>
   good(
@@ -113,7 +115,12 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
     { fine: good({ m: { 'properties.desired': {} } }), wrong: good({ m: { 'properties.reported': {} } }) },
     { fine: good({ m: { 'properties.desired': {} } }), wrong: good({ m: {} }), severity: 'info' },
     { fine: good(), wrong: good({ $edgeHub: { comment: {} } }), severity: 'warning' },
-    { fine: good(), wrong: good({ $edgeHub: { 'properties.desired.routes.x': 'FROM /* INTO $upstream' } }) }
+    { fine: good(), wrong: good({ $edgeHub: { 'properties.desired.routes.x': 'FROM /* INTO $upstream' } }) },
+    {
+      fine: layer({ m: { 'properties.desired.a': 1 } }),
+      wrong: good({ m: { 'properties.desired.a': 1 } }),
+      severity: 'warning'
+    }
   ],
   M010: [
     { fine: good(agent({ schemaVersion: '1.0' })), wrong: good(agent({ schemaVersion: '1.1.1' })) },
@@ -151,6 +158,14 @@ const cases: Readonly<Record<RuleCode, readonly RuleCase[]>> = {
       wrong: good({ m: { 'properties.desired': { n: 2 ** 53 } } })
     },
     { fine: good({ m: { 'properties.desired': nested(9) } }), wrong: good({ m: { 'properties.desired': nested(10) } }) }
+  ],
+  M016: [
+    { fine: named("a:b+c'"), wrong: named('a/b') },
+    { fine: named('m'), wrong: named('m~') },
+    { fine: named('e'), wrong: named('é') },
+    { fine: named('m'.repeat(128)), wrong: named('m'.repeat(129)) },
+    { fine: good({ m: { 'properties.desired': {} } }), wrong: good({ 'a&b': { 'properties.desired': {} } }) },
+    { fine: template(good({ '${NAME}': { 'properties.desired': {} } })), wrong: template(named('a/b')) }
   ],
   M020: [
     { fine: route('FROM /messages/* INTO $upstream'), wrong: route('FROM /messages/* TO $upstream') },

@@ -38,7 +38,7 @@ export const rules = {
   M004: {
     severity: 'error',
     title: 'A section of modulesContent is not made of desired properties',
-    why: 'Each section holds properties.desired, or keys that start with properties.desired. in a layer. An empty section, as exports have it, sets nothing: a remark.',
+    why: 'Each section holds properties.desired, or keys that start with properties.desired. in a layer. An empty section, as exports have it, sets nothing: a remark. Dotted keys of a module beside a whole $edgeAgent go at scale only, and are refused for a single device: a warning.',
     whatToDo: 'Put the content of the section under properties.desired.',
     facts: '§1.4, §1.6'
   },
@@ -83,6 +83,13 @@ export const rules = {
     why: 'Desired properties become a twin. Its keys hold no dot, dollar, space or control character and at most 1 KB, its values nest at most 10 deep, and whole numbers stay within 2^52. IoT Hub refuses the whole deployment otherwise.',
     whatToDo: 'Rename the key, or put the value into a text.',
     facts: 'azure-sdk.md §7'
+  },
+  M016: {
+    severity: 'error',
+    title: 'A name that can be no module of IoT Hub',
+    why: "IoT Hub registers every module that a deployment names. Ids have 1 to 128 letters and digits of ASCII and - . + % _ # * ? ! ( ) , : = @ ; $ '; with another in it the whole deployment is refused.",
+    whatToDo: 'Rename the module: letters, digits, - and _ are taken everywhere.',
+    facts: 'IoT Hub documentation, identity registry'
   },
   M020: {
     severity: 'error',
