@@ -3,7 +3,7 @@ const mostPatchBytes = 32 * 1024
 const mostStringBytes = 4 * 1024
 const mostNameBytes = 1024
 const mostDepth = 10
-const mostInteger = 2 ** 52 - 1
+const integer = { least: -(2 ** 52), most: 2 ** 52 - 1 } as const
 
 /**
  * Why edgeHub refuses a reported patch, or undefined where it takes it. Its answer to the module says none of this: 400 and an
@@ -35,7 +35,9 @@ function refuseValue(value: unknown, depth: number, insideArray: boolean): strin
   if (value === null) return insideArray ? 'null inside an array' : undefined
   if (typeof value === 'string') return Buffer.byteLength(value) > mostStringBytes ? 'a string is too long' : undefined
   if (typeof value === 'number')
-    return Number.isInteger(value) && Math.abs(value) > mostInteger ? 'an integer is too large' : undefined
+    return Number.isInteger(value) && (value < integer.least || value > integer.most)
+      ? 'an integer is out of range'
+      : undefined
   if (Array.isArray(value)) {
     for (const element of value) {
       const refusal = refuseValue(element, depth + 1, true)

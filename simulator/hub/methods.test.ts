@@ -68,6 +68,26 @@ describe('the hub: direct methods', () => {
     }
   })
 
+  it('refuses payloads over 128 KB, on the way there and back', async () => {
+    // With the quotes around it, the most that goes.
+    const most = 'x'.repeat(128 * 1024 - 2)
+    const answers = [most, `${most}x`, null]
+    const hub = await startTestHub({
+      invokeMethod: () => Promise.resolve({ status: 200, payload: answers.shift() })
+    })
+    try {
+      hub.connected.add('gateway/$edgeHub')
+      const call = async (payload: unknown): Promise<unknown> =>
+        (await hub.client().invokeDeviceMethod('gateway', '$edgeHub', { methodName: 'ping', payload })).result
+      assert.deepEqual(await call(most), { status: 200, payload: most })
+      await assert.rejects(call(null), /answer to a direct method can be 131072 bytes/)
+      await assert.rejects(call(`${most}x`), /payload can be 131072 bytes/)
+      assert.deepEqual(answers, [null])
+    } finally {
+      await hub.close()
+    }
+  })
+
   it('refuses times out of bounds', async () => {
     await assert.rejects(
       test.client().invokeDeviceMethod('gateway', '$edgeHub', { methodName: 'ping', responseTimeoutInSeconds: 4 }),
