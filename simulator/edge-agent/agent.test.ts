@@ -176,6 +176,20 @@ describe('the pretend edgeAgent', () => {
     assert.equal(view('bad'), undefined)
   })
 
+  it('reports nothing new where that makes the twin larger than 32 KB, and again once it fits', async () => {
+    desire({ quiet: quiet() })
+    await until(() => status().code === 200)
+    const before = reported()
+    const large = Object.fromEntries(
+      Array.from({ length: 9 }, (_, index) => [`V${index}`, { value: 'x'.repeat(3700) }])
+    )
+    desire({ quiet: quiet(), large: quiet({ env: large }) })
+    await running('large')
+    assert.deepEqual(reported(), before)
+    desire({ quiet: quiet() })
+    await until(() => reported()['lastDesiredVersion'] === 4)
+  })
+
   it('pulls with the matching credential and starts what the label names', async () => {
     desire({
       echo: echo({ env: { GREETING: { value: 'hello' } } }),

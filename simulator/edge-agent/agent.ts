@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Network } from '../network.ts'
+import { reportProperties } from '../hub/twin-change.ts'
 import { TwinStore } from '../twins.ts'
 import { standardBackoff, waitMs, type Backoff } from './backoff.ts'
 import { portBindings } from './create-options.ts'
@@ -253,7 +254,7 @@ export class EdgeAgent extends EventEmitter<{ change: [] }> {
     const key = TwinStore.key(this.#options.deviceId, moduleId)
     const before = this.#options.twins.get(key)?.reported.properties
     const patch = before === undefined ? undefined : difference(before, properties)
-    if (patch !== undefined) this.#options.twins.patchReported(key, patch)
+    if (patch !== undefined) reportProperties(key, patch, this.#options.twins)
   }
 
   async #pull(spec: ModuleSpec, signal: AbortSignal): Promise<{ digest: string; program: Program }> {

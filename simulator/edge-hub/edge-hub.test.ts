@@ -181,6 +181,17 @@ describe('the pretend edgeHub', () => {
       assert.deepEqual(twins.get(key)?.reported.properties, {})
     })
 
+    it('says yes to a patch that makes the twin larger than 32 KB, and the hub drops it', async () => {
+      const half = (name: string): Record<string, string> =>
+        Object.fromEntries(Array.from({ length: 5 }, (_, index) => [`${name}${index}`, 'x'.repeat(3700)]))
+      const twin = await (await connectSdk()).getTwin()
+      await report(twin, half('a'))
+      await report(twin, { ...half('b'), c: 1 })
+      assert.deepEqual(twins.get(key)?.reported.properties, half('a'))
+      await report(twin, { a0: null, a1: null, ...half('b') })
+      assert.equal(Object.keys(twins.get(key)?.reported.properties ?? {}).length, 8)
+    })
+
     it('keeps the session over a broken connection, and forgets it when told to', async () => {
       const client = await connectSdk()
       client.onMethod('ping', () => undefined)

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { reportProperties } from '../hub/twin-change.ts'
 import { TwinStore, type Properties } from '../twins.ts'
 import type { Broker } from './broker.ts'
 import { refuseReported } from './reported-rules.ts'
@@ -96,7 +97,7 @@ export class TwinService extends EventEmitter<TwinServiceEvents> {
       this.#answer(moduleId, refused ? 400 : 404, requestId, '')
       return
     }
-    const version = this.#store.patchReported(key, JSON.parse(payload.toString('utf8')) as Properties)
+    const version = reportProperties(key, JSON.parse(payload.toString('utf8')) as Properties, this.#store)
     this.#answer(moduleId, 204, `${requestId}&$version=${version}`, '')
   }
 

@@ -1,6 +1,6 @@
 import { isObject, merge, type Properties, type TwinStore } from '../twins.ts'
 import { HubError } from './errors.ts'
-import { checkSize, checkValues } from './twin-rules.ts'
+import { checkSize, checkValues, fits } from './twin-rules.ts'
 
 /**
  * `PATCH /twins/…`: merges tags and desired properties; everything else in the body is the hub's and left alone. Checked as
@@ -26,6 +26,18 @@ export function replaceTwin(key: string, body: Properties, twins: TwinStore): vo
   checkSize('desired', sections.desired)
   twins.replaceTags(key, sections.tags)
   twins.replaceDesired(key, sections.desired)
+}
+
+/**
+ * What a device's edgeHub or edgeAgent reports. Where the whole would be too large, the hub drops the patch, and whoever
+ * reported hears nothing of it: edgeHub has answered already (azure-sdk.md §7).
+ *
+ * @returns the version of the reported half, as it is then
+ */
+export function reportProperties(key: string, patch: Properties, twins: TwinStore): number {
+  const before = twins.get(key)?.reported
+  if (before !== undefined && !fits('reported', merge(before.properties, patch))) return before.version
+  return twins.patchReported(key, patch)
 }
 
 function readSections(body: Properties): { tags: Properties | undefined; desired: Properties | undefined } {

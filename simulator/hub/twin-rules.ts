@@ -5,7 +5,7 @@ import { HubError } from './errors.ts'
 const limits = {
   key: 1024,
   string: 4096,
-  section: { tags: 8192, desired: 32_768 },
+  section: { tags: 8192, desired: 32_768, reported: 32_768 },
   depth: 10,
   integer: { least: -(2 ** 52), most: 2 ** 52 - 1 }
 } as const
@@ -42,11 +42,16 @@ export function checkValues(value: unknown, path: string, depth = 1): void {
 
 /** Checks the size that a whole section would have, nulls already applied. */
 export function checkSize(section: 'tags' | 'desired', properties: Properties): void {
+  if (fits(section, properties)) return
   const most = limits.section[section]
-  if (sizeOf(properties) <= most) return
   // The recorded answer is a 403, which the SDK calls TooManyDevicesError (Azure/iotedge#1694).
   const name = section === 'tags' ? 'Tags' : 'Properties.Desired'
   throw new HubError('DeviceModelMaxPropertiesExceeded', `'${name}' size should be less than ${most} bytes.`)
+}
+
+/** Whether a whole section keeps to its limit, nulls already applied. */
+export function fits(section: keyof typeof limits.section, properties: Properties): boolean {
+  return sizeOf(properties) <= limits.section[section]
 }
 
 /**
