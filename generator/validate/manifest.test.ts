@@ -2,14 +2,19 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { deploymentManifestCases, goodManifest, manifestOf } from '../../test/cases/deployment-manifests.ts'
+import {
+  deploymentManifestCases,
+  goodManifest,
+  manifestOf,
+  oddManifestCases
+} from '../../test/cases/deployment-manifests.ts'
 import type { FileReport } from './finding.ts'
 import { validateManifest } from './manifest.ts'
 
 const show = ({ findings }: FileReport): string => JSON.stringify(findings, undefined, 1)
 
 describe('deployment manifests by the shared cases', () => {
-  for (const row of deploymentManifestCases)
+  for (const row of [...deploymentManifestCases, ...oddManifestCases])
     it(`${row.section}: ${row.name} → ${row.accepted ? 'no error' : 'an error'} (${row.fact})`, () => {
       const report = validateManifest(JSON.stringify(manifestOf(row), undefined, 2), 'deployment.json')
       assert.equal(report.ok, row.accepted, show(report))

@@ -2,16 +2,22 @@ import { isObject, readObject, readOptionalString, refuse, type Properties } fro
 
 /**
  * Joins `createOptions`, `createOptions01` … `createOptions99` and parses what they hold
- * (deployment-manifests.md §1.2: keys in any case, no gap, no `createOptions00`; empty and "null" mean none).
+ * (deployment-manifests.md §1.2: keys in any case, no gap, no `createOptions00`; empty and "null" mean none). Whatever has the
+ * word in it counts as a piece, sorted as OrdinalIgnoreCase does, and only the number behind it is compared: ChunkedProperty
+ * of JsonEx.cs.
  */
 export function readCreateOptions(settings: Properties, path: string): Properties {
   const chunks = Object.entries(settings)
-    .map(([key, value]) => ({ key: key.toLowerCase(), value }))
-    .filter(({ key }) => key.startsWith('createoptions'))
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .filter(([key]) => /createoptions/i.test(key))
+    .map(([key, value]) => ({ key, value, order: key.toUpperCase() }))
+    .sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0))
   const text = chunks.map(({ key, value }, position) => {
-    const expected = position === 0 ? 'createoptions' : `createoptions${String(position).padStart(2, '0')}`
-    if (key !== expected) refuse(`${path}: expected ${expected} found ${key}`)
+    const [, number = ''] = /createoptions(\d*)/i.exec(key) ?? []
+    const follows = position === 0 ? number === '' : number !== '' && Number(number) === position
+    if (!follows) {
+      const expected = position === 0 ? 'createOptions' : `createOptions${String(position).padStart(2, '0')}`
+      refuse(`${path}: expected ${expected} found ${key}`)
+    }
     // DockerConfig.cs makes a text of whatever stands there; only of an object does that give JSON it can use.
     if (isObject(value)) return JSON.stringify(value)
     if (typeof value !== 'string') refuse(`${path}.${key} must be a string that holds JSON`)

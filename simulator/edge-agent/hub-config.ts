@@ -1,4 +1,13 @@
-import { isObject, readInteger, readObject, readOptionalString, readText, refuse, type Properties } from './read.ts'
+import {
+  isObject,
+  readInteger,
+  readObject,
+  readOptionalString,
+  readText,
+  refuse,
+  versionOf,
+  type Properties
+} from './read.ts'
 import { compileRoute, parseRoute, type ParsedRoute, type Sink } from './route.ts'
 
 /** What edgeHub takes from its desired properties. */
@@ -21,7 +30,9 @@ const defaultPriority = 2_000_000_000
 export function parseHubConfiguration(desired: Properties): HubConfiguration {
   const schemaVersion = readOptionalString(desired['schemaVersion'], 'schemaVersion')
   // EdgeHubConfigParser.cs looks at major and minor only.
-  const [, version = ''] = /^(\d+\.\d+)(?:\.\d+){0,2}$/.exec(schemaVersion ?? '') ?? []
+  const version = versionOf(schemaVersion ?? '')
+    .slice(0, 2)
+    .join('.')
   if (!versions.includes(version))
     refuse(`The schema version ${schemaVersion ?? '(none)'} is not one of ${versions.join(', ')}`)
   const store = readObject(desired['storeAndForwardConfiguration'], 'storeAndForwardConfiguration')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { deploymentManifestCases, manifestOf } from '../../test/cases/deployment-manifests.ts'
+import { deploymentManifestCases, manifestOf, oddManifestCases } from '../../test/cases/deployment-manifests.ts'
 import { DeploymentError } from './deployment.ts'
 import { parseHubConfiguration } from './hub-config.ts'
 import { parseDeployment } from './parse.ts'
@@ -36,7 +36,7 @@ describe('what a device takes', () => {
     assert.equal(new Set(names).size, names.length)
   })
 
-  for (const row of deploymentManifestCases)
+  for (const row of [...deploymentManifestCases, ...oddManifestCases])
     it(`${row.section}: ${row.name} → ${row.status} (${row.fact})`, () => {
       assert.equal(row.accepted, row.status === 200)
       const other = row.section === '$edgeAgent' ? '$edgeHub' : '$edgeAgent'

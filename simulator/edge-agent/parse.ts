@@ -8,13 +8,14 @@ import {
 } from './deployment.ts'
 import { readImage, resolveUpstream } from './image-name.ts'
 import {
-  isObject,
+  memberOf,
   readChoice,
   readInteger,
   readObject,
   readOptionalString,
   readText,
   refuse,
+  versionOf,
   type Properties
 } from './read.ts'
 
@@ -34,10 +35,10 @@ export function parseDeployment(desired: Properties, upstream: string): Deployme
       'This device has an empty configuration for the edge agent. Please set a deployment manifest.'
     )
   const schemaVersion =
-    readOptionalString(desired['schemaVersion'], 'schemaVersion') ?? refuse('schemaVersion is missing')
-  const credentials = readRuntime(readObject(desired['runtime'], 'runtime'), upstream)
-  const system = readSystemModules(readObject(desired['systemModules'], 'systemModules'), upstream)
-  const modules = Object.entries(readObject(desired['modules'] ?? {}, 'modules')).map(([name, value]) =>
+    readOptionalString(memberOf(desired, 'schemaVersion'), 'schemaVersion') ?? refuse('schemaVersion is missing')
+  const credentials = readRuntime(readObject(memberOf(desired, 'runtime'), 'runtime'), upstream)
+  const system = readSystemModules(readObject(memberOf(desired, 'systemModules'), 'systemModules'), upstream)
+  const modules = Object.entries(readObject(memberOf(desired, 'modules') ?? {}, 'modules')).map(([name, value]) =>
     readModule(name, readObject(value, `modules.${name}`), `modules.${name}`, upstream)
   )
   // The whole is deserialized before its version is looked at, so a broken module is a 400 under any version.
@@ -46,31 +47,32 @@ export function parseDeployment(desired: Properties, upstream: string): Deployme
 }
 
 function checkSchemaVersion(text: string): void {
-  const [, major, minor, build, revision] = /^(\d+)\.(\d+)(?:\.(\d+))?(?:\.(\d+))?$/.exec(text) ?? []
-  const beyond = Number(minor) > 1 || (minor === '1' && (Number(build ?? 0) > 0 || Number(revision ?? 0) > 0))
-  if (major !== '1' || beyond)
+  const [major, minor = 0, build = 0, revision = 0] = versionOf(text)
+  const beyond = minor > 1 || (minor === 1 && (build > 0 || revision > 0))
+  if (major !== 1 || beyond)
     throw new DeploymentError(412, `The deployment schema version ${text} is not supported, the latest is 1.1.0`)
 }
 
 function readRuntime(runtime: Properties, upstream: string): RegistryCredential[] {
-  readChoice(runtime['type'], ['docker'], 'runtime.type')
-  const settings = readObject(runtime['settings'], 'runtime.settings')
-  readOptionalString(settings['minDockerVersion'], 'runtime.settings.minDockerVersion')
-  readOptionalString(settings['loggingOptions'], 'runtime.settings.loggingOptions')
+  readChoice(memberOf(runtime, 'type'), ['docker'], 'runtime.type')
+  const settings = readObject(memberOf(runtime, 'settings'), 'runtime.settings')
+  readOptionalString(memberOf(settings, 'minDockerVersion'), 'runtime.settings.minDockerVersion')
+  readOptionalString(memberOf(settings, 'loggingOptions'), 'runtime.settings.loggingOptions')
   const path = 'runtime.settings.registryCredentials'
-  return Object.entries(readObject(settings['registryCredentials'] ?? {}, path)).map(([name, value]) => {
+  return Object.entries(readObject(memberOf(settings, 'registryCredentials') ?? {}, path)).map(([name, value]) => {
     const credential = readObject(value, `${path}.${name}`)
-    const address = readText(credential['address'], `${path}.${name}.address`)
+    const address = readText(memberOf(credential, 'address'), `${path}.${name}.address`)
     return {
       address: resolveUpstream(address, upstream, `${path}.${name}.address`),
-      username: readText(credential['username'], `${path}.${name}.username`),
-      password: readText(credential['password'], `${path}.${name}.password`)
+      username: readText(memberOf(credential, 'username'), `${path}.${name}.username`),
+      password: readText(memberOf(credential, 'password'), `${path}.${name}.password`)
     }
   })
 }
 
 function readSystemModules(modules: Properties, upstream: string): ModuleSpec[] {
-  const { edgeAgent, edgeHub } = modules
+  const edgeAgent = memberOf(modules, 'edgeAgent')
+  const edgeHub = memberOf(modules, 'edgeHub')
   const found: ModuleSpec[] = []
   if (edgeAgent !== undefined) {
     const path = 'systemModules.edgeAgent'
@@ -87,12 +89,12 @@ function readSystemModules(modules: Properties, upstream: string): ModuleSpec[] 
 }
 
 function readModule(name: string, module: Properties, path: string, upstream: string): ModuleSpec {
-  const order = module['startupOrder']
+  const order = memberOf(module, 'startupOrder')
   return {
     ...readCommon(name, module, path, upstream),
     system: false,
-    status: readChoice(module['status'], ['running', 'stopped'], `${path}.status`),
-    restartPolicy: readChoice(module['restartPolicy'] ?? 'always', restartPolicies, `${path}.restartPolicy`),
+    status: readChoice(memberOf(module, 'status'), ['running', 'stopped'], `${path}.status`),
+    restartPolicy: readChoice(memberOf(module, 'restartPolicy') ?? 'always', restartPolicies, `${path}.restartPolicy`),
     startupOrder: order === undefined ? lastOrder : readInteger(order, `${path}.startupOrder`, 0, lastOrder)
   }
 }
@@ -103,20 +105,20 @@ function readCommon(
   path: string,
   upstream: string
 ): Omit<ModuleSpec, 'system' | 'status' | 'restartPolicy' | 'startupOrder'> {
-  readChoice(module['type'], ['docker'], `${path}.type`)
-  const settings = readObject(module['settings'], `${path}.settings`)
-  const image = readText(settings['image'], `${path}.settings.image`)
+  readChoice(memberOf(module, 'type'), ['docker'], `${path}.type`)
+  const settings = readObject(memberOf(module, 'settings'), `${path}.settings`)
+  const image = readText(memberOf(settings, 'image'), `${path}.settings.image`)
   return {
     name,
     image: readImage(image, upstream, `${path}.settings.image`),
     createOptions: readCreateOptions(settings, `${path}.settings`),
-    env: readEnvironment(module['env'], `${path}.env`),
+    env: readEnvironment(memberOf(module, 'env'), `${path}.env`),
     imagePullPolicy: readChoice(
-      module['imagePullPolicy'] ?? 'on-create',
+      memberOf(module, 'imagePullPolicy') ?? 'on-create',
       ['on-create', 'never'],
       `${path}.imagePullPolicy`
     ),
-    version: readOptionalString(module['version'], `${path}.version`) ?? ''
+    version: readOptionalString(memberOf(module, 'version'), `${path}.version`) ?? ''
   }
 }
 
@@ -124,9 +126,8 @@ function readCommon(
 function readEnvironment(env: unknown, path: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(readObject(env ?? {}, path)).map(([name, entry]) => {
-      const { value = '' } = readObject(entry, `${path}.${name}`)
-      if (isObject(value) || Array.isArray(value)) refuse(`${path}.${name}.value must be a string`)
-      return [name, String(value)]
+      const value = memberOf(readObject(entry, `${path}.${name}`), 'value')
+      return [name, readOptionalString(value ?? '', `${path}.${name}.value`) ?? '']
     })
   )
 }

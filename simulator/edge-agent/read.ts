@@ -17,6 +17,18 @@ export function isObject(value: unknown): value is Properties {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** A member by name, in another case where none fits exactly: Newtonsoft and `JsonEx.Get` compare without case. */
+export function memberOf(object: Properties, name: string): unknown {
+  if (Object.hasOwn(object, name)) return object[name]
+  const found = Object.keys(object).findLast((key) => key.toLowerCase() === name.toLowerCase())
+  return found === undefined ? undefined : object[found]
+}
+
+/** As System.Version reads it: two to four numbers, with zeros and white space around. Empty where it is none. */
+export function versionOf(text: string): readonly number[] {
+  return /^\d+(?:\.\d+){1,3}$/.test(text.trim()) ? text.trim().split('.').map(Number) : []
+}
+
 /** The runtime's Preconditions.CheckNonWhiteSpace. */
 export function readText(value: unknown, path: string): string {
   const text = readOptionalString(value, path) ?? ''

@@ -322,6 +322,17 @@ const createOptions = rows('$edgeAgent', '§1.2 settings.createOptions', [
   ['chunks with keys in other cases', settings({ createOptions: '{"Labels"', CREATEOPTIONS01: ':{}}' }), 200],
   ['a gap between chunks', settings({ createOptions: '{', createOptions02: '}' }), 400, '§1.8'],
   ['a chunk without the first', settings({ createOptions: null, createOptions01: '{}' }), 400],
+  ['chunks without leading zeros', settings({ createOptions: '{"Labels"', createOptions1: ':{}}' }), 200, 'JsonEx.cs'],
+  ['chunks with more zeros', settings({ createOptions: '{"Labels"', createOptions001: ':{}}' }), 200, 'JsonEx.cs'],
+  ['a key with createOptions in it alone', settings({ createOptions: null, createOptionsX: '{}' }), 200, 'JsonEx.cs'],
+  ['a key with createOptions in it', settings({ createOptions: '{}', _createOptions: '' }), 400, 'JsonEx.cs'],
+  [
+    'a wrong restartPolicy whose key is in another case',
+    module({ restartPolicy: null, RestartPolicy: 'sometimes' }),
+    400,
+    '§1.2 Newtonsoft'
+  ],
+  ['a wrong env whose key is in another case', module({ env: null, ENV: { A: '1' } }), 400, '§1.2 Newtonsoft'],
   ['createOptions00', settings({ createOptions: '{', createOptions00: '}' }), 400],
   [
     'more than the eight chunks that other tools write',
@@ -474,6 +485,17 @@ const routes = rows('$edgeHub', '§1.3 route grammar', [
   ],
   ['route: a variable that a tool expanded', route('FROM /messages/* INTO value-of-upstream'), 400, '§0.6']
 ])
+
+/** What a device takes and no editor should suggest: its schema underlines it. */
+export const oddManifestCases: readonly DeploymentManifestCase[] = [
+  ...rows('$edgeAgent', '§1.2', [
+    ['schemaVersion 01.1', { schemaVersion: '01.1' }, 200, '§1.2 System.Version'],
+    ['schemaVersion 1.1 with blanks', { schemaVersion: ' 1.1 ' }, 200, '§1.2 System.Version'],
+    ['an image whose key is in another case', settings({ image: null, Image: 'a:1' }), 200, '§1.2 Newtonsoft'],
+    ['a status whose key is in another case', module({ status: null, Status: 'running' }), 200, '§1.2 Newtonsoft']
+  ]),
+  ...rows('$edgeHub', '§1.3', [['edgeHub schemaVersion 1.01', { schemaVersion: '1.01' }, 200, '§1.3 System.Version']])
+]
 
 export const deploymentManifestCases: readonly DeploymentManifestCase[] = [
   ...schemaVersions,
